@@ -1,0 +1,22 @@
+/* raw_ring.h — opening the raw side's ring, and its clock. */
+#pragma once
+
+#include <liburing.h>
+#include <time.h>
+
+static inline int raw_open(struct io_uring* ring) {
+  struct io_uring_params params = {0};
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+  params.cq_entries = 4096;
+  int result = io_uring_queue_init_params(256, ring, &params);
+  if (result < 0) return result;
+  result = io_uring_register_ring_fd(ring);
+  return result < 0 ? result : 0;
+}
+
+static inline int64_t raw_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000000LL + now.tv_nsec;
+}

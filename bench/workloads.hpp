@@ -1,0 +1,24 @@
+/// workloads.hpp — what is compared: each row measures the hand-written side and ours on the same work.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+/// One comparison. Both sides return nanoseconds for `operations` operations, set-up excluded, and throw on
+/// any failure.
+struct Workload {
+  std::string name;        ///< as given on the command line
+  std::string parameters;  ///< as printed: "depth 32"
+  std::uint64_t operations;
+  std::function<double(std::uint64_t operations)> raw;
+  std::function<double(std::uint64_t operations)> ours;
+};
+
+/// Every workload there is.
+[[nodiscard]] std::vector<Workload> all_workloads();
+
+}  // namespace bench

@@ -1,0 +1,22 @@
+/// assert.hpp — checks that stay on in every build.
+///
+/// CORERING_ASSERT is for programmer errors: what it names can only be false if the program is wrong. The
+/// world's failures (files, peers, limits) are `Result`s and never end here.
+#pragma once
+
+#include <source_location>
+
+namespace corering {
+
+/// Prints one line (what was expected, where) on stderr and aborts. Needs no memory and takes no lock.
+[[noreturn]] void fail_assertion(const char* condition, const char* message,
+                                 std::source_location where) noexcept;
+
+}  // namespace corering
+
+/// Aborts with `message` unless `condition` holds. The message says what the program did wrong and what to
+/// do.
+#define CORERING_ASSERT(condition, message) \
+  (static_cast<bool>(condition)             \
+       ? void(0)                            \
+       : ::corering::fail_assertion(#condition, message, std::source_location::current()))

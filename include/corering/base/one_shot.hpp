@@ -1,0 +1,34 @@
+/// one_shot.hpp — an event that happens once, for which a plain thread may sleep.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <corering/base/time.hpp>
+
+namespace corering {
+
+/// One thread sets, one thread waits, on a futex(2). The waiter may destroy the event as soon as a wait has
+/// returned true, even while set() is still on its way out: set() touches nothing but the address after the
+/// store.
+class OneShot {
+ public:
+  OneShot() noexcept = default;
+  OneShot(OneShot&&) = delete;
+
+  /// Wakes the waiter; everything written before is visible to it.
+  void set() noexcept;
+
+  /// Blocks the calling thread until set().
+  void wait() noexcept;
+
+  /// Blocks until set() or until `deadline`; false when time ran out first.
+  [[nodiscard]] bool wait_until(TimePoint deadline) noexcept;
+
+  [[nodiscard]] bool is_set() const noexcept { return state_.load(std::memory_order_acquire) != 0; }
+
+ private:
+  std::atomic<std::uint32_t> state_ = 0;
+};
+
+}  // namespace corering

@@ -1,0 +1,21 @@
+/// time.hpp — the one clock of the library, and arithmetic on it that cannot overflow.
+#pragma once
+
+#include <chrono>
+
+namespace corering {
+
+/// CLOCK_MONOTONIC: what the kernel's waits count in.
+using Clock = std::chrono::steady_clock;
+using TimePoint = Clock::time_point;
+using Duration = Clock::duration;
+static_assert(std::is_same_v<Duration, std::chrono::nanoseconds>, "deadlines are counted in nanoseconds");
+
+/// `from + by`, held at TimePoint::max() and min() instead of wrapping round.
+[[nodiscard]] constexpr TimePoint saturating_add(TimePoint from, Duration by) noexcept {
+  if (by > Duration::zero() && from > TimePoint::max() - by) return TimePoint::max();
+  if (by < Duration::zero() && from < TimePoint::min() - by) return TimePoint::min();
+  return from + by;
+}
+
+}  // namespace corering

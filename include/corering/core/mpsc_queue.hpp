@@ -1,0 +1,97 @@
+/// mpsc_queue.hpp — how other threads reach a worker.
+///
+/// Any thread may push; only the owner pops. A push never allocates and the queue is never full: the node
+/// lives in the pusher's coroutine frame. Whether the owner sleeps, and whether it is gone for good, is said
+/// by the same word that holds the nodes, so "published but not woken" and "pushed after the end" cannot be
+/// written down at all: no flag, no fence, no re-check.
+#pragma once
+
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+
+namespace corering {
+
+/// What travels through the queue. Must stay alive, and untouched by the pusher, until the owner has popped
+/// it.
+struct PostNode {
+  /// Who the node is for: a coroutine that hops, one that comes back to its home worker, or the stop request.
+  enum class Kind : std::uint8_t { hop, homecoming, stop };
+
+  PostNode* next = nullptr;
+  std::coroutine_handle<> coroutine;
+  Kind kind = Kind::hop;
+  bool refused = false;  ///< set by the owner: popped by a worker that never ran
+};
+
+class MpscQueue {
+ public:
+  enum class Pushed : std::uint8_t {
+    queued,     ///< the owner is awake and will find it
+    must_wake,  ///< the owner sleeps and this push took its mark away: the pusher, alone, wakes it
+    closed,     ///< refused, the node is untouched
+  };
+
+  MpscQueue() noexcept = default;
+  MpscQueue(MpscQueue&&) = delete;
+
+  /// Any thread. Lock-free; what the pusher wrote before is visible to the owner when it pops.
+  [[nodiscard]] Pushed push(PostNode& node) noexcept {
+    PostNode* head = head_.load(std::memory_order_relaxed);
+    do {
+      if (head == &closed_) return Pushed::closed;
+      node.next = head == &asleep_ ? nullptr : head;
+      // release: the owner's acquire in take() sees the node. Every later push is a read-modify-write of the
+      // same word, so the release sequence of this one reaches the owner even if others came after it.
+      // acquire: whoever takes the mark away sees what the owner set up before it slept (its eventfd).
+    } while (!head_.compare_exchange_weak(head, &node, std::memory_order_acq_rel, std::memory_order_relaxed));
+    return head == &asleep_ ? Pushed::must_wake : Pushed::queued;
+  }
+
+  /// Owner. All nodes pushed so far, oldest first, or null. Leaves the asleep mark alone when there are none.
+  [[nodiscard]] PostNode* take() noexcept {
+    PostNode* head = head_.load(std::memory_order_relaxed);
+    if (head == nullptr || head == &asleep_ || head == &closed_) return nullptr;
+    return oldest_first(head_.exchange(nullptr, std::memory_order_acquire));
+  }
+
+  /// Owner. Leaves the mark that makes the next pusher wake it; false, and no mark, when there are nodes to
+  /// pop or the queue is closed. Finding its own mark from the last time costs one plain load.
+  [[nodiscard]] bool mark_asleep() noexcept {
+    PostNode* head = head_.load(std::memory_order_relaxed);
+    if (head == &asleep_) return true;
+    // release pairs with the pusher's acquire. Failing needs no order: it sends the owner to take(), which
+    // acquires.
+    return head == nullptr && head_.compare_exchange_strong(head, &asleep_, std::memory_order_release,
+                                                            std::memory_order_relaxed);
+  }
+
+  /// Owner. Refuses every later push; false, and still open, when there are nodes to pop first.
+  [[nodiscard]] bool try_close() noexcept {
+    PostNode* head = head_.load(std::memory_order_relaxed);
+    while (head == nullptr || head == &asleep_) {
+      if (head_.compare_exchange_weak(head, &closed_, std::memory_order_relaxed)) return true;
+    }
+    return head == &closed_;
+  }
+
+ private:
+  static PostNode* oldest_first(PostNode* newest) noexcept {
+    PostNode* reversed = nullptr;
+    while (newest != nullptr) {
+      PostNode* const next = newest->next;
+      newest->next = reversed;
+      reversed = newest;
+      newest = next;
+    }
+    return reversed;
+  }
+
+  // Only their addresses mean anything.
+  static inline PostNode asleep_;
+  static inline PostNode closed_;
+
+  alignas(64) std::atomic<PostNode*> head_ = nullptr;
+};
+
+}  // namespace corering

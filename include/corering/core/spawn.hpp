@@ -1,0 +1,223 @@
+/// spawn.hpp — tasks that run beside the one that starts them, and the handle to join them.
+#pragma once
+
+#include <atomic>
+#include <cerrno>
+#include <coroutine>
+#include <exception>
+#include <functional>
+#include <utility>
+
+#include <corering/base/assert.hpp>
+#include <corering/base/result.hpp>
+#include <corering/core/engine.hpp>
+#include <corering/core/task.hpp>
+
+namespace corering {
+
+/// Called, on the thread where it happened, with the exception of a task that nobody waits for. Without a
+/// handler the program prints the message and terminates. Set it before the first worker starts.
+using DetachedExceptionHandler = void (*)(std::exception_ptr);
+void set_detached_exception_handler(DetachedExceptionHandler handler) noexcept;
+
+namespace detail {
+
+/// A coroutine that waits for a spawned task; lives in its frame.
+class Joiner {
+ public:
+  /// Remembers where the coroutine lives. On a worker it is to come back there.
+  void prepare(std::coroutine_handle<> coroutine) noexcept;
+  /// The task had already ended: nobody will call wake().
+  void withdraw() noexcept;
+  /// On the thread where the task ended: lets the coroutine go on at home, or returns it to be resumed right
+  /// here when it has no home worker.
+  std::coroutine_handle<> wake() noexcept;
+
+ private:
+  Worker* home_ = nullptr;
+  PostNode node_;
+};
+
+/// Who looks after a spawned task's frame: the task until it ends, then the handle; or the task alone once
+/// detached. Either side leaves its mark with one exchange, and whoever comes second cleans up.
+class JoinState {
+ public:
+  /// Task's side, after its outcome is stored. What to resume, and whether the frame is now the task's to
+  /// destroy.
+  struct Ended {
+    Joiner* joiner = nullptr;
+    bool detached = false;
+  };
+  Ended end() noexcept {
+    void* const before = state_.exchange(&ended_mark_, std::memory_order_acq_rel);
+    if (before == &detached_mark_) return {.joiner = nullptr, .detached = true};
+    return {.joiner = static_cast<Joiner*>(before), .detached = false};
+  }
+
+  /// Handle's side. True: the joiner will be woken. False: the task has ended already.
+  bool wait(Joiner& joiner) noexcept {
+    void* expected = nullptr;
+    return state_.compare_exchange_strong(expected, &joiner, std::memory_order_acq_rel,
+                                          std::memory_order_acquire);
+  }
+
+  /// Handle's side. True: the task will destroy its frame. False: it has ended, the frame is the handle's to
+  /// destroy.
+  bool detach() noexcept {
+    void* expected = nullptr;
+    return state_.compare_exchange_strong(expected, &detached_mark_, std::memory_order_acq_rel,
+                                          std::memory_order_acquire);
+  }
+
+  [[nodiscard]] bool ended() const noexcept { return state_.load(std::memory_order_acquire) == &ended_mark_; }
+
+ private:
+  static inline char ended_mark_ = 0;
+  static inline char detached_mark_ = 0;
+  std::atomic<void*> state_ = nullptr;
+};
+
+template <class T>
+class Spawned;
+
+template <class T>
+struct SpawnedPromise : ReturnsOutcome<T> {
+  JoinState join;
+  PostNode node;
+
+  struct FinalAwaiter {
+    FinalAwaiter() noexcept = default;
+    bool await_ready() const noexcept { return false; }
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<SpawnedPromise> self) const noexcept {
+      const std::exception_ptr exception = self.promise().outcome.exception();
+      const JoinState::Ended ended = self.promise().join.end();
+      // From here on the frame is the joiner's, unless it is detached.
+      if (ended.detached) {
+        self.destroy();
+        if (exception) engine::report_detached_exception(exception);
+        return std::noop_coroutine();
+      }
+      if (ended.joiner == nullptr) return std::noop_coroutine();
+      const std::coroutine_handle<> goes_on_here = ended.joiner->wake();
+      return goes_on_here ? transfer_to(goes_on_here) : std::noop_coroutine();
+    }
+    void await_resume() const noexcept {}
+  };
+
+  Spawned<T> get_return_object() noexcept;
+  std::suspend_always initial_suspend() const noexcept { return {}; }
+  FinalAwaiter final_suspend() const noexcept { return {}; }
+};
+
+/// The coroutine object around a spawned task. Nothing but the way to its handle.
+template <class T>
+class Spawned {
+ public:
+  using promise_type = SpawnedPromise<T>;
+  explicit Spawned(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine(coroutine) {}
+  std::coroutine_handle<promise_type> coroutine;
+};
+
+template <class T>
+Spawned<T> SpawnedPromise<T>::get_return_object() noexcept {
+  return Spawned<T>(std::coroutine_handle<SpawnedPromise>::from_promise(*this));
+}
+
+template <class T>
+Spawned<T> run_spawned(Task<T> task) {
+  co_return co_await std::move(task);
+}
+
+/// Starts the coroutine on `worker`; false when the worker refuses.
+[[nodiscard]] bool start_spawned(Worker& worker, PostNode& node, std::coroutine_handle<> coroutine) noexcept;
+
+}  // namespace detail
+
+/// The way to a spawned task's result. Await it once (`co_await std::move(handle)`) or detach it; dropping it
+/// detaches. A coroutine on a worker resumes on that worker, whichever one the task ended on; elsewhere it
+/// resumes where the task ended. The task's exception comes out of the await.
+template <class T>
+class [[nodiscard("join the task, or say detach()")]] JoinHandle {
+ public:
+  using Handle = std::coroutine_handle<detail::SpawnedPromise<T>>;
+
+  explicit JoinHandle(Handle coroutine) noexcept : coroutine_(coroutine) {}
+  JoinHandle(JoinHandle&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
+  JoinHandle& operator=(JoinHandle&& other) noexcept {
+    std::swap(coroutine_, other.coroutine_);
+    return *this;
+  }
+  ~JoinHandle() { detach(); }
+
+  /// Lets the task run on by itself. Its exception, if it ends with one, goes to the detached-exception
+  /// handler.
+  void detach() noexcept {
+    const Handle coroutine = std::exchange(coroutine_, nullptr);
+    if (!coroutine || coroutine.promise().join.detach()) return;
+    const std::exception_ptr exception = coroutine.promise().outcome.exception();
+    coroutine.destroy();
+    if (exception) engine::report_detached_exception(exception);
+  }
+
+  /// True once the task has ended: awaiting will not suspend.
+  [[nodiscard]] bool done() const noexcept { return coroutine_.promise().join.ended(); }
+
+  class Awaiter {
+   public:
+    explicit Awaiter(Handle coroutine) noexcept : coroutine_(coroutine) {}
+    Awaiter(Awaiter&&) = delete;
+    ~Awaiter() {
+      CORERING_ASSERT(coroutine_.promise().join.ended(),
+                      "a coroutine was destroyed while it joined a running task");
+      coroutine_.destroy();
+    }
+    bool await_ready() const noexcept { return coroutine_.promise().join.ended(); }
+    bool await_suspend(std::coroutine_handle<> awaiting) noexcept {
+      joiner_.prepare(awaiting);
+      // Once wait() has succeeded this awaiter may be gone: the task's end resumes us on another thread.
+      if (coroutine_.promise().join.wait(joiner_)) return true;
+      joiner_.withdraw();
+      return false;
+    }
+    T await_resume() { return coroutine_.promise().outcome.take(); }
+
+   private:
+    Handle coroutine_;
+    detail::Joiner joiner_;
+  };
+
+  Awaiter operator co_await() && noexcept {
+    CORERING_ASSERT(coroutine_, "a handle can be joined once, and not after detach() or a move");
+    return Awaiter(std::exchange(coroutine_, nullptr));
+  }
+
+ private:
+  Handle coroutine_;
+};
+
+namespace detail {
+
+template <class T>
+Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task) {
+  const Spawned<T> spawned = run_spawned(std::move(task));
+  if (!start_spawned(worker, spawned.coroutine.promise().node, spawned.coroutine)) {
+    spawned.coroutine.destroy();
+    return failure(ECANCELED);
+  }
+  return JoinHandle<T>(spawned.coroutine);
+}
+
+[[nodiscard]] Worker& require_current_worker(const char* message) noexcept;
+
+}  // namespace detail
+
+/// Starts `task` on the worker whose loop runs the caller, behind what is ready there. On a thread without a
+/// worker it ends the program with a message: Worker::spawn() is the way from there.
+template <class T>
+JoinHandle<T> spawn(Task<T> task) {
+  Worker& here = detail::require_current_worker(
+      "spawn() was called on a thread without a worker: use worker.spawn(task)");
+  return *detail::spawn_on(here, std::move(task));
+}
+
+}  // namespace corering

@@ -1,0 +1,101 @@
+/// sync_wait.hpp — how a plain thread waits for a coroutine.
+#pragma once
+
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+#include <corering/base/one_shot.hpp>
+#include <corering/core/engine.hpp>
+#include <corering/core/task.hpp>
+
+namespace corering {
+namespace detail {
+
+template <class T>
+class Root;
+
+template <class T>
+struct RootPromise : ReturnsOutcome<T> {
+  OneShot* ended = nullptr;
+
+  struct FinalAwaiter {
+    FinalAwaiter() noexcept = default;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<RootPromise> self) const noexcept {
+      end_root(self, *self.promise().ended);
+    }
+    void await_resume() const noexcept {}
+  };
+
+  Root<T> get_return_object() noexcept;
+  std::suspend_always initial_suspend() const noexcept { return {}; }
+  FinalAwaiter final_suspend() const noexcept { return {}; }
+};
+
+/// Wakes the thread that waits for `root`. The frame may be gone when this returns.
+void end_root(std::coroutine_handle<> root, OneShot& ended) noexcept;
+
+/// Starts `root` on the calling thread and blocks until it has ended, wherever that is.
+void run_root(std::coroutine_handle<> root, OneShot& ended);
+
+/// Owns the coroutine between a plain thread and what it awaits.
+template <class T>
+class Root {
+ public:
+  using promise_type = RootPromise<T>;
+  explicit Root(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
+  Root(Root&&) = delete;
+  ~Root() { coroutine_.destroy(); }
+
+  T run() {
+    OneShot ended;
+    coroutine_.promise().ended = &ended;
+    run_root(coroutine_, ended);
+    return coroutine_.promise().outcome.take();
+  }
+
+ private:
+  std::coroutine_handle<promise_type> coroutine_;
+};
+
+template <class T>
+Root<T> RootPromise<T>::get_return_object() noexcept {
+  return Root<T>(std::coroutine_handle<RootPromise>::from_promise(*this));
+}
+
+template <class T, class Awaitable>
+Root<T> make_root(Awaitable&& awaitable) {
+  co_return co_await std::forward<Awaitable>(awaitable);
+}
+
+template <class Awaitable>
+decltype(auto) awaiter_of(Awaitable&& awaitable) {
+  if constexpr (requires { std::forward<Awaitable>(awaitable).operator co_await(); }) {
+    return std::forward<Awaitable>(awaitable).operator co_await();
+  } else {
+    return std::forward<Awaitable>(awaitable);
+  }
+}
+
+}  // namespace detail
+
+/// What `co_await awaitable` yields.
+template <class Awaitable>
+using await_result_t =
+    decltype(std::declval<std::invoke_result_t<decltype([](auto&& a) -> decltype(auto) {
+                                                 return (detail::awaiter_of(std::forward<decltype(a)>(a)));
+                                               }),
+                                               Awaitable>&>()
+                 .await_resume());
+
+/// Awaits a task, an operation (`.on(worker)`), a JoinHandle or any other awaitable from a plain thread, and
+/// blocks that thread until the result is there; exceptions come out of it. On a worker's thread it would
+/// wait for itself: there it ends the program with a message, and `co_await` is what is meant.
+template <class Awaitable>
+auto sync_wait(Awaitable&& awaitable) -> std::remove_cvref_t<await_result_t<Awaitable>> {
+  using T = std::remove_cvref_t<await_result_t<Awaitable>>;
+  return detail::make_root<T>(std::forward<Awaitable>(awaitable)).run();
+}
+
+}  // namespace corering

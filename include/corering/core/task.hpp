@@ -1,0 +1,153 @@
+/// task.hpp — Task<T>: a coroutine that starts when it is awaited and hands its result to who awaits it.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <utility>
+#include <variant>
+
+#include <corering/base/assert.hpp>
+#include <corering/core/engine.hpp>
+#include <corering/core/frame_cache.hpp>
+
+namespace corering {
+
+template <class T = void>
+class Task;
+
+namespace detail {
+
+/// What a coroutine came to: a value or an exception.
+template <class T>
+class Outcome {
+ public:
+  void set_exception() noexcept { outcome_.template emplace<2>(std::current_exception()); }
+  template <class U>
+  void set_value(U&& value) {
+    outcome_.template emplace<1>(std::forward<U>(value));
+  }
+  [[nodiscard]] std::exception_ptr exception() const noexcept {
+    return outcome_.index() == 2 ? std::get<2>(outcome_) : nullptr;
+  }
+  T take() {
+    if (outcome_.index() == 2) std::rethrow_exception(std::get<2>(std::move(outcome_)));
+    return std::get<1>(std::move(outcome_));
+  }
+
+ private:
+  std::variant<std::monostate, T, std::exception_ptr> outcome_;
+};
+
+template <>
+class Outcome<void> {
+ public:
+  void set_exception() noexcept { exception_ = std::current_exception(); }
+  [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
+  void take() {
+    if (exception_) std::rethrow_exception(std::move(exception_));
+  }
+
+ private:
+  std::exception_ptr exception_;
+};
+
+/// The part of a promise that keeps the result. Two classes, because return_void and return_value exclude
+/// each other.
+template <class T>
+struct ReturnsOutcome : CachedFrame {
+  Outcome<T> outcome;
+  template <class U = T>
+  void return_value(U&& value) {
+    outcome.set_value(std::forward<U>(value));
+  }
+  void unhandled_exception() noexcept { outcome.set_exception(); }
+};
+template <>
+struct ReturnsOutcome<void> : CachedFrame {
+  Outcome<void> outcome;
+  void return_void() noexcept {}
+  void unhandled_exception() noexcept { outcome.set_exception(); }
+};
+
+/// Goes on with `next` in place of the suspending coroutine. clang always makes that a jump; g++ only
+/// sometimes, so there it goes through the ready queue and a long chain of synchronous completions does not
+/// grow the stack.
+inline std::coroutine_handle<> transfer_to(std::coroutine_handle<> next) noexcept {
+#if defined(__clang__)
+  return next;
+#else
+  engine::schedule(next);
+  return std::noop_coroutine();
+#endif
+}
+
+template <class T>
+struct TaskPromise : ReturnsOutcome<T> {
+  std::coroutine_handle<> awaiting;
+
+  struct FinalAwaiter {
+    FinalAwaiter() noexcept = default;
+    bool await_ready() const noexcept { return false; }
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<TaskPromise> self) const noexcept {
+      return transfer_to(self.promise().awaiting);
+    }
+    void await_resume() const noexcept {}
+  };
+
+  Task<T> get_return_object() noexcept;
+  std::suspend_always initial_suspend() const noexcept { return {}; }
+  FinalAwaiter final_suspend() const noexcept { return {}; }
+};
+
+}  // namespace detail
+
+/// Owns a coroutine that has not been awaited yet. `co_await std::move(task)` (or of a temporary) starts it
+/// on the calling thread and resumes the awaiting coroutine where the task ended: on the same worker, unless
+/// the task hopped. Exceptions pass through. A task that is never awaited never runs. Await it once.
+template <class T>
+class [[nodiscard("a task does nothing until it is awaited")]] Task {
+ public:
+  using promise_type = detail::TaskPromise<T>;
+
+  Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
+  Task& operator=(Task&& other) noexcept {
+    std::swap(coroutine_, other.coroutine_);
+    return *this;
+  }
+  ~Task() {
+    if (coroutine_) coroutine_.destroy();
+  }
+
+  class Awaiter {
+   public:
+    explicit Awaiter(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
+    bool await_ready() const noexcept { return false; }
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
+      coroutine_.promise().awaiting = awaiting;
+      return detail::transfer_to(coroutine_);
+    }
+    T await_resume() { return coroutine_.promise().outcome.take(); }
+
+   private:
+    std::coroutine_handle<promise_type> coroutine_;
+  };
+
+  Awaiter operator co_await() && noexcept {
+    CORERING_ASSERT(coroutine_ && !coroutine_.promise().awaiting,
+                    "a task can be awaited once, and not after a move");
+    return Awaiter(coroutine_);
+  }
+
+ private:
+  friend promise_type;
+  explicit Task(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
+
+  std::coroutine_handle<promise_type> coroutine_;
+};
+
+template <class T>
+Task<T> detail::TaskPromise<T>::get_return_object() noexcept {
+  return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+}
+
+}  // namespace corering

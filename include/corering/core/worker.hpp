@@ -1,0 +1,104 @@
+/// worker.hpp — one thread, one ring, one loop.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <corering/base/result.hpp>
+#include <corering/base/time.hpp>
+#include <corering/core/spawn.hpp>
+#include <corering/uring/kernel.hpp>
+
+namespace corering {
+
+class Loop;
+
+struct WorkerOptions {
+  /// SQEs one submission can carry, 1 to 32768; rounded up to a power of two by the kernel. Not a limit on
+  /// the operations in flight: when it is full the worker submits.
+  std::uint32_t sq_entries = 256;
+
+  /// Completions the kernel can hold for us; more than that it keeps aside, at a cost. 0 takes twice
+  /// sq_entries.
+  std::uint32_t cq_entries = 4096;
+
+  /// Pins the worker's own thread to this processor and keeps the kernel's helper threads for it on the other
+  /// ones.
+  std::optional<unsigned> cpu;
+
+  /// Name of the worker's own thread, as in top(1); the kernel keeps 15 characters.
+  std::string name = "corering";
+
+  /// Where system calls go; for tests. Must outlive the worker.
+  Kernel* kernel = &real_kernel();
+};
+
+/// Runs coroutines on io_uring, on a thread of its own (start()) or on the caller's (run(), turn()). A worker
+/// lives once: it is set up, runs until request_stop() has ended everything, and is destroyed. The destructor
+/// asks for the stop and joins. Minimum kernel: 5.19; designed for 6.1 and newer.
+///
+/// Stopping: new posts are refused; operations in flight are cancelled and waited for; new operations of the
+/// worker's coroutines answer ECANCELED. The worker ends when nothing is in flight and nothing is ready. What
+/// was posted before the refusal still runs. A worker that is destroyed without having run resumes what was
+/// posted to it in its destructor: hops are told ECANCELED, spawned tasks run with every operation answering
+/// ECANCELED.
+class Worker {
+ public:
+  /// Called once on the worker's thread, with the ring open, before the first turn.
+  using InitCallback = std::move_only_function<void(Worker&)>;
+
+  explicit Worker(WorkerOptions options = {});
+  Worker(Worker&&) = delete;
+  ~Worker();
+
+  /// Starts the worker's own thread and returns when its ring is open and `init_callback` has returned. An
+  /// exception of the callback stops the worker and comes out here. After an error (setup_category()) start()
+  /// may be tried again.
+  Result<void> start(InitCallback init_callback = nullptr);
+
+  /// Runs the worker on the calling thread until it has been stopped.
+  Result<void> run(InitCallback init_callback = nullptr);
+
+  /// One turn of the loop on the calling thread: posts, timers, ready coroutines, submission, completions.
+  /// Sleeps at most `patience` for something to do. The first call opens the ring and binds the worker to
+  /// this thread, which must also make the later ones and destroy the worker. False: the worker has been
+  /// stopped and has ended.
+  Result<bool> turn(Duration patience = Duration::zero());
+
+  /// Asks the worker to stop; see above. Returns at once. Any thread, and async-signal-safe. Asking again
+  /// does nothing.
+  void request_stop() noexcept;
+
+  /// Waits for the worker's own thread to end; nothing to wait for if it never started.
+  void join();
+
+  /// Starts `task` on this worker, from any thread: on the worker itself behind what is ready there, else
+  /// through the MPSC queue. ECANCELED when the worker is stopping or has ended; the task is then destroyed
+  /// without having run.
+  template <class T>
+  [[nodiscard]] Result<JoinHandle<T>> spawn(Task<T> task) {
+    return detail::spawn_on(*this, std::move(task));
+  }
+
+  /// What the ring was granted (abi::setup_*), 0 before it is open.
+  [[nodiscard]] std::uint32_t setup_flags() const noexcept;
+
+  /// The worker whose loop runs the calling code, or null.
+  [[nodiscard]] static Worker* current() noexcept { return engine::current_worker(); }
+
+  [[nodiscard]] Loop& loop() noexcept { return *loop_; }
+
+ private:
+  Result<void> set_up(InitCallback& init_callback, std::exception_ptr& thrown);
+
+  WorkerOptions options_;
+  std::unique_ptr<Loop> loop_;
+  std::thread thread_;
+};
+
+}  // namespace corering

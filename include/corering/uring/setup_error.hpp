@@ -1,0 +1,18 @@
+/// setup_error.hpp — why a worker could not be set up, and what to do about it.
+#pragma once
+
+#include <system_error>
+
+namespace corering {
+
+/// The step of a worker's set-up that failed.
+enum class SetupStep { ring, eventfd, thread, pinning };
+
+/// Errors of this category name the failed step and the errno. Their message is one sentence that says what
+/// to do; they compare equal to the matching `std::errc`.
+[[nodiscard]] const std::error_category& setup_category() noexcept;
+
+/// The error for `errno_value` at `step`.
+[[nodiscard]] std::error_code setup_error(SetupStep step, int errno_value) noexcept;
+
+}  // namespace corering

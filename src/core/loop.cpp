@@ -1,0 +1,468 @@
+/// loop.cpp — one turn, and what its verbs do.
+#include "core/loop.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <corering/core/worker.hpp>
+#include <corering/trace/recorder.hpp>
+#include <corering/uring/setup_error.hpp>
+
+namespace corering {
+namespace {
+
+using trace::Kind;
+
+// user_data of the loop's own SQEs; every other value is the address of a Completion.
+constexpr std::uint64_t wake_read_tag = 1;
+constexpr std::uint64_t control_tag = 2;
+
+// How many coroutines run before the kernel gets its turn: an enter costs about as much as two or three
+// resumes, and 256 resumes are well under the time a sleeping core needs to wake up.
+constexpr std::size_t ready_budget = 256;
+
+// While stopping, cancel again what an earlier cancel missed because it was between two states.
+constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
+constexpr Duration memory_nap = std::chrono::milliseconds(1);
+
+constinit thread_local Loop* current_loop = nullptr;
+
+void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
+            std::uint8_t opcode = trace::no_opcode) noexcept {
+  if (trace::enabled()) [[unlikely]]
+    trace::record(kind, opcode, id, a, b);
+}
+
+// Out of line, and called only when recording: its arguments must cost nothing otherwise.
+[[gnu::noinline]] void record_filled(const Completion& completion, const Request& request) noexcept {
+  const auto fd = static_cast<std::uint32_t>(request.fd);
+  trace::record(Kind::sqe_filled, static_cast<std::uint8_t>(request.opcode()), &completion,
+                static_cast<std::uint64_t>(fd) << 32 | request.len, request.off);
+}
+
+[[noreturn]] void fail_enter(int errno_value) noexcept {
+  std::array<char, 160> text{};
+  std::snprintf(text.data(), text.size(), "io_uring_enter failed for good with %s%s",
+                strerrorname_np(errno_value),
+                errno_value == EEXIST ? ": a ring cannot be used after fork() or from another thread" : "");
+  fail_assertion("the ring can be entered", text.data(), std::source_location::current());
+}
+
+}  // namespace
+
+// ---- which loop is this? ----
+
+[[gnu::noinline]] Loop* Loop::current() noexcept {
+  return current_loop;
+}
+[[gnu::noinline]] void Loop::set_current(Loop* loop) noexcept { current_loop = loop; }
+
+Loop::~Loop() { CORERING_ASSERT(!attached(), "a worker was destroyed while its loop was still alive"); }
+
+// ---- any thread ----
+
+bool Loop::post(PostNode& node) noexcept {
+  return !refuses_posts_.load(std::memory_order_acquire) && push(node);
+}
+
+void Loop::post_home(PostNode& node) noexcept {
+  const bool pushed = push(node);
+  CORERING_ASSERT(pushed, "a worker ended although it expected a coroutine back");
+}
+
+void Loop::request_stop() noexcept {
+  if (stop_requested_.exchange(true, std::memory_order_acq_rel)) return;
+  refuses_posts_.store(true, std::memory_order_release);
+  stop_node_.kind = PostNode::Kind::stop;
+  // Not through push(): a signal handler may be calling, and the recorder may allocate.
+  if (posts_.push(stop_node_) == MpscQueue::Pushed::must_wake) kernel_.wake(eventfd_);
+}
+
+bool Loop::push(PostNode& node) noexcept {
+  const void* const id = &node;
+  record(Kind::pushed, id, reinterpret_cast<std::uintptr_t>(node.coroutine.address()),
+         reinterpret_cast<std::uintptr_t>(&worker_));
+  switch (posts_.push(node)) {
+    case MpscQueue::Pushed::closed:
+      return false;
+    case MpscQueue::Pushed::queued:  // the node, and this loop, may be gone by now
+      record(Kind::wake_elided, id);
+      return true;
+    case MpscQueue::Pushed::must_wake:  // the loop cannot end before this write has arrived
+      record(Kind::wake_written, id);
+      kernel_.wake(eventfd_);
+      return true;
+  }
+  return false;
+}
+
+// ---- birth ----
+
+Result<void> Loop::attach(const WorkerOptions& options) {
+  eventfd_ = kernel_.open_eventfd();
+  if (eventfd_ < 0) return std::unexpected(setup_error(SetupStep::eventfd, -eventfd_));
+  if (auto opened = ring_.open(kernel_, options.sq_entries, options.cq_entries); !opened) {
+    kernel_.close(eventfd_);
+    return opened;
+  }
+  set_current(this);
+  return {};
+}
+
+void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
+  cpu_set_t set = processors;
+  // The size is in bytes. An older kernel (before 5.14) refuses; then the helpers stay where they are.
+  ring_.register_resource(abi::register_iowq_aff, &set, sizeof set);
+}
+
+// ---- a turn ----
+
+bool Loop::turn(std::optional<Duration> patience) {
+  if (ended_) return false;
+  drain_posts();
+  expire_timers();
+  run_ready();
+  if (stopping_ && quiet() && posts_.try_close()) {
+    end();
+    return false;
+  }
+  submit(patience);
+  process_completions();
+  return true;
+}
+
+void Loop::drain_posts() noexcept {
+  PostNode* node = posts_.take();
+  if (node == nullptr) return;
+  // Our mark is gone, so whoever pushed first owes the eventfd one write.
+  if (std::exchange(asleep_mark_set_, false)) ++promised_wakes_;
+  while (node != nullptr) {
+    PostNode* const next = node->next;
+    accept_post(*node);
+    node = next;
+  }
+}
+
+void Loop::accept_post(PostNode& node) noexcept {
+  if (node.kind == PostNode::Kind::stop) return begin_stop();
+  if (node.kind == PostNode::Kind::homecoming) --expected_homecomings_;
+  if (node.kind == PostNode::Kind::hop) node.refused = !attached();
+  record(Kind::popped, &node, reinterpret_cast<std::uintptr_t>(node.coroutine.address()));
+  ready_.push(node.coroutine);
+}
+
+void Loop::expire_timers() noexcept {
+  if (timers_.empty()) return;
+  const TimePoint now = kernel_.now();
+  while (!timers_.empty() && timers_.next_deadline() <= now) {
+    TimerNode& timer = timers_.pop();
+    record(Kind::timer_fired, &timer);
+    ready_.push(timer.coroutine);
+  }
+}
+
+void Loop::run_ready() { ready_.run(ready_budget); }
+
+void Loop::submit(std::optional<Duration> patience) noexcept {
+  if (short_of_memory_ && ready_.empty()) kernel_.nap(memory_nap);
+  if (cancel_all_wanted_) send_cancel_all();
+  unpark();
+  const std::optional<Duration> limit = time_to_sleep(patience);
+  if (may_sleep(limit)) {
+    sleep(limit);
+  } else {
+    peek();
+  }
+}
+
+void Loop::process_completions() noexcept {
+  if (trace::enabled()) [[unlikely]] {
+    ring_.reap([this](const Cqe& cqe) {
+      trace::record(Kind::processed, trace::no_opcode, reinterpret_cast<const void*>(cqe.user_data),
+                    static_cast<std::uint64_t>(static_cast<std::uint32_t>(cqe.res)) << 32 | cqe.flags);
+      file(cqe);
+    });
+  } else {
+    ring_.reap([this](const Cqe& cqe) { file(cqe); });
+  }
+}
+
+// ---- operations ----
+
+inline void Loop::start(Completion& completion) noexcept {
+  completion.waiting_ = true;
+  if (stopping_) [[unlikely]]
+    return answer(completion, -ECANCELED);
+  if (first_parked_ == nullptr) [[likely]] {
+    if (Sqe* const sqe = find_sqe(); sqe != nullptr) [[likely]]
+      return fill(*sqe, completion);
+  }
+  park(completion);
+}
+
+Sqe* Loop::find_sqe() noexcept {
+  if (Sqe* const sqe = ring_.next_sqe(); sqe != nullptr) [[likely]]
+    return sqe;
+  note_enter_result(ring_.submit());
+  return ring_.next_sqe();
+}
+
+void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
+  completion.request_.fill(sqe, reinterpret_cast<std::uintptr_t>(&completion));
+  ++in_flight_;
+  if (trace::enabled()) [[unlikely]]
+    record_filled(completion, completion.request_);
+}
+
+// The kernel takes nothing at the moment. The operation waits its turn; no other one passes it.
+void Loop::park(Completion& completion) noexcept {
+  record(Kind::parked, &completion);
+  completion.next_parked_ = nullptr;
+  (first_parked_ == nullptr ? first_parked_ : last_parked_->next_parked_) = &completion;
+  last_parked_ = &completion;
+}
+
+void Loop::unpark() noexcept {
+  while (first_parked_ != nullptr) {
+    Sqe* const sqe = find_sqe();
+    if (sqe == nullptr) return;
+    Completion& completion = *first_parked_;
+    first_parked_ = completion.next_parked_;
+    fill(*sqe, completion);
+  }
+}
+
+void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
+  if (stopping_) {
+    node.cancelled = true;
+    return ready_.push(node.coroutine);
+  }
+  timers_.push(node, deadline);
+  record(Kind::timer_armed, &node,
+         trace::enabled() ? static_cast<std::uint64_t>((deadline - kernel_.now()).count()) : 0);
+}
+
+// ---- the way in: an awaiter starts its operation ----
+
+[[gnu::noinline]] void Completion::start(std::coroutine_handle<> waiter) noexcept {
+  waiter_ = waiter;
+  Loop* const loop = Loop::current();
+  CORERING_ASSERT(
+      loop != nullptr,
+      "an operation was awaited on a thread without a worker: name one, as in co_await operation.on(worker)");
+  if (trace::enabled()) [[unlikely]]
+    return start_recorded(*loop);
+  loop->start(*this);
+}
+
+void Completion::start_recorded(Loop& loop) noexcept {
+  const auto opcode = static_cast<std::uint8_t>(request_.opcode());
+  trace::record(Kind::await, opcode, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
+                trace::pack_place(where_));
+  loop.start(*this);
+  trace::record(Kind::suspended, opcode, this);
+}
+
+void Completion::record_resumed() const noexcept {
+  trace::record(Kind::resumed, static_cast<std::uint8_t>(request_.opcode()), this,
+                static_cast<std::uint64_t>(res_));
+}
+
+void Completion::abort_destroyed_in_flight() const noexcept {
+  dprintf(2, "corering: a coroutine was destroyed while its %.*s (fd %d) was in flight, awaited at %s:%u\n",
+          static_cast<int>(name_of(opcode()).size()), name_of(opcode()).data(), request_.fd,
+          where_.file_name(), where_.line());
+  std::abort();
+}
+
+// ---- sleep ----
+
+std::optional<Duration> Loop::time_to_sleep(std::optional<Duration> patience) const noexcept {
+  if (!ready_.empty()) return Duration::zero();
+  std::optional<Duration> limit = patience;
+  const auto shorten = [&limit](Duration to) { limit = limit ? std::min(*limit, to) : to; };
+  if (!timers_.empty()) {
+    const TimePoint now = kernel_.now();
+    shorten(timers_.next_deadline() <= now ? Duration::zero() : timers_.next_deadline() - now);
+  }
+  if (stopping_) shorten(cancel_again_after);
+  return limit;
+}
+
+bool Loop::may_sleep(std::optional<Duration> limit) noexcept {
+  if (!ready_.empty() || first_parked_ != nullptr || (limit && *limit <= Duration::zero())) return false;
+  if (!arm_wake_read() || !posts_.mark_asleep()) return false;
+  asleep_mark_set_ = true;
+  return true;
+}
+
+// The mark stays after waking: taking it back costs an atomic exchange per turn, which is 4 % of a nop, while
+// leaving it costs the first poster of a burst one eventfd write that nobody needed.
+void Loop::sleep(std::optional<Duration> limit) noexcept {
+  record(Kind::submitted, this, ring_.unsubmitted(), 1);
+  const int result = ring_.submit_and_wait(limit);
+  record(Kind::woken, this, static_cast<std::uint64_t>(result));
+  note_enter_result(result);
+  if (stopping_ && in_flight_ > 0) cancel_all_wanted_ = true;
+}
+
+void Loop::peek() noexcept {
+  if (in_flight_ + controls_in_flight_ == 0 && ring_.unsubmitted() == 0) return;
+  record(Kind::submitted, this, ring_.unsubmitted(), 0);
+  const int result = ring_.submit_and_peek();
+  record(Kind::entered, this, static_cast<std::uint64_t>(result));
+  note_enter_result(result);
+}
+
+void Loop::note_enter_result(int result) noexcept {
+  short_of_memory_ = false;
+  if (result >= 0) [[likely]]
+    return;
+  switch (-result) {
+    case EINTR:
+    case ETIME:
+      return;
+    case EAGAIN:
+    case EBUSY:
+    case ENOMEM:  // for now; the SQEs stay where they are and go with the next enter
+      short_of_memory_ = true;
+      return;
+    default:
+      fail_enter(-result);
+  }
+}
+
+// ---- completions ----
+
+void Loop::file(const Cqe& cqe) noexcept {
+  switch (cqe.user_data) {
+    case wake_read_tag:
+      return wake_read_done(cqe.res);
+    case control_tag:
+      --controls_in_flight_;
+      return;
+    default:
+      --in_flight_;
+      answer(*reinterpret_cast<Completion*>(cqe.user_data), cqe.res);
+  }
+}
+
+void Loop::answer(Completion& completion, std::int32_t res) noexcept {
+  completion.res_ = res;
+  __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
+  ready_.push(completion.waiter_);
+}
+
+// ---- the eventfd ----
+
+bool Loop::arm_wake_read() noexcept {
+  if (wake_read_armed_) return true;
+  Sqe* const sqe = find_sqe();
+  if (sqe == nullptr) return false;
+  *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::read),
+             .fd = eventfd_,
+             .addr = reinterpret_cast<std::uintptr_t>(&wake_count_),
+             .len = sizeof wake_count_,
+             .user_data = wake_read_tag};
+  return wake_read_armed_ = true;
+}
+
+void Loop::wake_read_done(std::int32_t res) noexcept {
+  wake_read_armed_ = false;
+  if (res == sizeof wake_count_) received_wakes_ += wake_count_;
+}
+
+// ---- the end ----
+
+void Loop::begin_stop() noexcept {
+  stopping_ = true;
+  refuses_posts_.store(true, std::memory_order_release);
+  cancel_all_wanted_ = in_flight_ > 0;
+  while (first_parked_ != nullptr) {
+    Completion& completion = *first_parked_;
+    first_parked_ = completion.next_parked_;
+    answer(completion, -ECANCELED);
+  }
+  while (!timers_.empty()) {
+    TimerNode& timer = timers_.pop();
+    timer.cancelled = true;
+    ready_.push(timer.coroutine);
+  }
+}
+
+void Loop::send_cancel_all() noexcept {
+  Sqe* const sqe = find_sqe();
+  if (sqe == nullptr) return;
+  *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
+             .op_flags = abi::cancel_any | abi::cancel_all,
+             .user_data = control_tag};
+  ++controls_in_flight_;
+  cancel_all_wanted_ = false;
+}
+
+bool Loop::quiet() const noexcept {
+  return in_flight_ == 0 && controls_in_flight_ == 0 && expected_homecomings_ == 0 && ready_.empty() &&
+         first_parked_ == nullptr && timers_.empty();
+}
+
+// The queue is closed: no poster can take the asleep mark any more, and those who took it are counted.
+void Loop::end() noexcept {
+  asleep_mark_set_ = false;
+  await_promised_wakes();
+  cancel_wake_read();
+  detach();
+}
+
+// Closing the eventfd while a poster is about to write it would write to whoever gets the number next.
+void Loop::await_promised_wakes() noexcept {
+  while (received_wakes_ != promised_wakes_) {
+    if (arm_wake_read()) wait_for_kernel();
+  }
+}
+
+void Loop::cancel_wake_read() noexcept {
+  bool asked = false;
+  while (wake_read_armed_ || controls_in_flight_ > 0) {
+    if (Sqe* const sqe = asked ? nullptr : find_sqe(); sqe != nullptr) {
+      *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
+                 .addr = wake_read_tag,
+                 .user_data = control_tag};
+      ++controls_in_flight_;
+      asked = true;
+    }
+    wait_for_kernel();
+  }
+}
+
+void Loop::wait_for_kernel() noexcept {
+  if (short_of_memory_) kernel_.nap(memory_nap);
+  note_enter_result(ring_.submit_and_wait(std::nullopt));
+  process_completions();
+}
+
+void Loop::detach() noexcept {
+  ring_.close();
+  kernel_.close(eventfd_);
+  set_current(nullptr);
+  ended_ = true;
+}
+
+void Loop::refuse_everything() noexcept {
+  if (ended_) return;
+  Loop* const outer = current();
+  set_current(this);
+  begin_stop();
+  while (!quiet() || !posts_.try_close()) {
+    drain_posts();
+    run_ready();
+    if (ready_.empty() && expected_homecomings_ > 0) kernel_.nap(memory_nap);
+  }
+  set_current(outer);
+  ended_ = true;
+}
+
+}  // namespace corering

@@ -1,0 +1,145 @@
+/// loop.hpp — the worker's loop: what is ready, what is in flight, when to sleep.
+///
+/// A turn: take what other threads posted, expire timers, run what is ready, hand SQEs to the kernel (and
+/// sleep there when nothing is left to do), file the completions. Completions are filed first and resumed in
+/// the next turn, so no user code ever runs while the CQ is being walked.
+#pragma once
+
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+#include <optional>
+#include <sched.h>
+
+#include <corering/base/result.hpp>
+#include <corering/core/completion.hpp>
+#include <corering/core/mpsc_queue.hpp>
+#include <corering/core/ready_queue.hpp>
+#include <corering/core/timer_heap.hpp>
+
+#include "uring/ring.hpp"
+
+namespace corering {
+
+class Worker;
+struct WorkerOptions;
+
+class Loop {
+ public:
+  Loop(Worker& worker, Kernel& kernel) noexcept : worker_(worker), kernel_(kernel) {}
+  Loop(Loop&&) = delete;
+  ~Loop();
+
+  // ---- any thread ----
+
+  /// False when the worker takes no more work. The node is the loop's from a successful push on.
+  [[nodiscard]] bool post(PostNode& node) noexcept;
+  void post_home(PostNode& node) noexcept;
+  void request_stop() noexcept;
+
+  // ---- the worker's thread ----
+
+  /// Opens eventfd and ring on the calling thread and makes this the thread's loop.
+  Result<void> attach(const WorkerOptions& options);
+  [[nodiscard]] bool attached() const noexcept { return ring_.is_open(); }
+
+  [[nodiscard]] bool ended() const noexcept { return ended_; }
+
+  /// The kernel's helper threads (io-wq) of this ring run on these processors only; they would inherit the
+  /// worker's own.
+  void keep_helpers_on(const cpu_set_t& processors) noexcept;
+
+  /// One turn; sleeps at most `patience` (nothing: for ever). False when the loop has ended.
+  bool turn(std::optional<Duration> patience);
+
+  /// Instead of a life: answers what was posted to a worker that never ran, on the calling thread.
+  void refuse_everything() noexcept;
+
+  void start(Completion& completion) noexcept;
+  void schedule(std::coroutine_handle<> coroutine) noexcept { ready_.push(coroutine); }
+  void arm(TimerNode& node, TimePoint deadline) noexcept;
+  void expect_homecoming() noexcept { ++expected_homecomings_; }
+  void forgo_homecoming() noexcept { --expected_homecomings_; }
+
+  [[nodiscard]] Worker& worker() noexcept { return worker_; }
+  [[nodiscard]] std::uint32_t setup_flags() const noexcept { return ring_.setup_flags(); }
+
+  /// The loop that runs on the calling thread, or null.
+  [[nodiscard]] static Loop* current() noexcept;
+
+ private:
+  static void set_current(Loop* loop) noexcept;
+
+  // A turn, in order.
+  void drain_posts() noexcept;
+  void expire_timers() noexcept;
+  void run_ready();
+  void submit(std::optional<Duration> patience) noexcept;
+  void process_completions() noexcept;
+
+  // Posts.
+  [[nodiscard]] bool push(PostNode& node) noexcept;
+  void accept_post(PostNode& node) noexcept;
+
+  // Submission.
+  [[nodiscard]] Sqe* find_sqe() noexcept;
+  [[nodiscard]] Sqe* submit_for_room() noexcept;
+  void fill(Sqe& sqe, Completion& completion) noexcept;
+  void park(Completion& completion) noexcept;
+  void unpark() noexcept;
+  [[nodiscard]] std::optional<Duration> time_to_sleep(std::optional<Duration> patience) const noexcept;
+  [[nodiscard]] bool may_sleep(std::optional<Duration> limit) noexcept;
+  void sleep(std::optional<Duration> limit) noexcept;
+  void peek() noexcept;
+  void note_enter_result(int result) noexcept;
+
+  // Completions.
+  void file(const Cqe& cqe) noexcept;
+  void answer(Completion& completion, std::int32_t res) noexcept;
+
+  // The eventfd.
+  [[nodiscard]] bool arm_wake_read() noexcept;
+  void wake_read_done(std::int32_t res) noexcept;
+
+  // The end.
+  void begin_stop() noexcept;
+  void send_cancel_all() noexcept;
+  [[nodiscard]] bool quiet() const noexcept;
+  void end() noexcept;
+  void await_promised_wakes() noexcept;
+  void cancel_wake_read() noexcept;
+  void wait_for_kernel() noexcept;
+  void detach() noexcept;
+
+  // Set before the loop runs.
+  Worker& worker_;
+  Kernel& kernel_;
+  int eventfd_ = -1;
+
+  // The worker's thread only.
+  Ring ring_;
+  ReadyQueue ready_;
+  TimerHeap timers_;
+  Completion* first_parked_ = nullptr;
+  Completion* last_parked_ = nullptr;
+  std::uint64_t in_flight_ = 0;             // operations the kernel has not answered
+  std::uint64_t controls_in_flight_ = 0;    // our own cancels
+  std::uint64_t expected_homecomings_ = 0;  // coroutines of ours that are away
+  std::uint64_t promised_wakes_ = 0;        // eventfd writes that posters owe us, since ever
+  std::uint64_t received_wakes_ = 0;        // ... and that have arrived
+  std::uint64_t wake_count_ = 0;            // what the wake read reads into
+  bool wake_read_armed_ = false;
+  bool asleep_mark_set_ = false;
+  bool stopping_ = false;
+  bool cancel_all_wanted_ = false;
+  bool ended_ = false;
+  bool short_of_memory_ = false;  // the kernel refused the last enter for now
+
+  // Every thread.
+  MpscQueue posts_;
+  std::atomic<bool> refuses_posts_ = false;
+  std::atomic<bool> stop_requested_ = false;
+  PostNode stop_node_;
+};
+
+}  // namespace corering

@@ -1,0 +1,123 @@
+/// worker.cpp — the life of a worker around its loop: set-up, thread, stop.
+#include <cerrno>
+#include <pthread.h>
+#include <sched.h>
+
+#include <corering/base/one_shot.hpp>
+#include <corering/core/worker.hpp>
+#include <corering/trace/recorder.hpp>
+#include <corering/uring/setup_error.hpp>
+
+#include "core/loop.hpp"
+
+namespace corering {
+namespace {
+
+cpu_set_t usable_processors() noexcept {
+  cpu_set_t usable{};
+  sched_getaffinity(0, sizeof usable, &usable);
+  return usable;
+}
+
+Result<void> pin_this_thread(unsigned cpu) noexcept {
+  cpu_set_t only{};
+  if (cpu < CPU_SETSIZE) CPU_SET(cpu, &only);
+  const int error = pthread_setaffinity_np(pthread_self(), sizeof only, &only);
+  if (error != 0) return std::unexpected(setup_error(SetupStep::pinning, error));
+  return {};
+}
+
+void name_this_thread(const std::string& name) noexcept {
+  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+}
+
+void record(trace::Kind kind, const Worker* worker, std::uint64_t a = 0) noexcept {
+  if (trace::enabled()) [[unlikely]]
+    trace::record(kind, trace::no_opcode, worker, a);
+}
+
+}  // namespace
+
+Worker::Worker(WorkerOptions options)
+    : options_(std::move(options)), loop_(std::make_unique<Loop>(*this, *options_.kernel)) {}
+
+Worker::~Worker() {
+  request_stop();
+  join();
+  while (loop_->attached()) loop_->turn(std::nullopt);  // stepped, but not to its end
+  loop_->refuse_everything();
+}
+
+Result<void> Worker::set_up(InitCallback& init_callback, std::exception_ptr& thrown) {
+  if (auto attached = loop_->attach(options_); !attached) return attached;
+  record(trace::Kind::worker_up, this);
+  if (!init_callback) return {};
+  record(trace::Kind::init_callback, this);
+  try {
+    init_callback(*this);
+  } catch (...) {
+    thrown = std::current_exception();
+    request_stop();
+  }
+  return {};
+}
+
+Result<void> Worker::start(InitCallback init_callback) {
+  CORERING_ASSERT(!thread_.joinable() && !loop_->attached(), "a worker is started once");
+  OneShot up;
+  Result<void> outcome;
+  std::exception_ptr thrown;
+  record(trace::Kind::thread_start, this, init_callback ? 1 : 0);
+  const auto live = [this, &up, &outcome, &thrown, &init_callback] {
+    name_this_thread(options_.name);
+    cpu_set_t helpers = usable_processors();
+    if (options_.cpu) outcome = pin_this_thread(*options_.cpu);
+    if (outcome) outcome = set_up(init_callback, thrown);
+    if (outcome && options_.cpu) {
+      CPU_CLR(*options_.cpu, &helpers);
+      if (CPU_COUNT(&helpers) > 0) loop_->keep_helpers_on(helpers);
+    }
+    const bool runs = outcome.has_value();
+    up.set();  // start() returns: what it lent us is gone
+    while (runs && loop_->turn(std::nullopt)) {
+    }
+  };
+  try {
+    thread_ = std::thread(live);
+  } catch (const std::system_error& error) {
+    return std::unexpected(setup_error(SetupStep::thread, error.code().value()));
+  }
+  up.wait();
+  if (!outcome || thrown) thread_.join();
+  if (thrown) std::rethrow_exception(thrown);
+  return outcome;
+}
+
+Result<void> Worker::run(InitCallback init_callback) {
+  CORERING_ASSERT(!thread_.joinable() && !loop_->attached(), "a worker is started once");
+  std::exception_ptr thrown;
+  if (auto ready = set_up(init_callback, thrown); !ready) return ready;
+  while (loop_->turn(std::nullopt)) {
+  }
+  if (thrown) std::rethrow_exception(thrown);
+  return {};
+}
+
+Result<bool> Worker::turn(Duration patience) {
+  if (!loop_->attached() && !loop_->ended()) {
+    if (auto attached = loop_->attach(options_); !attached) return std::unexpected(attached.error());
+  }
+  return loop_->turn(patience);
+}
+
+void Worker::request_stop() noexcept { loop_->request_stop(); }
+
+void Worker::join() {
+  CORERING_ASSERT(current() != this,
+                  "a worker cannot wait for itself: request_stop() and let somebody else join");
+  if (thread_.joinable()) thread_.join();
+}
+
+std::uint32_t Worker::setup_flags() const noexcept { return loop_->setup_flags(); }
+
+}  // namespace corering

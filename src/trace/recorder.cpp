@@ -1,0 +1,212 @@
+/// recorder.cpp — the per-thread rings, and the way from ticks to nanoseconds.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <ctime>
+#include <memory>
+#include <mutex>
+#include <pthread.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
+
+#include <corering/trace/recorder.hpp>
+
+namespace corering::trace {
+namespace {
+
+std::int64_t raw_clock_ns() noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+// The time stamp counter may stand for time only where it ticks evenly, whatever the core does.
+bool has_invariant_tsc() noexcept {
+#if defined(__x86_64__)
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) != 0 && (edx & (1U << 8)) != 0;
+#else
+  return false;
+#endif
+}
+
+const bool use_tsc = has_invariant_tsc();
+
+std::uint64_t ticks_now() noexcept {
+#if defined(__x86_64__)
+  if (use_tsc) return __rdtsc();
+#endif
+  return static_cast<std::uint64_t>(raw_clock_ns());
+}
+
+/// One moment, read on both clocks.
+struct ClockPair {
+  std::uint64_t ticks = 0;
+  std::int64_t ns = 0;
+
+  static ClockPair now() noexcept {
+    const std::uint64_t before = ticks_now();
+    const std::int64_t ns = raw_clock_ns();
+    return {before + (ticks_now() - before) / 2, ns};
+  }
+};
+
+/// The line through two moments.
+class TickScale {
+ public:
+  TickScale(const ClockPair& from, const ClockPair& to) noexcept
+      : origin_(from),
+        ns_per_tick_(to.ticks == from.ticks ? 1.0
+                                            : static_cast<double>(to.ns - from.ns) /
+                                                  static_cast<double>(to.ticks - from.ticks)) {}
+
+  [[nodiscard]] std::int64_t ns(std::uint64_t ticks) const noexcept {
+    const auto since = static_cast<std::int64_t>(ticks - origin_.ticks);
+    return origin_.ns + static_cast<std::int64_t>(static_cast<double>(since) * ns_per_tick_);
+  }
+
+ private:
+  ClockPair origin_;
+  double ns_per_tick_;
+};
+
+/// Written by one thread, read by any: every word is an atomic of its own, relaxed. A reader that is
+/// overtaken notices by the write count and drops what may be torn.
+class Ring {
+ public:
+  Ring(std::size_t capacity, int tid, std::string name)
+      : capacity_(capacity),
+        events_(std::make_unique<Event[]>(capacity)),
+        tid_(tid),
+        name_(std::move(name)) {}
+
+  void append(const Event& event) noexcept {
+    const std::uint64_t at = written_.load(std::memory_order_relaxed);
+    Event& slot = events_[at & (capacity_ - 1)];
+    store(slot.ticks, event.ticks);
+    store(slot.id_and_kind, event.id_and_kind);
+    store(slot.a, event.a);
+    store(slot.b, event.b);
+    written_.store(at + 1, std::memory_order_release);
+  }
+
+  [[nodiscard]] ThreadRecording copy(const TickScale& scale) const {
+    ThreadRecording recording{.tid = tid_, .name = name_};
+    const std::uint64_t end = written_.load(std::memory_order_acquire);
+    const std::uint64_t begin = end - std::min<std::uint64_t>(end, capacity_);
+    for (std::uint64_t at = begin; at != end; ++at) {
+      const Event event = load(events_[at & (capacity_ - 1)]);
+      recording.events.push_back({.ns = scale.ns(event.ticks),
+                                  .id = event.id(),
+                                  .a = event.a,
+                                  .b = event.b,
+                                  .kind = event.kind(),
+                                  .opcode = event.opcode()});
+    }
+    drop_overtaken(recording, begin);
+    return recording;
+  }
+
+ private:
+  static void store(std::uint64_t& word, std::uint64_t value) noexcept {
+    std::atomic_ref(word).store(value, std::memory_order_relaxed);
+  }
+  static Event load(Event& slot) noexcept {
+    return {std::atomic_ref(slot.ticks).load(std::memory_order_relaxed),
+            std::atomic_ref(slot.id_and_kind).load(std::memory_order_relaxed),
+            std::atomic_ref(slot.a).load(std::memory_order_relaxed),
+            std::atomic_ref(slot.b).load(std::memory_order_relaxed)};
+  }
+
+  // What the writer reached while we copied may be half old, half new; the slot it is in right now as well.
+  void drop_overtaken(ThreadRecording& recording, std::uint64_t begin) const {
+    const std::uint64_t now = written_.load(std::memory_order_acquire);
+    const std::uint64_t first_whole = now < capacity_ ? 0 : now + 1 - capacity_;
+    const bool overtaken = now != begin + recording.events.size() && first_whole > begin;
+    const std::uint64_t dropped =
+        overtaken ? std::min<std::uint64_t>(first_whole - begin, recording.events.size()) : 0;
+    recording.events.erase(recording.events.begin(),
+                           recording.events.begin() + static_cast<std::ptrdiff_t>(dropped));
+    recording.lost = begin + dropped;
+  }
+
+  std::size_t capacity_;
+  std::unique_ptr<Event[]> events_;
+  int tid_;
+  std::string name_;
+  std::atomic<std::uint64_t> written_ = 0;
+};
+
+/// Every ring of the present recording. Never destroyed: threads may record while main ends.
+struct Rings {
+  std::mutex mutex;
+  std::vector<std::shared_ptr<Ring>> all;
+  std::size_t capacity = 0;
+  ClockPair started;
+  std::atomic<std::uint64_t> generation = 0;
+};
+
+Rings& rings() noexcept {
+  static Rings& instance = *new Rings;
+  return instance;
+}
+
+/// The calling thread's ring, if it belongs to the present recording.
+struct ThreadRing {
+  std::shared_ptr<Ring> ring;
+  std::uint64_t generation = 0;
+};
+
+std::string thread_name() {
+  std::array<char, 16> name{};
+  pthread_getname_np(pthread_self(), name.data(), name.size());
+  return name.data();
+}
+
+Ring& this_thread_ring() noexcept {
+  static thread_local ThreadRing mine;
+  const std::uint64_t generation = rings().generation.load(std::memory_order_acquire);
+  if (mine.generation != generation) [[unlikely]] {
+    const std::lock_guard lock(rings().mutex);
+    mine.ring = std::make_shared<Ring>(rings().capacity, gettid(), thread_name());
+    mine.generation = rings().generation.load(std::memory_order_relaxed);
+    rings().all.push_back(mine.ring);
+  }
+  return *mine.ring;
+}
+
+}  // namespace
+
+void start(std::size_t events_per_thread) {
+  const std::lock_guard lock(rings().mutex);
+  rings().all.clear();
+  rings().capacity = std::bit_ceil(std::max<std::size_t>(events_per_thread, 2));
+  rings().started = ClockPair::now();
+  rings().generation.fetch_add(1, std::memory_order_release);
+  recorder::on.store(true, std::memory_order_relaxed);
+}
+
+void stop() noexcept { recorder::on.store(false, std::memory_order_relaxed); }
+
+[[gnu::noinline]] void record(Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a,
+                              std::uint64_t b) noexcept {
+  const std::uint64_t ticks = ticks_now();
+  const std::uint64_t what = (static_cast<std::uint64_t>(kind) << 56) |
+                             (static_cast<std::uint64_t>(opcode) << 48) |
+                             (reinterpret_cast<std::uintptr_t>(id) & Event::id_mask);
+  this_thread_ring().append({ticks, what, a, b});
+}
+
+std::vector<ThreadRecording> snapshot() {
+  const std::lock_guard lock(rings().mutex);
+  const TickScale scale(rings().started, ClockPair::now());
+  std::vector<ThreadRecording> recordings;
+  for (const auto& ring : rings().all) recordings.push_back(ring->copy(scale));
+  return recordings;
+}
+
+}  // namespace corering::trace

@@ -1,0 +1,129 @@
+/// real_kernel.cpp — the seam on Linux, through stock liburing.
+///
+/// The only file of the library that includes liburing. From it come the system calls and the mappings;
+/// everything newer than its headers is our own constants (abi.hpp).
+#include <cerrno>
+#include <climits>
+#include <ctime>
+#include <liburing.h>
+#include <new>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <corering/uring/kernel.hpp>
+
+namespace corering {
+namespace {
+
+static_assert(sizeof(Sqe) == sizeof(io_uring_sqe) && sizeof(Cqe) == sizeof(io_uring_cqe));
+
+/// Owns the ring's descriptor and mappings.
+class RealRing final : public KernelRing {
+ public:
+  RealRing() noexcept = default;
+  RealRing(const RealRing&) = delete;
+  ~RealRing() override {
+    if (memory_.sqes == nullptr) return;
+    // The registration holds a reference: closing the descriptor alone would keep the ring alive with the
+    // thread.
+    if (enter_flags_ != 0) {
+      abi::RsrcUpdate update{.offset = static_cast<std::uint32_t>(enter_fd_)};
+      register_resource(abi::unregister_ring_fds, &update, 1);
+    }
+    io_uring_queue_exit(&ring_);
+  }
+
+  int open(RingParams& wanted) noexcept {
+    io_uring_params params{};
+    params.flags = wanted.flags;
+    params.cq_entries = wanted.cq_entries;
+    const int fd = io_uring_setup(wanted.sq_entries, &params);
+    if (fd < 0) return fd;
+    if (const int mapped = io_uring_queue_mmap(fd, &params, &ring_); mapped < 0) {
+      ::close(fd);
+      return mapped;
+    }
+    wanted = {params.sq_entries, params.cq_entries, params.flags, params.features};
+    // The k-pointers have been there since liburing 2.0; the copies beside them have not.
+    memory_ = {.sq_head = ring_.sq.khead,
+               .sq_tail = ring_.sq.ktail,
+               .sq_flags = ring_.sq.kflags,
+               .sq_array = ring_.sq.array,
+               .sqes = reinterpret_cast<Sqe*>(ring_.sq.sqes),
+               .sq_entries = *ring_.sq.kring_entries,
+               .cq_head = ring_.cq.khead,
+               .cq_tail = ring_.cq.ktail,
+               .cqes = reinterpret_cast<Cqe*>(ring_.cq.cqes),
+               .cq_entries = *ring_.cq.kring_entries};
+    register_own_descriptor();
+    return 0;
+  }
+
+  const RingMemory& memory() const noexcept override { return memory_; }
+
+  int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
+            const abi::GetEventsArg* arg) noexcept override {
+    void* what = const_cast<abi::GetEventsArg*>(arg);
+    return io_uring_enter2(static_cast<unsigned>(enter_fd_), to_submit, min_complete, flags | enter_flags_,
+                           static_cast<sigset_t*>(what), arg == nullptr ? _NSIG / 8 : sizeof *arg);
+  }
+
+  int register_resource(unsigned opcode, void* arg, unsigned count) noexcept override {
+    return io_uring_register(static_cast<unsigned>(ring_.ring_fd), opcode, arg, count);
+  }
+
+ private:
+  // Saves the kernel a descriptor look-up per enter (5.18). Where it is refused the plain descriptor serves.
+  void register_own_descriptor() noexcept {
+    enter_fd_ = ring_.ring_fd;
+    abi::RsrcUpdate update{.offset = UINT_MAX, .data = static_cast<std::uint64_t>(ring_.ring_fd)};
+    if (register_resource(abi::register_ring_fds, &update, 1) != 1) return;
+    enter_fd_ = static_cast<int>(update.offset);
+    enter_flags_ = abi::enter_registered_ring;
+  }
+
+  io_uring ring_{};
+  RingMemory memory_;
+  int enter_fd_ = -1;
+  unsigned enter_flags_ = 0;
+};
+
+class RealKernel final : public Kernel {
+ public:
+  int open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) noexcept override {
+    std::unique_ptr<RealRing> opened(new (std::nothrow) RealRing);
+    if (opened == nullptr) return -ENOMEM;
+    if (const int result = opened->open(params); result < 0) return result;
+    ring = std::move(opened);
+    return 0;
+  }
+
+  int open_eventfd() noexcept override {
+    const int fd = ::eventfd(0, EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+  }
+
+  int wake(int eventfd) noexcept override {
+    const std::uint64_t one = 1;
+    return ::write(eventfd, &one, sizeof one) == sizeof one ? 0 : -errno;
+  }
+
+  void nap(Duration how_long) noexcept override {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(how_long);
+    const timespec time{.tv_sec = seconds.count(), .tv_nsec = (how_long - seconds).count()};
+    ::clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
+  }
+
+  void close(int fd) noexcept override { ::close(fd); }
+
+  TimePoint now() const noexcept override { return Clock::now(); }
+};
+
+}  // namespace
+
+Kernel& real_kernel() noexcept {
+  static RealKernel kernel;
+  return kernel;
+}
+
+}  // namespace corering

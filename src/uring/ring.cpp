@@ -1,0 +1,60 @@
+/// ring.cpp — opening a ring on whatever kernel is there, and waiting on it.
+#include "uring/ring.hpp"
+
+#include <array>
+#include <cerrno>
+
+#include <corering/uring/setup_error.hpp>
+
+namespace corering {
+namespace {
+
+// Best first; each row gives up the newest thing of the row before. DEFER_TASKRUN needs SINGLE_ISSUER.
+constexpr std::array setup_attempts = {
+    abi::setup_submit_all | abi::setup_clamp | abi::setup_single_issuer | abi::setup_defer_taskrun,  // 6.1
+    abi::setup_submit_all | abi::setup_clamp | abi::setup_single_issuer | abi::setup_coop_taskrun,   // 6.0
+    abi::setup_submit_all | abi::setup_clamp | abi::setup_coop_taskrun,                              // 5.19
+    abi::setup_submit_all | abi::setup_clamp,                                                        // 5.18
+    abi::setup_clamp,                                                                                // 5.6
+};
+
+int try_each_setup(Kernel& kernel, RingParams wanted, RingParams& got, std::unique_ptr<KernelRing>& ring) {
+  int result = -EINVAL;
+  for (const std::uint32_t flags : setup_attempts) {
+    got = wanted;
+    got.flags = flags | (wanted.cq_entries > 0 ? abi::setup_cqsize : 0);
+    result = kernel.open_ring(got, ring);
+    if (result != -EINVAL) break;  // another errno will not go away by asking for less
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<void> Ring::open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t cq_entries) {
+  const RingParams wanted{.sq_entries = sq_entries, .cq_entries = cq_entries};
+  if (const int result = try_each_setup(kernel, wanted, params_, ring_); result < 0) {
+    return std::unexpected(setup_error(SetupStep::ring, -result));
+  }
+  if ((params_.features & abi::feature_ext_arg) == 0) {  // 5.11: waits with a timeout
+    ring_.reset();
+    return std::unexpected(setup_error(SetupStep::ring, ENOSYS));
+  }
+  memory_ = ring_->memory();
+  sq_tail_ = sq_head_ = load(memory_.sq_head, std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < memory_.sq_entries; ++i) memory_.sq_array[i] = i;
+  wait_flags_ = abi::enter_getevents;
+  // An idle ring should not show as 100 % iowait.
+  if ((params_.features & abi::feature_no_iowait) != 0) wait_flags_ |= abi::enter_no_iowait;
+  return {};
+}
+
+int Ring::submit_and_wait(std::optional<Duration> limit) noexcept {
+  if (!limit) return enter(1, wait_flags_, nullptr);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*limit);
+  const abi::Timespec timeout{.seconds = seconds.count(), .nanoseconds = (*limit - seconds).count()};
+  const abi::GetEventsArg arg{.timespec = reinterpret_cast<std::uintptr_t>(&timeout)};
+  return enter(1, wait_flags_ | abi::enter_ext_arg, &arg);
+}
+
+}  // namespace corering
