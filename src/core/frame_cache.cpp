@@ -116,9 +116,9 @@ struct Magazine {
 
 /// Trivial on purpose: reading it needs no guard. The Reaper below empties it when the thread ends.
 struct ThreadCache {
+  enum class Phase : std::uint8_t { unwatched, watched, ended };
   std::array<Magazine, class_count> magazines;
-  bool has_reaper;
-  bool ended;
+  Phase phase;
 };
 
 constinit thread_local ThreadCache cache{};
@@ -131,21 +131,25 @@ struct Reaper {
       release_list(magazine.frames, size_class);
       magazine = {};
     }
-    cache.ended = true;
+    cache.phase = ThreadCache::Phase::ended;
   }
   void watch() const noexcept {}
 };
 
-// Slow path, first use on a thread: from now on its frames are given back when it ends.
-void watch_thread_end() noexcept {
-  if (cache.has_reaper) return;
-  cache.has_reaper = true;
+/// True when the thread may keep frames: from its first one on they are given back when it ends, and after
+/// that no more.
+bool keeps_frames() noexcept {
+  if (cache.phase == ThreadCache::Phase::watched) [[likely]]
+    return true;
+  if (cache.phase == ThreadCache::Phase::ended) return false;
+  cache.phase = ThreadCache::Phase::watched;
   static thread_local const Reaper reaper;
   reaper.watch();
+  return true;
 }
 
 FreeFrame* refill(Magazine& magazine, std::size_t size_class) noexcept {
-  watch_thread_end();
+  if (!keeps_frames()) return nullptr;
   FreeFrame* batch = magazine.full_batch != nullptr ? magazine.full_batch : depot().take(size_class);
   magazine.full_batch = nullptr;
   if (batch == nullptr) return nullptr;
@@ -155,7 +159,6 @@ FreeFrame* refill(Magazine& magazine, std::size_t size_class) noexcept {
 }
 
 void put_batch_aside(Magazine& magazine, std::size_t size_class) noexcept {
-  watch_thread_end();
   if (magazine.full_batch != nullptr) depot().give(magazine.full_batch, size_class);
   magazine.full_batch = magazine.frames;
   magazine.frames = nullptr;
@@ -187,7 +190,7 @@ void put_batch_aside(Magazine& magazine, std::size_t size_class) noexcept {
   if (size_class >= class_count) [[unlikely]]
     return ::operator delete(memory, size);
   auto* const frame = static_cast<FreeFrame*>(memory);
-  if (cache.ended) [[unlikely]]
+  if (!keeps_frames()) [[unlikely]]
     return ::operator delete(memory, bytes_of(size_class));
   Magazine& magazine = cache.magazines[size_class];
   if (magazine.count == batch_size) [[unlikely]]

@@ -56,9 +56,7 @@ void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
 
 // ---- which loop is this? ----
 
-[[gnu::noinline]] Loop* Loop::current() noexcept {
-  return current_loop;
-}
+[[gnu::noinline]] Loop* Loop::current() noexcept { return current_loop; }
 [[gnu::noinline]] void Loop::set_current(Loop* loop) noexcept { current_loop = loop; }
 
 Loop::~Loop() { CORERING_ASSERT(!attached(), "a worker was destroyed while its loop was still alive"); }
@@ -79,25 +77,34 @@ void Loop::request_stop() noexcept {
   refuses_posts_.store(true, std::memory_order_release);
   stop_node_.kind = PostNode::Kind::stop;
   // Not through push(): a signal handler may be calling, and the recorder may allocate.
-  if (posts_.push(stop_node_) == MpscQueue::Pushed::must_wake) kernel_.wake(eventfd_);
+  if (posts_.push(stop_node_) == MpscQueue::Pushed::must_wake) wake();
 }
 
 bool Loop::push(PostNode& node) noexcept {
   const void* const id = &node;
   record(Kind::pushed, id, reinterpret_cast<std::uintptr_t>(node.coroutine.address()),
          reinterpret_cast<std::uintptr_t>(&worker_));
+  // Once pushed, the node may be gone; so may this loop, unless it has to wait for our wake.
   switch (posts_.push(node)) {
     case MpscQueue::Pushed::closed:
       return false;
-    case MpscQueue::Pushed::queued:  // the node, and this loop, may be gone by now
+    case MpscQueue::Pushed::queued:
       record(Kind::wake_elided, id);
       return true;
-    case MpscQueue::Pushed::must_wake:  // the loop cannot end before this write has arrived
+    case MpscQueue::Pushed::must_wake:
       record(Kind::wake_written, id);
-      kernel_.wake(eventfd_);
+      wake();
       return true;
   }
   return false;
+}
+
+void Loop::wake() noexcept {
+  Kernel& kernel = kernel_;
+  const int eventfd = eventfd_;
+  // The last touch of the loop: it ends when it has seen this count and read this wake.
+  wakes_sent_.fetch_add(1, std::memory_order_release);
+  kernel.wake(eventfd);
 }
 
 // ---- birth ----
@@ -421,6 +428,9 @@ void Loop::end() noexcept {
 void Loop::await_promised_wakes() noexcept {
   while (received_wakes_ != promised_wakes_) {
     if (arm_wake_read()) wait_for_kernel();
+  }
+  // What has come through the kernel has been counted before. This is what makes it so for the memory model.
+  while (wakes_sent_.load(std::memory_order_acquire) != promised_wakes_) {
   }
 }
 

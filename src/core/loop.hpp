@@ -79,6 +79,7 @@ class Loop {
 
   // Posts.
   [[nodiscard]] bool push(PostNode& node) noexcept;
+  void wake() noexcept;
   void accept_post(PostNode& node) noexcept;
 
   // Submission.
@@ -137,6 +138,7 @@ class Loop {
 
   // Every thread.
   MpscQueue posts_;
+  std::atomic<std::uint64_t> wakes_sent_ = 0;  // by posters, each just before its eventfd write
   std::atomic<bool> refuses_posts_ = false;
   std::atomic<bool> stop_requested_ = false;
   PostNode stop_node_;

@@ -43,7 +43,7 @@ Worker::Worker(WorkerOptions options)
 
 Worker::~Worker() {
   request_stop();
-  join();
+  if (thread_.joinable()) join();
   while (loop_->attached()) loop_->turn(std::nullopt);  // stepped, but not to its end
   loop_->refuse_everything();
 }

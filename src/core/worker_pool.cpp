@@ -24,7 +24,7 @@ WorkerPool::WorkerPool(WorkerPoolOptions options) {
   const std::size_t count = options.workers > 0 ? options.workers : processors.size();
   for (std::size_t i = 0; i < count; ++i) {
     WorkerOptions mine = options.worker;
-    mine.name += "/" + std::to_string(i);
+    mine.name.append(1, '/').append(std::to_string(i));
     if (options.pin) mine.cpu = processors[i % processors.size()];
     workers_.push_back(std::make_unique<Worker>(std::move(mine)));
   }

@@ -87,6 +87,8 @@ class Ring {
   void append(const Event& event) noexcept {
     const std::uint64_t at = written_.load(std::memory_order_relaxed);
     Event& slot = events_[at & (capacity_ - 1)];
+    claimed_.store(at + 1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);  // a reader that sees the new words sees the claim
     store(slot.ticks, event.ticks);
     store(slot.id_and_kind, event.id_and_kind);
     store(slot.a, event.a);
@@ -122,13 +124,13 @@ class Ring {
             std::atomic_ref(slot.b).load(std::memory_order_relaxed)};
   }
 
-  // What the writer reached while we copied may be half old, half new; the slot it is in right now as well.
+  // The slots the writer has claimed since may be half old, half new.
   void drop_overtaken(ThreadRecording& recording, std::uint64_t begin) const {
-    const std::uint64_t now = written_.load(std::memory_order_acquire);
-    const std::uint64_t first_whole = now < capacity_ ? 0 : now + 1 - capacity_;
-    const bool overtaken = now != begin + recording.events.size() && first_whole > begin;
-    const std::uint64_t dropped =
-        overtaken ? std::min<std::uint64_t>(first_whole - begin, recording.events.size()) : 0;
+    std::atomic_thread_fence(std::memory_order_acquire);
+    const std::uint64_t claimed = claimed_.load(std::memory_order_relaxed);
+    const std::uint64_t first_whole = claimed < capacity_ ? 0 : claimed - capacity_;
+    const std::uint64_t overtaken = first_whole > begin ? first_whole - begin : 0;
+    const std::uint64_t dropped = std::min<std::uint64_t>(overtaken, recording.events.size());
     recording.events.erase(recording.events.begin(),
                            recording.events.begin() + static_cast<std::ptrdiff_t>(dropped));
     recording.lost = begin + dropped;
@@ -138,7 +140,8 @@ class Ring {
   std::unique_ptr<Event[]> events_;
   int tid_;
   std::string name_;
-  std::atomic<std::uint64_t> written_ = 0;
+  std::atomic<std::uint64_t> claimed_ = 0;  // events begun
+  std::atomic<std::uint64_t> written_ = 0;  // events whole
 };
 
 /// Every ring of the present recording. Never destroyed: threads may record while main ends.

@@ -83,10 +83,7 @@ decltype(auto) awaiter_of(Awaitable&& awaitable) {
 /// What `co_await awaitable` yields.
 template <class Awaitable>
 using await_result_t =
-    decltype(std::declval<std::invoke_result_t<decltype([](auto&& a) -> decltype(auto) {
-                                                 return (detail::awaiter_of(std::forward<decltype(a)>(a)));
-                                               }),
-                                               Awaitable>&>()
+    decltype(std::declval<std::remove_reference_t<decltype(detail::awaiter_of(std::declval<Awaitable>()))>&>()
                  .await_resume());
 
 /// Awaits a task, an operation (`.on(worker)`), a JoinHandle or any other awaitable from a plain thread, and

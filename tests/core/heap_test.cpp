@@ -1,0 +1,103 @@
+/// heap_test.cpp — what the library does not allocate. A program of its own, because it counts every
+/// allocation.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include <gtest/gtest.h>
+
+#include "support/story.hpp"
+
+namespace {
+std::atomic<std::uint64_t> allocations = 0;
+}
+
+#if defined(CORERING_TEST_TSAN) || defined(__SANITIZE_ADDRESS__) || defined(CORERING_TEST_ASAN)
+// The sanitizers bring their own operator new, and this hook behind every malloc.
+extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+}
+#else
+void* operator new(std::size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
+
+namespace corering {
+namespace {
+
+using test::RunningWorker;
+
+TEST(Heap, is_really_counted) {
+  const std::uint64_t before = allocations;
+  const auto one = std::make_unique<std::string>(100, 'x');
+  EXPECT_EQ(allocations - before, 2U) << one->size();
+}
+
+Task<void> post_once(Worker& worker, std::atomic<std::uint64_t>& arrived) {
+  const Result<void> hopped = co_await SwitchToWorker(worker);
+  if (hopped) arrived.fetch_add(1, std::memory_order_relaxed);
+}
+Task<void> count_up(std::uint64_t& count) {
+  ++count;
+  co_return;
+}
+
+Task<void> mixed_operations(int fd, int count) {
+  std::array<std::byte, 64> buffer;
+  for (int i = 0; i < count; ++i) {
+    EXPECT_TRUE(co_await async_nop());
+    EXPECT_TRUE(co_await async_read(fd, buffer, 0));
+    EXPECT_TRUE(co_await sleep_for(Duration(1)));
+  }
+}
+
+Task<void> warm_then_count(int fd, std::uint64_t& counted) {
+  co_await mixed_operations(fd, 50);
+  const std::uint64_t before = allocations;
+  co_await mixed_operations(fd, 2000);
+  counted = allocations - before;
+}
+
+TEST(Heap, an_awaited_operation_allocates_nothing) {
+  const Fd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  std::uint64_t counted = 1;
+  test::run_on_a_worker_here(warm_then_count(file.get(), counted));
+  EXPECT_EQ(counted, 0U);
+}
+
+TEST(Heap, a_hop_allocates_nothing) {
+  RunningWorker running;
+  std::atomic<std::uint64_t> arrived = 0;
+  const auto hop = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      sync_wait(post_once(running.worker, arrived));
+      sync_wait(async_nop().on(running.worker));
+    }
+  };
+  hop(1000);
+  const std::uint64_t before = allocations;
+  hop(1000);
+  EXPECT_EQ(allocations - before, 0U);
+}
+
+TEST(Heap, tasks_that_are_born_here_and_die_there_allocate_nothing_in_the_long_run) {
+  RunningWorker running;
+  std::uint64_t ran = 0;
+  const auto flood = [&] {
+    for (int i = 0; i < 2000; ++i) running.worker.spawn(count_up(ran))->detach();
+    sync_wait(*running.worker.spawn(count_up(ran)));
+  };
+  for (int i = 0; i < 5; ++i) flood();
+  const std::uint64_t before = allocations;
+  for (int i = 0; i < 5; ++i) flood();
+  // A flood may still find the worker further behind than any before it; it must not pay per task.
+  EXPECT_LT(allocations - before, 2000U);
+}
+
+}  // namespace
+}  // namespace corering

@@ -1,0 +1,163 @@
+/// hop_test.cpp — SwitchToWorker, operations with a worker named, and coming home.
+#include <gtest/gtest.h>
+
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+using test::RunningWorker;
+
+Task<Worker*> hop_to(Worker& worker) {
+  EXPECT_TRUE(co_await SwitchToWorker(worker));
+  co_return Worker::current();
+}
+
+TEST(SwitchToWorker, goes_on_on_the_worker) {
+  RunningWorker running;
+  EXPECT_EQ(sync_wait(hop_to(running.worker)), &running.worker);
+}
+
+Task<int> tour(Worker& first, Worker& second) {
+  int right = 0;
+  for (int i = 0; i < 1000; ++i) {
+    Worker& next = i % 2 == 0 ? first : second;
+    const Result<void> hopped = co_await SwitchToWorker(next);
+    if (hopped && Worker::current() == &next) ++right;
+  }
+  co_return right;
+}
+
+// Reading the current worker right behind a hop is what a cached thread_local address would get wrong.
+TEST(SwitchToWorker, always_knows_where_it_is) {
+  RunningWorker first, second;
+  EXPECT_EQ(sync_wait(tour(first.worker, second.worker)), 1000);
+}
+
+Task<bool> hop_to_where_we_are(Worker& worker) {
+  EXPECT_TRUE(co_await SwitchToWorker(worker));
+  SwitchToWorker again(worker);
+  co_return again.await_ready();
+}
+
+TEST(SwitchToWorker, does_not_suspend_when_already_there) {
+  RunningWorker running;
+  EXPECT_TRUE(sync_wait(hop_to_where_we_are(running.worker)));
+}
+
+Task<void> hop_a_lot(Worker& worker, int& hops) {
+  for (int i = 0; i < 1'000'000; ++i) {
+    const Result<void> hopped = co_await SwitchToWorker(worker);
+    if (hopped) ++hops;
+  }
+}
+
+TEST(SwitchToWorker, a_million_times_to_itself_does_not_grow_the_stack) {
+  int hops = 0;
+  RunningWorker running;
+  sync_wait(*running.worker.spawn(hop_a_lot(running.worker, hops)));
+  EXPECT_EQ(hops, 1'000'000);
+}
+
+TEST(OperationOn, hops_by_itself_from_a_plain_thread) {
+  RunningWorker running;
+  EXPECT_TRUE(sync_wait(async_nop().on(running.worker)));
+}
+
+Task<Worker*> nop_elsewhere(Worker& there) {
+  EXPECT_TRUE(co_await async_nop().on(there));
+  co_return Worker::current();
+}
+
+TEST(OperationOn, brings_a_workers_coroutine_back_home) {
+  RunningWorker home, there;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(sync_wait(*home.worker.spawn(nop_elsewhere(there.worker))), &home.worker);
+  }
+}
+
+TEST(OperationOn, leaves_a_plain_threads_coroutine_on_the_worker) {
+  RunningWorker there;
+  EXPECT_EQ(sync_wait(nop_elsewhere(there.worker)), &there.worker);
+}
+
+Task<Result<void>> nop_on(Worker& there) { co_return co_await async_nop().on(there); }
+
+TEST(OperationOn, a_stopped_worker_is_told_at_home) {
+  RunningWorker home;
+  Worker stopped;
+  ASSERT_TRUE(stopped.start());
+  stopped.request_stop();
+  stopped.join();
+  EXPECT_EQ(sync_wait(*home.worker.spawn(nop_on(stopped))).error(), std::errc::operation_canceled);
+}
+
+// The home worker is asked to stop while its coroutine is away: it must wait for it.
+TEST(OperationOn, a_stopping_home_waits_for_who_is_away) {
+  for (int round = 0; round < 100; ++round) {
+    RunningWorker there;
+    Worker home;
+    ASSERT_TRUE(home.start());
+    auto away = home.spawn(nop_elsewhere(there.worker));
+    ASSERT_TRUE(away);
+    home.request_stop();
+    EXPECT_EQ(sync_wait(std::move(*away)), &home);
+    home.join();
+  }
+}
+
+Task<void> nop_without_worker() { co_await async_nop(); }
+TEST(OperationDeathTest, without_a_worker_ends_the_program_with_advice) {
+  EXPECT_DEATH(sync_wait(nop_without_worker()), "\\.on\\(worker\\)");
+}
+
+Task<void> sleep_without_worker() { co_await sleep_for(Duration(1)); }
+TEST(OperationDeathTest, sleeping_without_a_worker_ends_the_program_with_advice) {
+  EXPECT_DEATH(sync_wait(sleep_without_worker()), "SwitchToWorker");
+}
+
+/// A coroutine whose frame a test destroys too early.
+struct Loose {
+  struct promise_type {
+    Loose get_return_object() noexcept {
+      return Loose(std::coroutine_handle<promise_type>::from_promise(*this));
+    }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_always final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }
+  };
+  explicit Loose(std::coroutine_handle<> handle) noexcept : handle(handle) {}
+  std::coroutine_handle<> handle;
+};
+
+Loose receives_for_ever(int fd) {
+  std::array<std::byte, 1> buffer;
+  co_await async_recv(fd, buffer);
+}
+TEST(OperationDeathTest, destroying_a_frame_in_flight_names_the_operation) {
+  EXPECT_DEATH(
+      {
+        test::SocketPair pair;
+        Worker worker;
+        (void)worker.turn();
+        const Loose loose = receives_for_ever(pair.ours.get());
+        loose.handle.destroy();
+      },
+      "destroyed while its recv \\(fd [0-9]+\\) was in flight, awaited at .*hop_test.cpp");
+}
+
+Loose sleeps_for_ever() { co_await sleep_until(TimePoint::max()); }
+TEST(OperationDeathTest, destroying_a_frame_that_sleeps_is_noticed) {
+  EXPECT_DEATH(
+      {
+        Worker worker;
+        (void)worker.turn();
+        const Loose loose = sleeps_for_ever();
+        loose.handle.destroy();
+      },
+      "destroyed while it slept");
+}
+
+}  // namespace
+}  // namespace corering

@@ -1,0 +1,196 @@
+/// task_test.cpp — tasks, sync_wait, spawn and join.
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+using test::RunningWorker;
+
+Task<int> just(int value) { co_return value; }
+Task<void> nothing() { co_return; }
+Task<int> fails() {
+  throw std::runtime_error("the task's own words");
+  co_return 0;
+}
+
+// ---- Task ----
+
+TEST(Task, hands_its_value_to_who_awaits_it) { EXPECT_EQ(sync_wait(just(42)), 42); }
+
+Task<int> sum_of_two() {
+  const int first = co_await just(20);
+  const int second = co_await just(22);
+  co_return first + second;
+}
+TEST(Task, awaits_other_tasks) { EXPECT_EQ(sync_wait(sum_of_two()), 42); }
+
+Task<std::unique_ptr<std::string>> make_text() { co_return std::make_unique<std::string>("moved"); }
+TEST(Task, moves_a_value_that_cannot_be_copied) { EXPECT_EQ(*sync_wait(make_text()), "moved"); }
+
+TEST(Task, lets_exceptions_through) { EXPECT_THROW(sync_wait(fails()), std::runtime_error); }
+
+Task<std::string> catches() {
+  std::string what;
+  try {
+    co_await fails();
+  } catch (const std::runtime_error& error) {
+    what = error.what();
+  }
+  co_return what;
+}
+TEST(Task, exceptions_can_be_caught_around_the_await) {
+  EXPECT_EQ(sync_wait(catches()), "the task's own words");
+}
+
+Task<void> sets(bool& ran) {
+  ran = true;
+  co_return;
+}
+TEST(Task, never_awaited_never_runs) {
+  bool ran = false;
+  {
+    const Task<void> task = sets(ran);
+  }
+  EXPECT_FALSE(ran);
+}
+
+Task<int> many_ready_tasks(int count) {
+  int sum = 0;
+  for (int i = 0; i < count; ++i) sum += co_await just(1);
+  co_return sum;
+}
+TEST(Task, a_million_synchronous_completions_do_not_grow_the_stack) {
+  EXPECT_EQ(sync_wait(many_ready_tasks(1'000'000)), 1'000'000);
+}
+TEST(Task, nor_do_they_on_a_worker) {
+  RunningWorker running;
+  EXPECT_EQ(sync_wait(*running.worker.spawn(many_ready_tasks(1'000'000))), 1'000'000);
+}
+
+Task<int> nested(int depth) {
+  if (depth == 0) co_return 0;
+  co_return 1 + co_await nested(depth - 1);
+}
+TEST(Task, a_deep_chain_does_not_grow_the_stack) { EXPECT_EQ(sync_wait(nested(100'000)), 100'000); }
+
+Task<void> await_twice() {
+  Task<int> task = just(1);
+  co_await std::move(task);
+  co_await std::move(task);  // NOLINT(bugprone-use-after-move): that is the mistake
+}
+TEST(TaskDeathTest, awaiting_twice_ends_the_program) {
+  EXPECT_DEATH(sync_wait(await_twice()), "awaited once");
+}
+
+Task<int> waits_inside() { co_return sync_wait(just(7)); }
+TEST(SyncWait, may_be_called_by_a_coroutine_of_a_plain_thread) { EXPECT_EQ(sync_wait(waits_inside()), 7); }
+
+TEST(SyncWaitDeathTest, on_a_worker_ends_the_program_with_advice) {
+  EXPECT_DEATH(test::run_on_a_worker_here([]() -> Task<void> {
+                 sync_wait(nothing());
+                 co_return;
+               }()),
+               "co_await instead");
+}
+
+// ---- spawn ----
+
+TEST(Spawn, a_plain_thread_can_join) {
+  RunningWorker running;
+  auto handle = running.worker.spawn(just(5));
+  ASSERT_TRUE(handle);
+  EXPECT_EQ(sync_wait(std::move(*handle)), 5);
+}
+
+TEST(Spawn, an_exception_comes_out_of_the_join) {
+  RunningWorker running;
+  auto handle = running.worker.spawn(fails());
+  ASSERT_TRUE(handle);
+  EXPECT_THROW(sync_wait(std::move(*handle)), std::runtime_error);
+}
+
+Task<void> record_order(std::vector<int>& order, int number) {
+  order.push_back(number);
+  co_return;
+}
+Task<void> spawns_three(std::vector<int>& order) {
+  JoinHandle<void> first = spawn(record_order(order, 1));
+  JoinHandle<void> second = spawn(record_order(order, 2));
+  order.push_back(0);
+  co_await std::move(second);
+  co_await std::move(first);
+  order.push_back(3);
+}
+TEST(Spawn, on_the_same_worker_runs_behind_what_is_ready) {
+  std::vector<int> order;
+  test::run_on_a_worker_here(spawns_three(order));
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3}));
+}
+
+Task<Worker*> where_am_i() { co_return Worker::current(); }
+
+Task<void> joins_from(Worker& there) {
+  Worker* const home = Worker::current();
+  auto handle = there.spawn(where_am_i());
+  Worker* const ran_on = co_await std::move(*handle);
+  EXPECT_EQ(ran_on, &there);
+  EXPECT_EQ(Worker::current(), home) << "a join resumes at home";
+}
+TEST(Spawn, joining_a_task_of_another_worker_comes_back) {
+  RunningWorker there;
+  for (int i = 0; i < 100; ++i) test::run_on_a_worker_here(joins_from(there.worker));
+}
+
+Task<void> waits_for(OneShot& gate, std::shared_ptr<int> kept) {
+  gate.wait();
+  *kept = 1;
+  co_return;
+}
+TEST(Spawn, a_dropped_handle_detaches) {
+  auto kept = std::make_shared<int>(0);
+  OneShot gate;
+  {
+    RunningWorker running;
+    {
+      auto dropped = running.worker.spawn(waits_for(gate, kept));
+    }
+    gate.set();
+  }
+  EXPECT_EQ(*kept, 1);
+  EXPECT_EQ(kept.use_count(), 1) << "the frame is gone";
+}
+
+TEST(Spawn, without_a_worker_ends_the_program_with_advice) {
+  EXPECT_DEATH(spawn(nothing()).detach(), "use worker.spawn");
+}
+
+std::atomic<int> handled = 0;
+TEST(Spawn, a_detached_exception_goes_to_the_handler) {
+  set_detached_exception_handler([](std::exception_ptr) { ++handled; });
+  {
+    RunningWorker running;
+    running.worker.spawn(fails())->detach();
+    sync_wait(*running.worker.spawn(nothing()));
+  }
+  set_detached_exception_handler(nullptr);
+  EXPECT_EQ(handled, 1);
+}
+
+TEST(SpawnDeathTest, a_detached_exception_ends_the_program_with_its_message) {
+  EXPECT_DEATH(
+      {
+        RunningWorker running;
+        running.worker.spawn(fails())->detach();
+        sync_wait(*running.worker.spawn(nothing()));
+      },
+      "the task's own words");
+}
+
+}  // namespace
+}  // namespace corering

@@ -1,0 +1,397 @@
+/// worker_test.cpp — the life of a worker: start, run, turn, stop, and every phase in which somebody may
+/// post.
+#include <csignal>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdexcept>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "support/faulty_kernel.hpp"
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+using test::RunningWorker;
+using namespace std::chrono_literals;
+
+Task<void> nothing() { co_return; }
+Task<std::thread::id> which_thread() { co_return std::this_thread::get_id(); }
+
+// ---- start, run, turn ----
+
+TEST(Worker, runs_its_init_callback_on_its_own_thread_before_start_returns) {
+  Worker worker;
+  std::thread::id ran_on;
+  Worker* current = nullptr;
+  ASSERT_TRUE(worker.start([&](Worker&) {
+    ran_on = std::this_thread::get_id();
+    current = Worker::current();
+  }));
+  EXPECT_NE(ran_on, std::thread::id());
+  EXPECT_NE(ran_on, std::this_thread::get_id());
+  EXPECT_EQ(current, &worker);
+  EXPECT_EQ(Worker::current(), nullptr);
+}
+
+TEST(Worker, starts_coroutines_from_the_init_callback_without_a_hop) {
+  std::thread::id callback_thread, coroutine_thread;
+  auto note = [](std::thread::id& id) -> Task<void> {
+    id = std::this_thread::get_id();
+    co_return;
+  };
+  {
+    Worker worker;
+    ASSERT_TRUE(worker.start([&](Worker&) {
+      callback_thread = std::this_thread::get_id();
+      spawn(note(coroutine_thread)).detach();
+    }));
+  }
+  EXPECT_EQ(coroutine_thread, callback_thread);
+}
+
+TEST(Worker, passes_on_what_its_init_callback_throws_and_ends) {
+  Worker worker;
+  EXPECT_THROW((void)worker.start([](Worker&) { throw std::runtime_error("from init"); }),
+               std::runtime_error);
+  EXPECT_FALSE(worker.spawn(nothing()));
+}
+
+TEST(Worker, run_on_the_callers_thread_ends_when_stopped) {
+  Worker worker;
+  bool ran = false;
+  auto stops = [](Worker& own, bool& flag) -> Task<void> {
+    flag = true;
+    own.request_stop();
+    co_return;
+  };
+  EXPECT_TRUE(worker.run([&](Worker& own) { spawn(stops(own, ran)).detach(); }));
+  EXPECT_TRUE(ran);
+}
+
+Task<void> one_nop(bool& done) {
+  EXPECT_TRUE(co_await async_nop());
+  done = true;
+}
+
+TEST(Worker, can_be_stepped_turn_by_turn) {
+  bool done = false;
+  Worker worker;
+  auto handle = worker.spawn(one_nop(done));
+  ASSERT_TRUE(handle);
+  int turns = 0;
+  while (!done && turns < 100) {
+    const Result<bool> alive = worker.turn();
+    ASSERT_TRUE(alive && *alive);
+    ++turns;
+  }
+  EXPECT_TRUE(done);
+  EXPECT_LE(turns, 3);
+  worker.request_stop();
+  for (int i = 0; i < 100; ++i) {
+    if (!*worker.turn(1ms)) return;
+  }
+  FAIL() << "a stopped worker goes on for ever";
+}
+
+TEST(Worker, an_idle_turn_sleeps_no_longer_than_its_patience) {
+  Worker worker;
+  ASSERT_TRUE(worker.turn());
+  const TimePoint begin = Clock::now();
+  ASSERT_TRUE(worker.turn(20ms));
+  EXPECT_GE(Clock::now() - begin, 20ms);
+}
+
+TEST(Worker, is_pinned_where_asked) {
+  RunningWorker running({.cpu = 0});
+  auto processors = []() -> Task<int> {
+    cpu_set_t set{};
+    sched_getaffinity(0, sizeof set, &set);
+    co_return CPU_ISSET(0, &set) ? CPU_COUNT(&set) : 0;
+  };
+  EXPECT_EQ(sync_wait(*running.worker.spawn(processors())), 1);
+}
+
+TEST(Worker, carries_its_name) {
+  RunningWorker running({.name = "a-name-longer-than-fifteen"});
+  auto name = []() -> Task<std::string> {
+    std::array<char, 16> text{};
+    pthread_getname_np(pthread_self(), text.data(), text.size());
+    co_return std::string(text.data());
+  };
+  EXPECT_EQ(sync_wait(*running.worker.spawn(name())), "a-name-longer-t");
+}
+
+TEST(WorkerDeathTest, joining_itself_ends_the_program_with_advice) {
+  EXPECT_DEATH(
+      {
+        Worker worker;
+        (void)worker.run([](Worker& own) { own.join(); });
+      },
+      "cannot wait for itself");
+}
+
+// ---- never started ----
+
+TEST(NeverStarted, destroys_cleanly_and_closes_nothing) {
+  const int descriptors = test::open_descriptors();
+  {
+    const Worker worker;
+  }
+  EXPECT_EQ(test::open_descriptors(), descriptors);
+  EXPECT_GE(::fcntl(0, F_GETFD), 0);
+}
+
+Task<void> tells(Result<void>& told, Worker& worker) { told = co_await SwitchToWorker(worker); }
+
+TEST(NeverStarted, tells_a_coroutine_that_hopped_to_it) {
+  Result<void> told;
+  std::thread poster;
+  {
+    Worker worker;
+    std::atomic<bool> about_to_post = false;
+    poster = std::thread([&] {
+      about_to_post = true;
+      sync_wait(tells(told, worker));
+    });
+    while (!about_to_post) std::this_thread::yield();
+    std::this_thread::sleep_for(20ms);  // either order is right; this one is the interesting one
+  }
+  poster.join();
+  ASSERT_FALSE(told);
+  EXPECT_EQ(told.error(), std::errc::operation_canceled);
+}
+
+TEST(NeverStarted, runs_spawned_tasks_with_every_operation_refused) {
+  std::error_code refused;
+  auto task = [](std::error_code& error) -> Task<void> {
+    const Result<void> result = co_await async_nop();
+    if (!result) error = result.error();
+  };
+  {
+    Worker worker;
+    worker.spawn(task(refused))->detach();
+  }
+  EXPECT_EQ(refused, std::errc::operation_canceled);
+}
+
+// ---- posting in every phase ----
+
+TEST(Posting, before_start_runs_once_started) {
+  Worker worker;
+  auto handle = worker.spawn(which_thread());
+  ASSERT_TRUE(handle);
+  ASSERT_TRUE(worker.start());
+  EXPECT_NE(sync_wait(std::move(*handle)), std::this_thread::get_id());
+}
+
+TEST(Posting, after_the_end_is_refused_on_the_posters_thread) {
+  Worker worker;
+  ASSERT_TRUE(worker.start());
+  worker.request_stop();
+  worker.join();
+  EXPECT_EQ(worker.spawn(nothing()).error(), std::errc::operation_canceled);
+  Result<void> told;
+  sync_wait(tells(told, worker));
+  EXPECT_EQ(told.error(), std::errc::operation_canceled);
+  std::array<std::byte, 1> buffer;
+  EXPECT_EQ(sync_wait(async_read(0, buffer, 0).on(worker)).error(), std::errc::operation_canceled);
+}
+
+Task<bool> arrives(Worker& worker) {
+  const Result<void> hopped = co_await SwitchToWorker(worker);
+  if (!hopped) {
+    EXPECT_EQ(hopped.error(), std::errc::operation_canceled);
+  }
+  co_return hopped.has_value();
+}
+
+// Whatever the moment, every hop is answered: the posters go on until they are told.
+TEST(Posting, while_the_worker_stops_runs_or_is_told) {
+  constexpr int rounds = test::under_tsan ? 100 : 300;
+  std::atomic<int> told = 0;
+  for (int round = 0; round < rounds; ++round) {
+    Worker worker;
+    ASSERT_TRUE(worker.start());
+    std::atomic<int> posting = 0;
+    const auto post_until_told = [&] {
+      ++posting;
+      while (sync_wait(arrives(worker))) {
+      }
+      ++told;
+    };
+    std::thread first(post_until_told), second(post_until_told);
+    while (posting < 2) std::this_thread::yield();
+    worker.request_stop();
+    worker.join();
+    first.join();
+    second.join();
+  }
+  EXPECT_EQ(told, 2 * rounds);
+}
+
+// ---- stopping ----
+
+Task<void> receives(int fd, std::error_code& ended) {
+  std::array<std::byte, 16> buffer;
+  const Result<std::size_t> got = co_await async_recv(fd, buffer);
+  if (!got) ended = got.error();
+}
+
+Task<void> sleeps(std::error_code& ended) {
+  const Result<void> slept = co_await sleep_for(1h);
+  if (!slept) ended = slept.error();
+}
+
+TEST(Stop, cancels_what_is_in_flight_and_asleep) {
+  const int descriptors = test::open_descriptors();
+  std::error_code received, slept;
+  {
+    test::SocketPair pair;
+    RunningWorker running;
+    auto receiving = running.worker.spawn(receives(pair.ours.get(), received));
+    auto sleeping = running.worker.spawn(sleeps(slept));
+    sync_wait(*running.worker.spawn(nothing()));
+    running.worker.request_stop();
+    sync_wait(std::move(*receiving));
+    sync_wait(std::move(*sleeping));
+  }
+  EXPECT_EQ(received, std::errc::operation_canceled);
+  EXPECT_EQ(slept, std::errc::operation_canceled);
+  EXPECT_EQ(test::open_descriptors(), descriptors);
+}
+
+TEST(Stop, before_start_ends_the_worker_at_once) {
+  Worker worker;
+  worker.request_stop();
+  ASSERT_TRUE(worker.start());
+  worker.join();
+}
+
+TEST(Stop, may_be_asked_for_by_many_and_often) {
+  Worker worker;
+  ASSERT_TRUE(worker.start());
+  std::thread other([&] { worker.request_stop(); });
+  worker.request_stop();
+  worker.request_stop();
+  other.join();
+  worker.join();
+}
+
+Worker* stopped_by_signal = nullptr;
+TEST(Stop, may_be_asked_for_by_a_signal_handler) {
+  Worker worker;
+  stopped_by_signal = &worker;
+  std::signal(SIGUSR2, [](int) { stopped_by_signal->request_stop(); });
+  ASSERT_TRUE(worker.start());
+  std::raise(SIGUSR2);
+  worker.join();
+  std::signal(SIGUSR2, SIG_DFL);
+}
+
+Task<void> closes_after(int fd, bool& closed) {
+  co_await sleep_for(1h);
+  closed = (co_await async_close(Fd(fd))).has_value();
+}
+
+TEST(Stop, lets_clean_up_code_close_its_descriptors) {
+  const int descriptors = test::open_descriptors();
+  bool closed = false;
+  {
+    RunningWorker running;
+    running.worker.spawn(closes_after(::dup(0), closed))->detach();
+    sync_wait(*running.worker.spawn(nothing()));
+  }
+  EXPECT_TRUE(closed);
+  EXPECT_EQ(test::open_descriptors(), descriptors);
+}
+
+Task<void> accepts(int listener) {
+  const Result<Fd> accepted = co_await async_accept(listener);
+  EXPECT_FALSE(accepted);
+}
+
+// Closing a ring is no barrier: unless the accept has really ended, the port stays taken.
+TEST(Stop, frees_a_listening_port_at_once) {
+  sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  for (int round = 0; round < 50; ++round) {
+    Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0)
+        << strerror(errno);
+    ASSERT_EQ(::listen(listener.get(), 8), 0);
+    socklen_t length = sizeof address;
+    ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length);
+    RunningWorker running;
+    running.worker.spawn(accepts(listener.get()))->detach();
+    running.worker.spawn(nothing())->detach();
+  }
+}
+
+// ---- one wake-up per sleep ----
+
+Task<void> block(OneShot& entered, OneShot& gate) {
+  entered.set();
+  gate.wait();
+  co_return;
+}
+
+TEST(WakeUp, a_burst_of_posts_to_a_busy_worker_shares_one) {
+  test::FaultyKernel kernel;
+  RunningWorker running({.kernel = &kernel});
+  OneShot entered, gate;
+  auto blocked = running.worker.spawn(block(entered, gate));
+  entered.wait();
+  const int before = kernel.wakes;
+  for (int i = 0; i < 1000; ++i) running.worker.spawn(nothing())->detach();
+  EXPECT_LE(kernel.wakes - before, 1);
+  gate.set();
+  sync_wait(std::move(*blocked));
+}
+
+TEST(WakeUp, a_sleeping_worker_gets_exactly_one_per_post) {
+  test::FaultyKernel kernel;
+  RunningWorker running({.kernel = &kernel});
+  for (int i = 1; i <= 20; ++i) {
+    std::this_thread::sleep_for(
+        5ms);  // long enough to fall asleep; a slower worker only makes the count smaller
+    sync_wait(*running.worker.spawn(nothing()));
+    EXPECT_LE(kernel.wakes, i);
+  }
+  EXPECT_GT(kernel.wakes, 0);
+}
+
+// ---- pool ----
+
+TEST(WorkerPool, starts_every_worker_with_its_number) {
+  WorkerPool pool({.workers = 3});
+  std::atomic<unsigned> seen = 0;
+  ASSERT_TRUE(pool.start([&](Worker&, std::size_t i) { seen |= 1U << i; }));
+  EXPECT_EQ(seen, 0b111U);
+  EXPECT_NE(&pool.next(), &pool.next());
+}
+
+TEST(WorkerPool, pins_and_names_its_workers) {
+  WorkerPool pool({.workers = 2, .pin = true, .worker = {.name = "pool"}});
+  ASSERT_TRUE(pool.start());
+  auto name = []() -> Task<std::string> {
+    std::array<char, 16> text{};
+    pthread_getname_np(pthread_self(), text.data(), text.size());
+    co_return std::string(text.data());
+  };
+  EXPECT_EQ(sync_wait(*pool[1].spawn(name())), "pool/1");
+}
+
+TEST(WorkerPool, stops_the_others_when_one_cannot_start) {
+  test::FaultyKernel kernel;
+  std::atomic<int> rings = 0;
+  kernel.on_open_ring = [&](const RingParams&) { return ++rings == 2 ? -ENOMEM : 0; };
+  WorkerPool pool({.workers = 3, .worker = {.kernel = &kernel}});
+  EXPECT_EQ(pool.start().error(), std::errc::not_enough_memory);
+  EXPECT_FALSE(pool[0].spawn(nothing()));
+}
+
+}  // namespace
+}  // namespace corering

@@ -1,0 +1,62 @@
+/// faulty_kernel.hpp — the real kernel behind a seam that counts, and refuses things on purpose.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include <corering/uring/kernel.hpp>
+
+namespace corering::test {
+
+/// Forwards to the real kernel unless a hook answers instead. A hook returns a negative errno to refuse, 0 to
+/// pass on.
+class FaultyKernel : public Kernel {
+ public:
+  std::function<int(const RingParams&)> on_open_ring;
+  std::function<int()> on_open_eventfd;
+  std::function<int(unsigned to_submit)> on_enter;
+  std::atomic<int> wakes = 0;  ///< eventfd writes so far
+
+  int open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) noexcept override {
+    if (const int refused = on_open_ring ? on_open_ring(params) : 0; refused < 0) return refused;
+    std::unique_ptr<KernelRing> inner;
+    const int result = real_kernel().open_ring(params, inner);
+    if (result == 0) ring = std::make_unique<FaultyRing>(*this, std::move(inner));
+    return result;
+  }
+  int open_eventfd() noexcept override {
+    if (const int refused = on_open_eventfd ? on_open_eventfd() : 0; refused < 0) return refused;
+    return real_kernel().open_eventfd();
+  }
+  int wake(int eventfd) noexcept override {
+    ++wakes;
+    return real_kernel().wake(eventfd);
+  }
+  void nap(Duration how_long) noexcept override { real_kernel().nap(how_long); }
+  void close(int fd) noexcept override { real_kernel().close(fd); }
+  TimePoint now() const noexcept override { return real_kernel().now(); }
+
+ private:
+  class FaultyRing final : public KernelRing {
+   public:
+    FaultyRing(FaultyKernel& kernel, std::unique_ptr<KernelRing> inner) noexcept
+        : kernel_(kernel), inner_(std::move(inner)) {}
+    const RingMemory& memory() const noexcept override { return inner_->memory(); }
+    int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
+              const abi::GetEventsArg* arg) noexcept override {
+      const int refused = kernel_.on_enter ? kernel_.on_enter(to_submit) : 0;
+      return refused < 0 ? refused : inner_->enter(to_submit, min_complete, flags, arg);
+    }
+    int register_resource(unsigned opcode, void* arg, unsigned count) noexcept override {
+      return inner_->register_resource(opcode, arg, count);
+    }
+
+   private:
+    FaultyKernel& kernel_;
+    std::unique_ptr<KernelRing> inner_;
+  };
+};
+
+}  // namespace corering::test

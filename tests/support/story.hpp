@@ -1,0 +1,94 @@
+/// story.hpp — words the tests are told in.
+#pragma once
+
+#include <array>
+#include <cstdlib>
+#include <dirent.h>
+#include <filesystem>
+#include <string>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+#include <corering/corering.hpp>
+#include <gtest/gtest.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define CORERING_TEST_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CORERING_TEST_TSAN 1
+#endif
+#if __has_feature(address_sanitizer)
+#define CORERING_TEST_ASAN 1
+#endif
+#endif
+
+namespace corering::test {
+
+using namespace std::chrono_literals;
+
+#if defined(CORERING_TEST_TSAN)
+inline constexpr bool under_tsan = true;
+#else
+inline constexpr bool under_tsan = false;
+#endif
+
+/// A fresh directory that is gone, with what is in it, at the end of the test.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string pattern = std::filesystem::temp_directory_path() / "corering-test-XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
+    path_ = pattern;
+  }
+  TemporaryDirectory(TemporaryDirectory&&) = delete;
+  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  [[nodiscard]] std::string operator/(const char* name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// How many descriptors this process has open.
+inline int open_descriptors() {
+  int count = 0;
+  DIR* const directory = ::opendir("/proc/self/fd");
+  while (::readdir(directory) != nullptr) ++count;
+  ::closedir(directory);
+  return count;
+}
+
+struct SocketPair {
+  SocketPair() {
+    std::array<int, 2> fds{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0) std::abort();
+    ours = Fd(fds[0]);
+    theirs = Fd(fds[1]);
+  }
+  Fd ours;
+  Fd theirs;
+};
+
+/// A worker on a thread of its own, started.
+class RunningWorker {
+ public:
+  explicit RunningWorker(WorkerOptions options = {}) : worker(std::move(options)) {
+    const Result<void> started = worker.start();
+    EXPECT_TRUE(started) << started.error().message();
+  }
+  Worker worker;
+};
+
+/// Runs `task` on a worker of the calling thread, to its end, and stops that worker.
+inline Task<void> then_stop(Task<void> task) {
+  co_await std::move(task);
+  Worker::current()->request_stop();
+}
+inline void run_on_a_worker_here(Task<void> task, WorkerOptions options = {}) {
+  Worker worker(std::move(options));
+  const Result<void> ran = worker.run([&task](Worker&) { spawn(then_stop(std::move(task))).detach(); });
+  ASSERT_TRUE(ran) << ran.error().message();
+}
+
+}  // namespace corering::test

@@ -1,0 +1,165 @@
+/// recorder_test.cpp — what is recorded, in which order, and what happens when a ring is too small.
+#include <algorithm>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "support/story.hpp"
+
+namespace corering::trace {
+namespace {
+
+const ThreadRecording* recording_of(const std::vector<ThreadRecording>& all, int tid) {
+  const auto found = std::ranges::find(all, tid, &ThreadRecording::tid);
+  return found == all.end() ? nullptr : &*found;
+}
+
+std::vector<Kind> kinds(const ThreadRecording& recording) {
+  std::vector<Kind> found;
+  for (const TimedEvent& event : recording.events) found.push_back(event.kind);
+  return found;
+}
+
+/// True when `wanted` occurs in `events` in this order, other events in between allowed.
+bool in_order(const std::vector<Kind>& events, const std::vector<Kind>& wanted) {
+  auto at = events.begin();
+  for (const Kind kind : wanted) {
+    at = std::find(at, events.end(), kind);
+    if (at == events.end()) return false;
+    ++at;
+  }
+  return true;
+}
+
+TEST(Event, keeps_kind_opcode_and_id_in_one_word) {
+  start(16);
+  record(Kind::sqe_filled, 22, reinterpret_cast<const void*>(0x7fff'1234'5678), 1, 2);
+  stop();
+  const auto all = snapshot();
+  const ThreadRecording* mine = recording_of(all, gettid());
+  ASSERT_NE(mine, nullptr);
+  ASSERT_EQ(mine->events.size(), 1U);
+  const TimedEvent& event = mine->events.front();
+  EXPECT_EQ(event.kind, Kind::sqe_filled);
+  EXPECT_EQ(event.opcode, 22);
+  EXPECT_EQ(event.id, 0x7fff'1234'5678U);
+  EXPECT_EQ(event.a, 1U);
+  EXPECT_EQ(event.b, 2U);
+}
+
+TEST(Recorder, is_off_until_started) {
+  stop();
+  EXPECT_FALSE(enabled());
+  start(16);
+  EXPECT_TRUE(enabled());
+  stop();
+  EXPECT_FALSE(enabled());
+}
+
+TEST(Recorder, keeps_the_newest_events_and_counts_the_lost_ones) {
+  start(8);
+  for (std::uint64_t i = 0; i < 20; ++i) record(Kind::await, no_opcode, nullptr, i);
+  stop();
+  const auto all = snapshot();
+  const ThreadRecording* mine = recording_of(all, gettid());
+  ASSERT_NE(mine, nullptr);
+  EXPECT_EQ(mine->lost, 12U);
+  ASSERT_EQ(mine->events.size(), 8U);
+  EXPECT_EQ(mine->events.front().a, 12U);
+  EXPECT_EQ(mine->events.back().a, 19U);
+}
+
+TEST(Recorder, times_follow_the_raw_monotonic_clock) {
+  const auto now = [] {
+    timespec time{};
+    clock_gettime(CLOCK_MONOTONIC_RAW, &time);
+    return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+  };
+  start(8);
+  const auto before = now();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  record(Kind::await, no_opcode, nullptr);
+  const auto after = now();
+  stop();
+  const auto all = snapshot();
+  const std::int64_t stamped = recording_of(all, gettid())->events.front().ns;
+  // The scale is a line through two readings taken now and at start(): a microsecond of slack is generous.
+  EXPECT_GE(stamped, before + 20'000'000 - 1000);
+  EXPECT_LE(stamped, after + 1000);
+}
+
+TEST(Recorder, a_new_start_forgets_the_past) {
+  start(8);
+  record(Kind::await, no_opcode, nullptr);
+  start(8);
+  stop();
+  EXPECT_TRUE(snapshot().empty());
+}
+
+TEST(Recorder, can_be_read_while_it_is_written) {
+  start(64);
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    for (std::uint64_t i = 0; !done; ++i) record(Kind::await, no_opcode, nullptr, i, i);
+  });
+  bool torn = false;
+  std::size_t seen = 0;
+  while (seen < 1000) {
+    for (const ThreadRecording& recording : snapshot()) {
+      for (std::size_t i = 0; i < recording.events.size(); ++i, ++seen) {
+        torn = torn || recording.events[i].a != recording.events[i].b;
+        torn = torn || (i > 0 && recording.events[i].a != recording.events[i - 1].a + 1);
+      }
+    }
+  }
+  done = true;
+  writer.join();
+  stop();
+  EXPECT_FALSE(torn);
+}
+
+TEST(Flow, switch_to_worker_is_recorded_step_by_step) {
+  test::RunningWorker running;
+  start();
+  ASSERT_TRUE(sync_wait(async_nop().on(running.worker)));
+  stop();
+  const auto all = snapshot();
+  const ThreadRecording* main = recording_of(all, gettid());
+  ASSERT_NE(main, nullptr);
+  EXPECT_TRUE(in_order(kinds(*main), {Kind::sync_wait_begin, Kind::await, Kind::pushed, Kind::suspended,
+                                      Kind::sync_wait_end}));
+  const auto worker =
+      std::ranges::find_if(all, [&](const ThreadRecording& one) { return one.tid != gettid(); });
+  ASSERT_NE(worker, all.end());
+  EXPECT_TRUE(in_order(kinds(*worker),
+                       {Kind::popped, Kind::resumed_on_worker, Kind::await, Kind::sqe_filled, Kind::suspended,
+                        Kind::submitted, Kind::processed, Kind::resumed, Kind::root_done}));
+}
+
+Task<void> awaits_a_nop(OneShot& done) {
+  EXPECT_TRUE(co_await async_nop());
+  done.set();
+}
+TEST(Flow, worker_callback_is_recorded_step_by_step_without_a_hop) {
+  start();
+  {
+    OneShot done;
+    Worker worker;
+    ASSERT_TRUE(worker.start([&done](Worker&) { spawn(awaits_a_nop(done)).detach(); }));
+    done.wait();
+  }
+  stop();
+  const auto all = snapshot();
+  EXPECT_TRUE(in_order(kinds(*recording_of(all, gettid())), {Kind::thread_start}));
+  const auto worker =
+      std::ranges::find_if(all, [&](const ThreadRecording& one) { return one.tid != gettid(); });
+  ASSERT_NE(worker, all.end());
+  const std::vector<Kind> seen = kinds(*worker);
+  EXPECT_TRUE(
+      in_order(seen, {Kind::worker_up, Kind::init_callback, Kind::spawned, Kind::await, Kind::sqe_filled,
+                      Kind::suspended, Kind::submitted, Kind::processed, Kind::resumed}));
+  EXPECT_EQ(std::ranges::count(seen, Kind::popped), 0);
+}
+
+}  // namespace
+}  // namespace corering::trace
