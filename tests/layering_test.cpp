@@ -92,7 +92,7 @@ TEST(Layering, public_headers_include_no_private_ones) {
 TEST(Style, nothing_awaits_inside_a_condition) {
   static const std::regex condition(R"((if|while) \([^;]*co_await)");
   std::size_t files = 0;
-  for (const char* const top : {"include", "src", "tools", "examples", "bench", "tests"}) {
+  for (const char* const top : {"include", "src", "tools", "examples", "benchmarks", "tests"}) {
     for (const auto& entry : fs::recursive_directory_iterator(root / top)) {
       if (entry.path().extension() != ".hpp" && entry.path().extension() != ".cpp") continue;
       if (entry.path().filename() == "layering_test.cpp") continue;

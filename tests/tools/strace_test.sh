@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# strace_test.sh BIN — seen from outside: who makes which system call, and what happens when the kernel refuses.
+set -euo pipefail
+bin=$1
+command -v strace > /dev/null || { echo "skipped: strace is not installed"; exit 77; }
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
+fail() { echo "FAILED: $1"; [ -s "$dir/trace" ] && head -n 40 "$dir/trace"; exit 1; }
+head -c 5000000 /dev/urandom > "$dir/file"
+strace -f -o /dev/null true 2> /dev/null || { echo "skipped: tracing is not permitted here"; exit 77; }
+
+# ---- the switch flow: 5 reads and the end of the file, an open, a stop: 8 posts ----
+strace -f -o "$dir/trace" -e trace=execve,io_uring_setup,io_uring_enter,io_uring_register,eventfd2,write \
+  "$bin/read_switch" "$dir/file" > "$dir/out"
+cmp -s "$dir/file" "$dir/out" || fail "other bytes under strace"
+main=$(awk '/execve/ {print $1; exit}' "$dir/trace")
+[ "$(awk -v main="$main" '$1 == main && /io_uring_/' "$dir/trace" | wc -l)" -eq 0 ] || fail "the main thread entered io_uring"
+[ "$(awk -v main="$main" '$1 != main && /io_uring_enter/' "$dir/trace" | wc -l)" -gt 0 ] || fail "nobody entered io_uring"
+eventfd=$(sed -n 's/.*eventfd2.*= \([0-9]*\)$/\1/p' "$dir/trace")
+wakes=$(awk -v main="$main" '$1 == main' "$dir/trace" | grep -c "write($eventfd, ")
+[ "$wakes" -ge 1 ] && [ "$wakes" -le 8 ] || fail "8 posts cost $wakes eventfd writes"
+
+# ---- set-up refused: one sentence that says what to do, exit 1, never a hang ----
+refused() { # WORDS STRACE-INJECTION
+  local code=0
+  timeout 30 strace -f -o "$dir/trace" -e inject="$2" "$bin/iotrace" flow switch "$dir/file" \
+    > "$dir/stdout" 2> "$dir/stderr" || code=$?
+  [ $code -eq 1 ] || fail "$2: exit $code, $(cat "$dir/stderr")"
+  [ "$(wc -l < "$dir/stderr")" -eq 1 ] || fail "$2: not one line: $(cat "$dir/stderr")"
+  grep -q "$1" "$dir/stderr" || fail "$2: $(cat "$dir/stderr")"
+}
+refused 'seccomp.*kernel.io_uring_disabled' io_uring_setup:error=EPERM
+refused 'seccomp.*kernel.io_uring_disabled' io_uring_setup:error=ENOSYS
+refused 'RLIMIT_MEMLOCK' io_uring_setup:error=ENOMEM
+refused 'RLIMIT_NOFILE' io_uring_setup:error=EMFILE
+refused 'RLIMIT_NOFILE' eventfd2:error=EMFILE
+
+# ---- what an older kernel refuses is done without ----
+for n in 1 2 3 4; do
+  strace -f -o "$dir/trace" -e inject=io_uring_setup:error=EINVAL:when=1..$n "$bin/read_switch" "$dir/file" > "$dir/out"
+  cmp -s "$dir/file" "$dir/out" || fail "without the $n newest flags"
+  [ "$(grep -c 'io_uring_setup' "$dir/trace")" -eq $((n + 1)) ] || fail "flags are not given up one step at a time"
+done
+strace -f -o "$dir/trace" -e inject=io_uring_register:error=EINVAL "$bin/read_callback" "$dir/file" > "$dir/out"
+cmp -s "$dir/file" "$dir/out" || fail "without a registered ring descriptor"
+
+# ---- enter fails for a while ----
+for error in EAGAIN EBUSY ENOMEM EINTR; do
+  for n in 1 2 3 5 8; do
+    timeout 30 strace -f -o "$dir/trace" -e inject=io_uring_enter:error=$error:when=$n \
+      "$bin/read_switch" "$dir/file" > "$dir/out" || fail "$error at enter $n"
+    cmp -s "$dir/file" "$dir/out" || fail "$error at enter $n lost bytes"
+  done
+done
+echo "system calls as promised: $wakes eventfd writes for 8 posts"

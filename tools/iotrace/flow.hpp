@@ -1,0 +1,56 @@
+/// flow.hpp — from recorded events to the steps of the two flows.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <corering/trace/recorder.hpp>
+
+namespace iotrace {
+
+enum class Flow : std::uint8_t { switch_to_worker, worker_callback };
+
+/// Who takes part. The names drawn are those of the flow (name_of).
+enum class Actor : std::uint8_t { main, coroutine, queue, eventfd, worker, kernel };
+
+/// One arrow of the sequence.
+struct Step {
+  std::string_view name;  ///< as in JSON: "await", "pushed", ...
+  Actor from;
+  Actor to;
+  bool returns = false;            ///< control goes back: a suspension or an answer
+  std::optional<std::int64_t> ns;  ///< CLOCK_MONOTONIC_RAW; nothing: it was not observed
+  std::string text;                ///< what happened, for people
+};
+
+/// Everything that was seen of one read.
+struct ReadSteps {
+  std::vector<Step> steps;
+};
+
+/// What was done, and what was seen of it.
+struct FlowRecord {
+  Flow flow;
+  std::string file;
+  std::uint64_t bytes = 0;  ///< read in all
+  std::uint64_t reads = 0;  ///< completed in all
+  std::uint64_t chunk = 0;
+  std::uint64_t lost_events = 0;
+  std::vector<ReadSteps> drawn;  ///< the first few, in order
+};
+
+/// Finds the steps of the first `most` reads of `flow` in what main (`main_tid`) and the worker recorded.
+[[nodiscard]] std::vector<ReadSteps> find_steps(Flow flow,
+                                                const std::vector<corering::trace::ThreadRecording>& threads,
+                                                int main_tid, std::size_t most);
+
+/// "SwitchToWorkerTask (Coro)", as the flow calls it.
+[[nodiscard]] std::string_view name_of(Flow flow, Actor actor) noexcept;
+
+/// The participants of the flow, in the order in which they are drawn.
+[[nodiscard]] std::vector<Actor> actors_of(Flow flow);
+
+}  // namespace iotrace
