@@ -307,8 +307,8 @@ bool Loop::may_sleep(std::optional<Duration> limit) noexcept {
   return true;
 }
 
-// The mark stays after waking: taking it back costs an atomic exchange per turn, which is 4 % of a nop, while
-// leaving it costs the first poster of a burst one eventfd write that nobody needed.
+// The mark stays after waking: taking it back costs an atomic exchange per turn, while leaving it costs the
+// first poster of the next burst one eventfd write that nobody needed.
 void Loop::sleep(std::optional<Duration> limit) noexcept {
   record(Kind::submitted, this, ring_.unsubmitted(), 1);
   const int result = ring_.submit_and_wait(limit);

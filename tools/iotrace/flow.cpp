@@ -16,7 +16,9 @@ using corering::trace::TimedEvent;
 /// observed.
 class Walker {
  public:
-  explicit Walker(const std::vector<TimedEvent>& events) : events_(events) {}
+  Walker(const std::vector<TimedEvent>& events, std::int64_t since_ns) : events_(events) {
+    while (at_ < events_.size() && events_[at_].ns < since_ns) ++at_;
+  }
 
   /// The next event for which `wanted` holds, and moves behind it.
   template <class Wanted>
@@ -103,7 +105,26 @@ std::string describe_submit(const TimedEvent* submitted) {
   return "io_uring_enter() submits " + count + (submitted->b != 0 ? " and waits" : "");
 }
 
-void add_operation(std::vector<Step>& steps, const OnWorker& seen) {
+// The recorder's clock is a line through two readings of the kernel's: they agree to about a microsecond.
+constexpr std::int64_t clock_slack_ns = 2000;
+
+/// When the kernel says that it posted the operation's CQE. Awaiters come back at the same address, so the
+/// time must fit too.
+std::optional<std::int64_t> completion_time(const OnWorker& seen,
+                                            const std::vector<KernelCompletion>& completions) {
+  if (seen.submitted == nullptr || seen.processed == nullptr) return std::nullopt;
+  for (const KernelCompletion& completion : completions) {
+    if (completion.user_data != seen.processed->id) continue;
+    if (completion.ns < seen.submitted->ns - clock_slack_ns ||
+        completion.ns > seen.processed->ns + clock_slack_ns)
+      continue;
+    return completion.ns;
+  }
+  return std::nullopt;
+}
+
+void add_operation(std::vector<Step>& steps, const OnWorker& seen,
+                   const std::vector<KernelCompletion>& completions) {
   const auto add = [&steps](Step step) { steps.push_back(std::move(step)); };
   add({"filled", Actor::coroutine, Actor::worker, false, time_of(seen.filled),
        "fills an SQE for " + describe_read(seen.filled)});
@@ -111,7 +132,8 @@ void add_operation(std::vector<Step>& steps, const OnWorker& seen) {
        "suspends, awaiting the I/O"});
   add({"submitted", Actor::worker, Actor::kernel, false, time_of(seen.submitted),
        describe_submit(seen.submitted)});
-  add({"completed", Actor::kernel, Actor::worker, true, std::nullopt, "reads the file and places the CQE"});
+  add({"completed", Actor::kernel, Actor::worker, false, completion_time(seen, completions),
+       "reads the file and places the CQE"});
   add({"processed", Actor::worker, Actor::worker, false, time_of(seen.processed),
        "process_completions() finds the CQE"});
   add({"resumed_with_result", Actor::worker, Actor::coroutine, false, time_of(seen.resumed),
@@ -120,7 +142,8 @@ void add_operation(std::vector<Step>& steps, const OnWorker& seen) {
 
 // ---- Switch to Worker ----
 
-std::optional<ReadSteps> next_switch(Walker& main, Walker& worker) {
+std::optional<ReadSteps> next_switch(Walker& main, Walker& worker,
+                                     const std::vector<KernelCompletion>& completions) {
   const TimedEvent* const began = main.next(Kind::sync_wait_begin);
   if (began == nullptr) return std::nullopt;
   const TimedEvent* const hop = main.next(Kind::await);
@@ -151,14 +174,15 @@ std::optional<ReadSteps> next_switch(Walker& main, Walker& worker) {
   add({"popped", Actor::worker, Actor::queue, false, time_of(popped), "pops the coroutine's handle"});
   add({"resumed", Actor::worker, Actor::coroutine, false, time_of(resumed),
        "resume(), now on the worker's thread"});
-  add_operation(read.steps, operation);
+  add_operation(read.steps, operation, completions);
   add({"returned", Actor::coroutine, Actor::main, true, time_of(returned), "returns the result"});
   return read;
 }
 
 // ---- Worker Callback ----
 
-std::optional<ReadSteps> next_callback(Walker& main, Walker& worker, bool first) {
+std::optional<ReadSteps> next_callback(Walker& main, Walker& worker,
+                                       const std::vector<KernelCompletion>& completions, bool first) {
   ReadSteps read;
   const auto add = [&read](Step step) { read.steps.push_back(std::move(step)); };
   if (first) {
@@ -174,26 +198,26 @@ std::optional<ReadSteps> next_callback(Walker& main, Walker& worker, bool first)
   if (operation.await == nullptr) return std::nullopt;
   add({"await", Actor::coroutine, Actor::coroutine, false, time_of(operation.await),
        "co_await " + describe_read(operation.filled)});
-  add_operation(read.steps, operation);
+  add_operation(read.steps, operation, completions);
   return read;
 }
 
 }  // namespace
 
-std::vector<ReadSteps> find_steps(Flow flow, const std::vector<ThreadRecording>& threads, int main_tid,
-                                  std::size_t most) {
+std::vector<ReadSteps> find_steps(Flow flow, const Recorded& recorded, std::size_t most) {
   static const std::vector<TimedEvent> nothing;
   const std::vector<TimedEvent>* main_events = &nothing;
   const std::vector<TimedEvent>* worker_events = &nothing;
-  for (const ThreadRecording& thread : threads)
-    (thread.tid == main_tid ? main_events : worker_events) = &thread.events;
-  Walker main(*main_events);
-  Walker worker(*worker_events);
+  for (const ThreadRecording& thread : recorded.threads) {
+    (thread.tid == recorded.main_tid ? main_events : worker_events) = &thread.events;
+  }
+  Walker main(*main_events, recorded.since_ns);
+  Walker worker(*worker_events, recorded.since_ns);
   std::vector<ReadSteps> found;
   while (found.size() < most) {
     std::optional<ReadSteps> read = flow == Flow::switch_to_worker
-                                        ? next_switch(main, worker)
-                                        : next_callback(main, worker, found.empty());
+                                        ? next_switch(main, worker, recorded.completions)
+                                        : next_callback(main, worker, recorded.completions, found.empty());
     if (!read) break;
     found.push_back(std::move(*read));
   }

@@ -9,6 +9,8 @@
 
 #include <corering/trace/recorder.hpp>
 
+#include "kernel_events.hpp"
+
 namespace iotrace {
 
 enum class Flow : std::uint8_t { switch_to_worker, worker_callback };
@@ -21,7 +23,7 @@ struct Step {
   std::string_view name;  ///< as in JSON: "await", "pushed", ...
   Actor from;
   Actor to;
-  bool returns = false;            ///< control goes back: a suspension or an answer
+  bool returns = false;            ///< control goes back to somebody; dashed in the brief's diagrams
   std::optional<std::int64_t> ns;  ///< CLOCK_MONOTONIC_RAW; nothing: it was not observed
   std::string text;                ///< what happened, for people
 };
@@ -42,10 +44,16 @@ struct FlowRecord {
   std::vector<ReadSteps> drawn;  ///< the first few, in order
 };
 
-/// Finds the steps of the first `most` reads of `flow` in what main (`main_tid`) and the worker recorded.
-[[nodiscard]] std::vector<ReadSteps> find_steps(Flow flow,
-                                                const std::vector<corering::trace::ThreadRecording>& threads,
-                                                int main_tid, std::size_t most);
+/// What was recorded, by whom.
+struct Recorded {
+  std::vector<corering::trace::ThreadRecording> threads;
+  int main_tid;
+  std::int64_t since_ns = 0;                  ///< what came before does not count
+  std::vector<KernelCompletion> completions;  ///< empty where the kernel could not be watched
+};
+
+/// Finds the steps of the first `most` reads of `flow`.
+[[nodiscard]] std::vector<ReadSteps> find_steps(Flow flow, const Recorded& recorded, std::size_t most);
 
 /// "SwitchToWorkerTask (Coro)", as the flow calls it.
 [[nodiscard]] std::string_view name_of(Flow flow, Actor actor) noexcept;

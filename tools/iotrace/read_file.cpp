@@ -2,11 +2,14 @@
 #include "read_file.hpp"
 
 #include <atomic>
+#include <ctime>
 #include <thread>
 #include <unistd.h>
 #include <vector>
 
 #include <corering/corering.hpp>
+
+#include "kernel_events.hpp"
 
 namespace iotrace {
 namespace {
@@ -113,13 +116,25 @@ void let_fall_asleep(Worker& worker) {
 class Recording {
  public:
   explicit Recording(std::size_t most) : most_(most) {}
-  void begin() const { trace::start(most_ * 64 + 1024); }
+
+  void begin() { trace::start(most_ * 64 + 1024); }
+
+  /// The same, but what was recorded until now was only to warm up: each thread's first event makes its ring.
+  void begin_again() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+    since_ns_ = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  }
+
   void read_done(std::uint64_t reads) noexcept {
     if (reads >= most_) trace::stop();
   }
 
+  [[nodiscard]] std::int64_t since_ns() const noexcept { return since_ns_; }
+
  private:
   std::size_t most_;
+  std::int64_t since_ns_ = 0;
 };
 
 // Flow 1: the main thread awaits each read; the coroutine switches to the worker and its result comes back
@@ -155,24 +170,26 @@ Task<void> run_callback_task(Task<Result<void>> reading, Result<void>& outcome, 
   ended.set();
 }
 
-std::expected<void, std::string> read_recorded(const ReadOptions& options, Source& source) {
+std::expected<void, std::string> read_recorded(const ReadOptions& options, Source& source,
+                                               Recording& recording, KernelEvents& kernel_events) {
   std::vector<std::byte> buffer(options.chunk);
   OneShot ended;
   Result<void> outcome;
   std::atomic<Watchdog*> dog = nullptr;
   bool timed_out = false;
-  Recording recording(options.most_drawn);
   Worker worker;
   const bool switches = options.flow == Flow::switch_to_worker;
   const auto init_callback = [&](Worker&) {
+    kernel_events.watch_this_thread();
+    if (switches) return;
     spawn(run_callback_task(read_on_this_worker(source, buffer, recording, dog), outcome, ended)).detach();
   };
-  if (!switches) recording.begin();
-  const Result<void> started = switches ? worker.start() : worker.start(init_callback);
+  recording.begin();
+  const Result<void> started = worker.start(init_callback);
   if (!started) return std::unexpected(started.error().message());
   if (switches) {
     let_fall_asleep(worker);
-    recording.begin();
+    recording.begin_again();
   }
   {
     Watchdog watchdog(worker, options.timeout);
@@ -192,18 +209,24 @@ std::expected<void, std::string> read_recorded(const ReadOptions& options, Sourc
 }  // namespace
 
 std::expected<FlowRecord, std::string> read_and_record(const ReadOptions& options) {
+  KernelEvents kernel_events;  // before the first thread
   std::expected<Source, std::string> source = open_before_recording(options);
   if (!source) return std::unexpected(source.error());
-  if (const auto read = read_recorded(options, *source); !read) return std::unexpected(read.error());
-  const std::vector<trace::ThreadRecording> threads = trace::snapshot();
+  Recording recording(options.most_drawn);
+  if (const auto read = read_recorded(options, *source, recording, kernel_events); !read)
+    return std::unexpected(read.error());
+  const Recorded recorded{.threads = trace::snapshot(),
+                          .main_tid = gettid(),
+                          .since_ns = recording.since_ns(),
+                          .completions = kernel_events.collect()};
   FlowRecord record{.flow = options.flow,
                     .file = options.file,
                     .bytes = source->done,
                     .reads = source->reads,
                     .chunk = options.chunk,
                     .lost_events = 0,
-                    .drawn = find_steps(options.flow, threads, gettid(), options.most_drawn)};
-  for (const trace::ThreadRecording& thread : threads) record.lost_events += thread.lost;
+                    .drawn = find_steps(options.flow, recorded, options.most_drawn)};
+  for (const trace::ThreadRecording& thread : recorded.threads) record.lost_events += thread.lost;
   return record;
 }
 

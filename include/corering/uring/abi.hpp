@@ -184,8 +184,9 @@ static_assert(opcode_names.size() == static_cast<std::size_t>(Opcode::pipe) + 1)
 /// What an operation will write into an SQE.
 ///
 /// Not simply an Sqe: it is written field by field when the operation is made and read a few instructions
-/// later, and a processor cannot forward a wide load from narrower stores. Copying 64 bytes cost 7 ns of a
-/// nop's 52; the order of the fields keeps compilers from joining their loads.
+/// later, and a processor cannot forward a wide load from narrower stores. With an Sqe copied whole, a
+/// profile of nops at depth 128 put 10 % of the time on that one load; the order of the fields keeps
+/// compilers from joining them.
 struct Request {
   std::uint64_t addr = 0;
   std::int32_t fd = -1;
