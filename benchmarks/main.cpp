@@ -126,9 +126,7 @@ int run(const Options& options) {
   return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int parse_and_run(int argc, char** argv) {
   Options options;
   const std::vector<Workload> all = bench::all_workloads();
   for (int i = 1; i < argc; ++i) {
@@ -148,8 +146,14 @@ int main(int argc, char** argv) {
       return usage("unknown workload", argument);
     }
   }
+  return run(options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
   try {
-    return run(options);
+    return parse_and_run(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench: %s\n", error.what());
     return 1;

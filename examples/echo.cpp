@@ -54,5 +54,7 @@ int main(int argc, char** argv) {
   std::signal(SIGINT, [](int) { server->request_stop(); });
   std::signal(SIGTERM, [](int) { server->request_stop(); });
   const Result<void> ran = worker.run([&](Worker&) { spawn(serve(listener.get())).detach(); });
+  std::signal(SIGINT, SIG_IGN);  // the worker is about to go
+  std::signal(SIGTERM, SIG_IGN);
   return ran ? 0 : (std::fprintf(stderr, "echo: %s\n", ran.error().message().c_str()), 1);
 }

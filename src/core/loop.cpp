@@ -29,6 +29,9 @@ constexpr std::size_t ready_budget = 256;
 constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
 constexpr Duration memory_nap = std::chrono::milliseconds(1);
 
+// 64 KiB: room for what many idle connections may answer at once.
+constexpr std::uint32_t usual_cq_entries = 4096;
+
 constinit thread_local Loop* current_loop = nullptr;
 
 void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
@@ -57,7 +60,9 @@ void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
 // ---- which loop is this? ----
 
 [[gnu::noinline]] Loop* Loop::current() noexcept { return current_loop; }
-[[gnu::noinline]] void Loop::set_current(Loop* loop) noexcept { current_loop = loop; }
+
+[[gnu::noinline]] Loop::Running::Running(Loop& loop) noexcept : outer_(std::exchange(current_loop, &loop)) {}
+[[gnu::noinline]] Loop::Running::~Running() { current_loop = outer_; }
 
 Loop::~Loop() { CORERING_ASSERT(!attached(), "a worker was destroyed while its loop was still alive"); }
 
@@ -112,11 +117,12 @@ void Loop::wake() noexcept {
 Result<void> Loop::attach(const WorkerOptions& options) {
   eventfd_ = kernel_.open_eventfd();
   if (eventfd_ < 0) return std::unexpected(setup_error(SetupStep::eventfd, -eventfd_));
-  if (auto opened = ring_.open(kernel_, options.sq_entries, options.cq_entries); !opened) {
+  const std::uint32_t cq_entries =
+      options.cq_entries > 0 ? options.cq_entries : std::max(usual_cq_entries, 2 * options.sq_entries);
+  if (auto opened = ring_.open(kernel_, options.sq_entries, cq_entries); !opened) {
     kernel_.close(eventfd_);
     return opened;
   }
-  set_current(this);
   return {};
 }
 
@@ -130,6 +136,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 
 bool Loop::turn(std::optional<Duration> patience) {
   if (ended_) return false;
+  const Running here(*this);
   drain_posts();
   expire_timers();
   run_ready();
@@ -145,8 +152,8 @@ bool Loop::turn(std::optional<Duration> patience) {
 void Loop::drain_posts() noexcept {
   PostNode* node = posts_.take();
   if (node == nullptr) return;
-  // Our mark is gone, so whoever pushed first owes the eventfd one write.
-  if (std::exchange(asleep_mark_set_, false)) ++promised_wakes_;
+  // Whoever took our mark by pushing first owes the eventfd one write.
+  if (std::exchange(mark_was_taken_, false)) ++promised_wakes_;
   while (node != nullptr) {
     PostNode* const next = node->next;
     accept_post(*node);
@@ -176,7 +183,7 @@ void Loop::run_ready() { ready_.run(ready_budget); }
 
 void Loop::submit(std::optional<Duration> patience) noexcept {
   if (short_of_memory_ && ready_.empty()) kernel_.nap(memory_nap);
-  if (cancel_all_wanted_) send_cancel_all();
+  if (stopping_ && in_flight_ > 0 && kernel_.now() >= next_cancel_) send_cancel_all();
   unpark();
   const std::optional<Duration> limit = time_to_sleep(patience);
   if (may_sleep(limit)) {
@@ -200,7 +207,7 @@ void Loop::process_completions() noexcept {
 
 // ---- operations ----
 
-inline void Loop::start(Completion& completion) noexcept {
+[[gnu::always_inline]] inline void Loop::start(Completion& completion) noexcept {
   completion.waiting_ = true;
   if (stopping_) [[unlikely]]
     return answer(completion, -ECANCELED);
@@ -218,7 +225,7 @@ Sqe* Loop::find_sqe() noexcept {
   return ring_.next_sqe();
 }
 
-void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
+[[gnu::always_inline]] inline void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
   completion.request_.fill(sqe, reinterpret_cast<std::uintptr_t>(&completion));
   ++in_flight_;
   if (trace::enabled()) [[unlikely]]
@@ -249,15 +256,18 @@ void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
     return ready_.push(node.coroutine);
   }
   timers_.push(node, deadline);
-  record(Kind::timer_armed, &node,
-         trace::enabled() ? static_cast<std::uint64_t>((deadline - kernel_.now()).count()) : 0);
+  if (trace::enabled()) [[unlikely]] {
+    const TimePoint now = kernel_.now();
+    record(Kind::timer_armed, &node,
+           deadline <= now ? 0 : static_cast<std::uint64_t>((deadline - now).count()));
+  }
 }
 
 // ---- the way in: an awaiter starts its operation ----
 
 [[gnu::noinline]] void Completion::start(std::coroutine_handle<> waiter) noexcept {
   waiter_ = waiter;
-  Loop* const loop = Loop::current();
+  Loop* const loop = current_loop;
   CORERING_ASSERT(
       loop != nullptr,
       "an operation was awaited on a thread without a worker: name one, as in co_await operation.on(worker)");
@@ -266,7 +276,7 @@ void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
   loop->start(*this);
 }
 
-void Completion::start_recorded(Loop& loop) noexcept {
+[[gnu::noinline]] void Completion::start_recorded(Loop& loop) noexcept {
   const auto opcode = static_cast<std::uint8_t>(request_.opcode());
   trace::record(Kind::await, opcode, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
                 trace::pack_place(where_));
@@ -296,25 +306,23 @@ std::optional<Duration> Loop::time_to_sleep(std::optional<Duration> patience) co
     const TimePoint now = kernel_.now();
     shorten(timers_.next_deadline() <= now ? Duration::zero() : timers_.next_deadline() - now);
   }
-  if (stopping_) shorten(cancel_again_after);
+  if (stopping_ && in_flight_ > 0) shorten(std::max(next_cancel_ - kernel_.now(), Duration::zero()));
   return limit;
 }
 
 bool Loop::may_sleep(std::optional<Duration> limit) noexcept {
   if (!ready_.empty() || first_parked_ != nullptr || (limit && *limit <= Duration::zero())) return false;
-  if (!arm_wake_read() || !posts_.mark_asleep()) return false;
-  asleep_mark_set_ = true;
-  return true;
+  return arm_wake_read() && posts_.mark_asleep();
 }
 
-// The mark stays after waking: taking it back costs an atomic exchange per turn, while leaving it costs the
-// first poster of the next burst one eventfd write that nobody needed.
 void Loop::sleep(std::optional<Duration> limit) noexcept {
   record(Kind::submitted, this, ring_.unsubmitted(), 1);
   const int result = ring_.submit_and_wait(limit);
   record(Kind::woken, this, static_cast<std::uint64_t>(result));
+  // An atomic exchange per sleep; leaving the mark would have posters write the eventfd of a worker that is
+  // awake.
+  mark_was_taken_ = !posts_.take_mark_back();
   note_enter_result(result);
-  if (stopping_ && in_flight_ > 0) cancel_all_wanted_ = true;
 }
 
 void Loop::peek() noexcept {
@@ -388,7 +396,6 @@ void Loop::wake_read_done(std::int32_t res) noexcept {
 void Loop::begin_stop() noexcept {
   stopping_ = true;
   refuses_posts_.store(true, std::memory_order_release);
-  cancel_all_wanted_ = in_flight_ > 0;
   while (first_parked_ != nullptr) {
     Completion& completion = *first_parked_;
     first_parked_ = completion.next_parked_;
@@ -408,7 +415,7 @@ void Loop::send_cancel_all() noexcept {
              .op_flags = abi::cancel_any | abi::cancel_all,
              .user_data = control_tag};
   ++controls_in_flight_;
-  cancel_all_wanted_ = false;
+  next_cancel_ = kernel_.now() + cancel_again_after;
 }
 
 bool Loop::quiet() const noexcept {
@@ -418,7 +425,6 @@ bool Loop::quiet() const noexcept {
 
 // The queue is closed: no poster can take the asleep mark any more, and those who took it are counted.
 void Loop::end() noexcept {
-  asleep_mark_set_ = false;
   await_promised_wakes();
   cancel_wake_read();
   detach();
@@ -457,21 +463,18 @@ void Loop::wait_for_kernel() noexcept {
 void Loop::detach() noexcept {
   ring_.close();
   kernel_.close(eventfd_);
-  set_current(nullptr);
   ended_ = true;
 }
 
 void Loop::refuse_everything() noexcept {
   if (ended_) return;
-  Loop* const outer = current();
-  set_current(this);
+  const Running here(*this);
   begin_stop();
   while (!quiet() || !posts_.try_close()) {
     drain_posts();
     run_ready();
     if (ready_.empty() && expected_homecomings_ > 0) kernel_.nap(memory_nap);
   }
-  set_current(outer);
   ended_ = true;
 }
 

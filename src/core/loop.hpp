@@ -26,6 +26,18 @@ struct WorkerOptions;
 
 class Loop {
  public:
+  /// While it lives, this is the loop that runs on the calling thread. Nests: a coroutine may run another
+  /// worker.
+  class Running {
+   public:
+    explicit Running(Loop& loop) noexcept;
+    Running(Running&&) = delete;
+    ~Running();
+
+   private:
+    Loop* outer_;
+  };
+
   Loop(Worker& worker, Kernel& kernel) noexcept : worker_(worker), kernel_(kernel) {}
   Loop(Loop&&) = delete;
   ~Loop();
@@ -39,7 +51,7 @@ class Loop {
 
   // ---- the worker's thread ----
 
-  /// Opens eventfd and ring on the calling thread and makes this the thread's loop.
+  /// Opens eventfd and ring on the calling thread, which must make every turn.
   Result<void> attach(const WorkerOptions& options);
   [[nodiscard]] bool attached() const noexcept { return ring_.is_open(); }
 
@@ -68,8 +80,6 @@ class Loop {
   [[nodiscard]] static Loop* current() noexcept;
 
  private:
-  static void set_current(Loop* loop) noexcept;
-
   // A turn, in order.
   void drain_posts() noexcept;
   void expire_timers() noexcept;
@@ -123,16 +133,16 @@ class Loop {
   TimerHeap timers_;
   Completion* first_parked_ = nullptr;
   Completion* last_parked_ = nullptr;
-  std::uint64_t in_flight_ = 0;             // operations the kernel has not answered
-  std::uint64_t controls_in_flight_ = 0;    // our own cancels
-  std::uint64_t expected_homecomings_ = 0;  // coroutines of ours that are away
-  std::uint64_t promised_wakes_ = 0;        // eventfd writes that posters owe us, since ever
-  std::uint64_t received_wakes_ = 0;        // ... and that have arrived
-  std::uint64_t wake_count_ = 0;            // what the wake read reads into
+  std::uint64_t in_flight_ = 0;               // operations the kernel has not answered
+  std::uint64_t controls_in_flight_ = 0;      // our own cancels
+  std::uint64_t expected_homecomings_ = 0;    // coroutines of ours that are away
+  std::uint64_t promised_wakes_ = 0;          // eventfd writes that posters owe us, since ever
+  std::uint64_t received_wakes_ = 0;          // ... and that have arrived
+  std::uint64_t wake_count_ = 0;              // what the wake read reads into
+  TimePoint next_cancel_ = TimePoint::min();  // while stopping: when to cancel again what is still in flight
   bool wake_read_armed_ = false;
-  bool asleep_mark_set_ = false;
+  bool mark_was_taken_ = false;  // by a poster, while we slept
   bool stopping_ = false;
-  bool cancel_all_wanted_ = false;
   bool ended_ = false;
   bool short_of_memory_ = false;  // the kernel refused the last enter for now
 

@@ -1,6 +1,8 @@
 /// switch_to_worker.cpp — the hop, step by step as the trace shows it.
 #include <cerrno>
+#include <utility>
 
+#include <corering/base/assert.hpp>
 #include <corering/core/switch_to_worker.hpp>
 #include <corering/trace/recorder.hpp>
 
@@ -14,6 +16,7 @@ bool SwitchToWorker::await_suspend(std::coroutine_handle<> coroutine) noexcept {
   }
   // From a successful post on, this frame belongs to the other thread: nothing of it may be touched here.
   const void* const id = &node_;
+  waiting_ = true;
   if (!engine::post(worker_, node_)) {
     node_.refused = true;
     return false;
@@ -23,9 +26,10 @@ bool SwitchToWorker::await_suspend(std::coroutine_handle<> coroutine) noexcept {
   return true;
 }
 
-Result<void> SwitchToWorker::await_resume() const noexcept {
+Result<void> SwitchToWorker::await_resume() noexcept {
+  const bool hopped = std::exchange(waiting_, false);
   if (node_.refused) return failure(ECANCELED);
-  if (trace::enabled()) [[unlikely]] {
+  if (hopped && trace::enabled()) [[unlikely]] {
     trace::record(trace::Kind::resumed_on_worker, trace::no_opcode, &node_,
                   reinterpret_cast<std::uintptr_t>(node_.coroutine.address()));
   }
@@ -40,7 +44,9 @@ Homecoming::Homecoming(const Worker& destination) noexcept : home_(current_worke
 }
 
 Homecoming::~Homecoming() {
-  if (home_ != nullptr && !posted_) forgo_homecoming();
+  if (home_ == nullptr || posted_) return;
+  CORERING_ASSERT(current_worker() == home_, "a coroutine that promised to come home ended elsewhere");
+  forgo_homecoming();
 }
 
 void Homecoming::await_suspend(std::coroutine_handle<> coroutine) noexcept {

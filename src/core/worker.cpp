@@ -52,6 +52,7 @@ Result<void> Worker::set_up(InitCallback& init_callback, std::exception_ptr& thr
   if (auto attached = loop_->attach(options_); !attached) return attached;
   record(trace::Kind::worker_up, this);
   if (!init_callback) return {};
+  const Loop::Running here(*loop_);
   record(trace::Kind::init_callback, this);
   try {
     init_callback(*this);
@@ -62,8 +63,13 @@ Result<void> Worker::set_up(InitCallback& init_callback, std::exception_ptr& thr
   return {};
 }
 
+void Worker::assert_never_ran() const noexcept {
+  CORERING_ASSERT(!thread_.joinable() && !loop_->attached() && !loop_->ended(),
+                  "a worker lives once: it was started before, make another one");
+}
+
 Result<void> Worker::start(InitCallback init_callback) {
-  CORERING_ASSERT(!thread_.joinable() && !loop_->attached(), "a worker is started once");
+  assert_never_ran();
   OneShot up;
   Result<void> outcome;
   std::exception_ptr thrown;
@@ -94,7 +100,7 @@ Result<void> Worker::start(InitCallback init_callback) {
 }
 
 Result<void> Worker::run(InitCallback init_callback) {
-  CORERING_ASSERT(!thread_.joinable() && !loop_->attached(), "a worker is started once");
+  assert_never_ran();
   std::exception_ptr thrown;
   if (auto ready = set_up(init_callback, thrown); !ready) return ready;
   while (loop_->turn(std::nullopt)) {
@@ -104,6 +110,9 @@ Result<void> Worker::run(InitCallback init_callback) {
 }
 
 Result<bool> Worker::turn(Duration patience) {
+  CORERING_ASSERT(!thread_.joinable() && (!loop_->attached() || stepped_by_ == std::this_thread::get_id()),
+                  "turn() is called by one thread, of a worker that has no thread of its own");
+  stepped_by_ = std::this_thread::get_id();
   if (!loop_->attached() && !loop_->ended()) {
     if (auto attached = loop_->attach(options_); !attached) return std::unexpected(attached.error());
   }

@@ -48,13 +48,22 @@ TEST(MpscQueue, does_not_let_its_owner_sleep_on_work) {
   EXPECT_TRUE(queue.mark_asleep());
 }
 
-TEST(MpscQueue, keeps_the_mark_while_nobody_pushes) {
+TEST(MpscQueue, keeps_the_mark_until_somebody_takes_it) {
   MpscQueue queue;
   PostNode node;
   ASSERT_TRUE(queue.mark_asleep());
   EXPECT_EQ(queue.take(), nullptr);
-  EXPECT_TRUE(queue.mark_asleep());
   EXPECT_EQ(queue.push(node), Pushed::must_wake);
+  EXPECT_FALSE(queue.take_mark_back()) << "the pusher has it";
+  EXPECT_EQ(queue.take(), &node);
+}
+
+TEST(MpscQueue, an_owner_that_took_its_mark_back_is_not_woken) {
+  MpscQueue queue;
+  PostNode node;
+  ASSERT_TRUE(queue.mark_asleep());
+  EXPECT_TRUE(queue.take_mark_back());
+  EXPECT_EQ(queue.push(node), Pushed::queued);
 }
 
 TEST(MpscQueue, closes_only_when_empty_and_then_refuses) {

@@ -92,11 +92,15 @@ TEST(Heap, tasks_that_are_born_here_and_die_there_allocate_nothing_in_the_long_r
     for (int i = 0; i < 2000; ++i) running.worker.spawn(count_up(ran))->detach();
     sync_wait(*running.worker.spawn(count_up(ran)));
   };
-  for (int i = 0; i < 5; ++i) flood();
-  const std::uint64_t before = allocations;
-  for (int i = 0; i < 5; ++i) flood();
-  // A flood may still find the worker further behind than any before it; it must not pay per task.
-  EXPECT_LT(allocations - before, 2000U);
+  // A flood may find the worker further behind than any before it, and then needs more frames than there are;
+  // but in the end there are enough for any.
+  std::uint64_t fewest = UINT64_MAX;
+  for (int i = 0; i < 20; ++i) {
+    const std::uint64_t before = allocations;
+    flood();
+    fewest = std::min<std::uint64_t>(fewest, allocations - before);
+  }
+  EXPECT_EQ(fewest, 0U);
 }
 
 }  // namespace

@@ -140,9 +140,7 @@ TEST(OperationDeathTest, destroying_a_frame_in_flight_names_the_operation) {
       {
         test::SocketPair pair;
         Worker worker;
-        (void)worker.turn();
-        const Loose loose = receives_for_ever(pair.ours.get());
-        loose.handle.destroy();
+        (void)worker.run([&](Worker&) { receives_for_ever(pair.ours.get()).handle.destroy(); });
       },
       "destroyed while its recv \\(fd [0-9]+\\) was in flight, awaited at .*hop_test.cpp");
 }
@@ -152,11 +150,39 @@ TEST(OperationDeathTest, destroying_a_frame_that_sleeps_is_noticed) {
   EXPECT_DEATH(
       {
         Worker worker;
-        (void)worker.turn();
-        const Loose loose = sleeps_for_ever();
-        loose.handle.destroy();
+        (void)worker.run([](Worker&) { sleeps_for_ever().handle.destroy(); });
       },
       "destroyed while it slept");
+}
+
+Loose hops_for_ever(Worker& worker) { (void)co_await SwitchToWorker(worker); }
+TEST(OperationDeathTest, destroying_a_frame_that_hops_is_noticed) {
+  EXPECT_DEATH(
+      {
+        Worker never;
+        hops_for_ever(never).handle.destroy();
+      },
+      "destroyed while it hopped");
+}
+
+TEST(OperationOn, closes_and_sleeps_over_there_too) {
+  RunningWorker there;
+  const int number = ::dup(0);
+  EXPECT_TRUE(sync_wait(async_close(Fd(number)).on(there.worker)));
+  EXPECT_LT(::fcntl(number, F_GETFD), 0);
+  const TimePoint begin = Clock::now();
+  EXPECT_TRUE(sync_wait(sleep_for(std::chrono::milliseconds(3)).on(there.worker)));
+  EXPECT_GE(Clock::now() - begin, std::chrono::milliseconds(3));
+}
+
+TEST(OperationOn, a_refused_close_closes_all_the_same) {
+  Worker stopped;
+  ASSERT_TRUE(stopped.start());
+  stopped.request_stop();
+  stopped.join();
+  const int number = ::dup(0);
+  EXPECT_EQ(sync_wait(async_close(Fd(number)).on(stopped)).error(), std::errc::operation_canceled);
+  EXPECT_LT(::fcntl(number, F_GETFD), 0);
 }
 
 }  // namespace

@@ -90,6 +90,13 @@ for flow in switch callback; do
   refused 1 'nothing came for 1 s' flow $flow "$dir/fifo" --timeout 1
   refused 1 'No such file' flow $flow "$dir/file" -o "$dir/no/such/folder"
 done
+# The output may be neither the input nor something that hangs.
+cp "$dir/file" "$dir/same"
+refused 1 'is the file to read' flow switch "$dir/same" -o "$dir/same"
+cmp -s "$dir/file" "$dir/same" || fail "the input was overwritten"
+refused 1 'No such device' flow switch "$dir/file" -o "$dir/fifo"
+refused 1 'No such file' flow switch "$dir/two
+lines"
 sleep 60 > "$dir/fifo" & writer=$!
 refused 1 'nothing came for 1 s' flow switch "$dir/fifo" --timeout 1
 kill $writer

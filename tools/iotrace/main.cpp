@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -32,7 +33,10 @@ struct Options {
 
 /// Prints the one line and returns the exit code: 2 for a wrong call, 1 for a failure.
 int complain(int code, const std::string& sentence) {
-  std::fprintf(stderr, "iotrace: %s\n", sentence.c_str());
+  std::string line = sentence;
+  for (char& c : line)
+    c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;  // a name may hold anything
+  std::fprintf(stderr, "iotrace: %s\n", line.c_str());
   return code;
 }
 
@@ -123,6 +127,12 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
+bool same_file(const std::string& one, const std::string& other) {
+  struct stat a{}, b{};
+  return ::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
 int write_out(const std::string& path, const std::string& text) {
   if (path.empty()) {
     return write_all(STDOUT_FILENO, text)
@@ -130,7 +140,7 @@ int write_out(const std::string& path, const std::string& text) {
                : complain(1, std::string("standard output: ") + std::strerror(errno));
   }
   const bool existed = ::access(path.c_str(), F_OK) == 0;
-  const corering::Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  const corering::Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0644));
   if (!out.valid()) return complain(1, path + ": " + std::strerror(errno));
   if (write_all(out.get(), text)) return 0;
   const int code = complain(1, path + ": " + std::strerror(errno));
@@ -146,6 +156,8 @@ int main(int argc, char** argv) {
   try {
     Options options;
     if (const std::string wrong = parse(arguments, options); !wrong.empty()) return complain(2, wrong);
+    if (same_file(options.read.file, options.out))
+      return complain(1, options.out + ": is the file to read; write to another one");
     const auto record = iotrace::read_and_record(options.read);
     if (!record) return complain(1, record.error());
     return write_out(options.out, render(*record, options.format));

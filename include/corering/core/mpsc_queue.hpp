@@ -48,22 +48,29 @@ class MpscQueue {
     return head == &asleep_ ? Pushed::must_wake : Pushed::queued;
   }
 
-  /// Owner. All nodes pushed so far, oldest first, or null. Leaves the asleep mark alone when there are none.
+  /// Owner. All nodes pushed so far, oldest first, or null.
   [[nodiscard]] PostNode* take() noexcept {
     PostNode* head = head_.load(std::memory_order_relaxed);
     if (head == nullptr || head == &asleep_ || head == &closed_) return nullptr;
     return oldest_first(head_.exchange(nullptr, std::memory_order_acquire));
   }
 
-  /// Owner. Leaves the mark that makes the next pusher wake it; false, and no mark, when there are nodes to
-  /// pop or the queue is closed. Finding its own mark from the last time costs one plain load.
+  /// Owner, awake. Leaves the mark that makes the next pusher wake it; false, and no mark, when there are
+  /// nodes to pop or the queue is closed.
   [[nodiscard]] bool mark_asleep() noexcept {
-    PostNode* head = head_.load(std::memory_order_relaxed);
-    if (head == &asleep_) return true;
+    PostNode* head = nullptr;
     // release pairs with the pusher's acquire. Failing needs no order: it sends the owner to take(), which
     // acquires.
-    return head == nullptr && head_.compare_exchange_strong(head, &asleep_, std::memory_order_release,
-                                                            std::memory_order_relaxed);
+    return head_.load(std::memory_order_relaxed) == nullptr &&
+           head_.compare_exchange_strong(head, &asleep_, std::memory_order_release,
+                                         std::memory_order_relaxed);
+  }
+
+  /// Owner, awake again. Takes its mark back; false when a pusher has taken it before, and so is about to
+  /// wake it.
+  [[nodiscard]] bool take_mark_back() noexcept {
+    PostNode* head = &asleep_;
+    return head_.compare_exchange_strong(head, nullptr, std::memory_order_relaxed);
   }
 
   /// Owner. Refuses every later push; false, and still open, when there are nodes to pop first.

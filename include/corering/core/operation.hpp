@@ -1,6 +1,7 @@
 /// operation.hpp — an operation: a small value that knows one SQE, and what its answer means.
 #pragma once
 
+#include <cerrno>
 #include <concepts>
 #include <coroutine>
 #include <source_location>
@@ -39,6 +40,23 @@ class [[nodiscard]] IoAwaiter : private Completion {
   Result<T> await_resume() noexcept { return decode<T>(finish()); }
 };
 
+namespace detail {
+
+/// Awaits `operation` on `worker`, and comes back to the worker it was awaited on, if it was on one.
+template <class T, class Operation>
+Task<Result<T>> await_on(Worker& worker, Operation operation, std::source_location where) {
+  engine::Homecoming home(worker);
+  const Result<void> hopped = co_await SwitchToWorker(worker, where);
+  Result<T> result = failure(ECANCELED);
+  if (hopped) {
+    result = co_await std::move(operation);
+  }
+  co_await home;  // also when refused: a worker that never ran refuses on whatever thread destroys it
+  co_return result;
+}
+
+}  // namespace detail
+
 /// One request to the kernel, not yet made. Copies freely; does nothing until it is awaited. What the request
 /// points to (buffers, paths, addresses) must stay alive until the awaiting coroutine has been resumed.
 ///
@@ -57,18 +75,9 @@ class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation
   /// The same operation on `worker`, wherever it is awaited: hops there (SwitchToWorker), then fills the SQE.
   /// Awaited on another worker, it comes back to that one with the result; awaited on a thread without a
   /// worker, the coroutine stays on `worker`. ECANCELED when the worker is stopping or has ended.
-  Task<Result<T>> on(Worker& worker) const { return hop_and_await(worker, *this); }
+  Task<Result<T>> on(Worker& worker) const { return detail::await_on<T>(worker, *this, where_); }
 
  private:
-  static Task<Result<T>> hop_and_await(Worker& worker, IoOperation operation) {
-    engine::Homecoming home(worker);
-    const Result<void> hopped = co_await SwitchToWorker(worker, operation.where_);
-    if (!hopped) co_return std::unexpected(hopped.error());
-    Result<T> result = co_await operation;
-    co_await home;
-    co_return result;
-  }
-
   Request request_;
   std::source_location where_;
 };

@@ -4,6 +4,7 @@
 #include <coroutine>
 #include <source_location>
 
+#include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/engine.hpp>
 
@@ -19,15 +20,17 @@ class [[nodiscard]] SwitchToWorker {
                           std::source_location where = std::source_location::current()) noexcept
       : worker_(worker), where_(where) {}
   SwitchToWorker(SwitchToWorker&&) = delete;
+  ~SwitchToWorker() { CORERING_ASSERT(!waiting_, "a coroutine was destroyed while it hopped to a worker"); }
 
   bool await_ready() const noexcept { return engine::current_worker() == &worker_; }
   bool await_suspend(std::coroutine_handle<> coroutine) noexcept;
-  [[nodiscard]] Result<void> await_resume() const noexcept;
+  [[nodiscard]] Result<void> await_resume() noexcept;
 
  private:
   Worker& worker_;
   PostNode node_;
   std::source_location where_;
+  bool waiting_ = false;
 };
 
 namespace engine {

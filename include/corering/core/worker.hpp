@@ -23,9 +23,9 @@ struct WorkerOptions {
   /// the operations in flight: when it is full the worker submits.
   std::uint32_t sq_entries = 256;
 
-  /// Completions the kernel can hold for us; more than that it keeps aside, at a cost. 0 takes twice
-  /// sq_entries.
-  std::uint32_t cq_entries = 4096;
+  /// Completions the kernel can hold for us; more than that it keeps aside, at a cost. At least sq_entries; 0
+  /// takes 4096, or twice sq_entries if that is more.
+  std::uint32_t cq_entries = 0;
 
   /// Pins the worker's own thread to this processor and keeps the kernel's helper threads for it on the other
   /// ones.
@@ -94,11 +94,13 @@ class Worker {
   [[nodiscard]] Loop& loop() noexcept { return *loop_; }
 
  private:
+  void assert_never_ran() const noexcept;
   Result<void> set_up(InitCallback& init_callback, std::exception_ptr& thrown);
 
   WorkerOptions options_;
   std::unique_ptr<Loop> loop_;
   std::thread thread_;
+  std::thread::id stepped_by_;  ///< who calls turn()
 };
 
 }  // namespace corering

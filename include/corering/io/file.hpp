@@ -127,6 +127,13 @@ class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
 
   CloseAwaiter operator co_await() && noexcept { return CloseAwaiter(fd_.release(), where_); }
 
+  /// The same on `worker`, wherever it is awaited; hops there and back as IoOperation::on() does. A worker
+  /// that refuses answers ECANCELED, and the descriptor is closed all the same.
+  Task<Result<void>> on(Worker& worker) && {
+    const std::source_location where = where_;
+    return detail::await_on<void>(worker, std::move(*this), where);
+  }
+
  private:
   Fd fd_;
   std::source_location where_;

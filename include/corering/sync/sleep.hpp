@@ -8,25 +8,25 @@
 #include <corering/base/result.hpp>
 #include <corering/base/time.hpp>
 #include <corering/core/engine.hpp>
+#include <corering/core/operation.hpp>
 
 namespace corering {
 
-/// Resumes on the same worker at `deadline` or a little later, never earlier; at once, in a coming turn, when
-/// it has passed. TimePoint::max() means never. ECANCELED when the worker stops first. Costs no SQE.
-class [[nodiscard("sleeping means awaiting")]] SleepAwaiter {
+/// Waits for a point in time. See SleepOperation.
+class [[nodiscard]] SleepAwaiter {
  public:
   explicit SleepAwaiter(TimePoint deadline) noexcept : deadline_(deadline) {}
   SleepAwaiter(SleepAwaiter&&) = delete;
-  ~SleepAwaiter() {
-    CORERING_ASSERT(timer_.place == TimerNode::not_armed, "a coroutine was destroyed while it slept");
-  }
+  ~SleepAwaiter() { CORERING_ASSERT(!waiting_, "a coroutine was destroyed while it slept"); }
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> coroutine) noexcept {
     timer_.coroutine = coroutine;
+    waiting_ = true;
     engine::arm(timer_, deadline_);
   }
-  Result<void> await_resume() const noexcept {
+  Result<void> await_resume() noexcept {
+    waiting_ = false;
     if (timer_.cancelled) return failure(ECANCELED);
     return {};
   }
@@ -34,14 +34,32 @@ class [[nodiscard("sleeping means awaiting")]] SleepAwaiter {
  private:
   TimePoint deadline_;
   TimerNode timer_;
+  bool waiting_ = false;
 };
 
-/// Waits until `deadline`, a time of CLOCK_MONOTONIC. On a worker only. See SleepAwaiter.
-inline SleepAwaiter sleep_until(TimePoint deadline) noexcept { return SleepAwaiter(deadline); }
+/// A time to wait for; awaited on a worker it resumes there, at the deadline or a little later, never
+/// earlier; at once, in a coming turn, when it has passed. TimePoint::max() means never. ECANCELED when the
+/// worker stops first. Costs no SQE.
+class [[nodiscard("sleeping means awaiting")]] SleepOperation {
+ public:
+  explicit SleepOperation(TimePoint deadline) noexcept : deadline_(deadline) {}
+  SleepAwaiter operator co_await() const noexcept { return SleepAwaiter(deadline_); }
+
+  /// The same on `worker`, wherever it is awaited; hops there and back as IoOperation::on() does.
+  Task<Result<void>> on(Worker& worker, std::source_location where = std::source_location::current()) const {
+    return detail::await_on<void>(worker, *this, where);
+  }
+
+ private:
+  TimePoint deadline_;
+};
+
+/// Waits until `deadline`, a time of CLOCK_MONOTONIC.
+inline SleepOperation sleep_until(TimePoint deadline) noexcept { return SleepOperation(deadline); }
 
 /// Waits at least `duration` from now; zero or less yields to whatever is ready.
-inline SleepAwaiter sleep_for(Duration duration) noexcept {
-  return SleepAwaiter(saturating_add(Clock::now(), duration));
+inline SleepOperation sleep_for(Duration duration) noexcept {
+  return SleepOperation(saturating_add(Clock::now(), duration));
 }
 
 }  // namespace corering
