@@ -31,7 +31,7 @@ Task<void> serve(int listener) {
       co_return;
     } else {
       std::fprintf(stderr, "echo: accept: %s\n", client.error().message().c_str());
-      (void)co_await sleep_for(std::chrono::milliseconds(100));  // out of descriptors: let some be closed
+      (void)co_await sleep_for(std::chrono::milliseconds(100));  // no descriptor left: let some be closed
     }
   }
 }
@@ -51,10 +51,8 @@ int main(int argc, char** argv) {
   }
   Worker worker;
   server = &worker;
-  std::signal(SIGINT, [](int) { server->request_stop(); });
-  std::signal(SIGTERM, [](int) { server->request_stop(); });
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { server->request_stop(); });
   const Result<void> ran = worker.run([&](Worker&) { spawn(serve(listener.get())).detach(); });
-  std::signal(SIGINT, SIG_IGN);  // the worker is about to go
-  std::signal(SIGTERM, SIG_IGN);
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_IGN);  // the worker is about to go
   return ran ? 0 : (std::fprintf(stderr, "echo: %s\n", ran.error().message().c_str()), 1);
 }

@@ -23,8 +23,8 @@ int main(int argc, char** argv) {
     // The coroutine behind on() pushes its handle on the worker's queue, wakes it, and reads over there.
     const Result<std::size_t> got = sync_wait(async_read(file->get(), buffer, current_position).on(worker));
     if (!got) return fail(got.error());
-    if (*got == 0) return std::fflush(stdout) == 0 ? 0 : 1;
-    if (std::fwrite(buffer.data(), 1, *got, stdout) != *got)
-      return std::perror("read_switch: standard output"), 1;
+    const bool written = std::fwrite(buffer.data(), 1, *got, stdout) == *got && std::fflush(stdout) == 0;
+    if (!written) return std::perror("read_switch: standard output"), 1;
+    if (*got == 0) return 0;
   }
 }

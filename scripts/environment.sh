@@ -2,6 +2,9 @@
 
 die() { printf '%s: %s\n' "$(basename "$0")" "$1" >&2; exit 1; }
 
+# The second line of each command says how it is called.
+case ${1:-} in -h | --help) sed -n '2s/^# //p' "$0"; exit 0 ;; esac
+
 # need PACKAGE...: installs those that are missing, and says which.
 need() {
   local missing=() package

@@ -1,6 +1,7 @@
 /// engine.cpp — the compiled side of engine.hpp: from "this thread" to its loop.
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 
 #include <corering/core/engine.hpp>
@@ -89,7 +90,7 @@ void report_detached_exception(std::exception_ptr exception) noexcept {
   } catch (...) {
     dprintf(2, "corering: a detached task ended with an exception that is not a std::exception\n");
   }
-  std::terminate();
+  std::abort();
 }
 
 }  // namespace engine

@@ -21,7 +21,7 @@ namespace corering {
 namespace {
 
 constexpr std::size_t granule = 64;
-constexpr std::size_t class_count = 32;               // frames up to 2 KiB; larger ones are malloc's business
+constexpr std::size_t class_count = 128;              // frames up to 8 KiB; larger ones are malloc's business
 constexpr std::uint32_t batch_size = 64;              // frames that travel together
 constexpr std::size_t depot_limit_bytes = 16U << 20;  // what the depot keeps, per class
 

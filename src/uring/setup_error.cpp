@@ -27,7 +27,8 @@ constexpr std::array advices = {
            "seccomp "
            "profile, and check that the sysctl kernel.io_uring_disabled is 0"},
     Advice{SetupStep::ring, ENOSYS,
-           "this kernel offers no io_uring: run Linux 6.1 or newer, or allow the io_uring system calls in "
+           "this kernel offers no io_uring: run Linux 5.19 or newer (best 6.1), or allow the io_uring system "
+           "calls in "
            "the seccomp "
            "profile (some answer ENOSYS), and check that the sysctl kernel.io_uring_disabled is 0"},
     Advice{SetupStep::ring, ENOMEM,

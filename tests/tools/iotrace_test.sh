@@ -58,7 +58,7 @@ done
 
 # ---- many reads are capped with a stated count ----
 head -c 100000 /dev/zero > "$dir/many"
-"$iotrace" flow switch "$dir/many" --chunk 1000 | head -n 1 | grep -q '100000 bytes in 100 reads of at most 1000 bytes; the first 4 are shown, 96 are not' ||
+"$iotrace" flow switch "$dir/many" --chunk 1000 | head -n 1 | grep -q '100000 bytes in 100 reads of at most 1000 bytes; the first 4 are shown and 96 not' ||
   fail "the cap is not stated"
 [ "$("$iotrace" flow callback "$dir/many" --chunk 1000 --format mermaid | wc -c)" -lt 50000 ] || fail "mermaid's limit"
 

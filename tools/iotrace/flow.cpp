@@ -101,7 +101,8 @@ OnWorker walk_operation(Walker& worker) {
 
 std::string describe_submit(const TimedEvent* submitted) {
   if (submitted == nullptr) return "io_uring_enter()";
-  const std::string count = std::to_string(submitted->a) + (submitted->a == 1 ? " SQE" : " SQEs");
+  const std::string count =
+      std::to_string(submitted->a) + (submitted->a == 1 ? " SQE" : " SQEs, the read's among them,");
   return "io_uring_enter() submits " + count + (submitted->b != 0 ? " and waits" : "");
 }
 

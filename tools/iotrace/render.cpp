@@ -34,7 +34,7 @@ std::string summary(const FlowRecord& record) {
              static_cast<unsigned long long>(record.reads), record.reads == 1 ? "read" : "reads",
              static_cast<unsigned long long>(record.chunk));
   if (record.drawn.size() < record.reads) {
-    text += format("; the first %zu are shown, %llu are not", record.drawn.size(),
+    text += format("; the first %zu are shown and %llu not", record.drawn.size(),
                    static_cast<unsigned long long>(record.reads - record.drawn.size()));
   }
   if (record.lost_events > 0) {

@@ -25,9 +25,6 @@ class Completion {
   [[nodiscard]] Opcode opcode() const noexcept { return request_.opcode(); }
   [[nodiscard]] const Request& request() const noexcept { return request_; }
 
-  /// Where in the source the operation was made.
-  [[nodiscard]] std::source_location where() const noexcept { return where_; }
-
  protected:
   /// On a worker: hands the request to the kernel and lets `waiter` be resumed with the answer, on the same
   /// worker.

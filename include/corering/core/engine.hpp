@@ -45,7 +45,7 @@ void arm(TimerNode& node, TimePoint deadline) noexcept;
 void run_here(std::coroutine_handle<> coroutine);
 
 /// A task that nobody waits for ended with an exception: calls the handler, or prints the message and
-/// terminates.
+/// aborts.
 void report_detached_exception(std::exception_ptr exception) noexcept;
 
 }  // namespace engine

@@ -1,5 +1,6 @@
 /// frame_cache.hpp — where coroutine frames come from.
 ///
+/// For frames up to 8 KiB; larger ones come from operator new.
 /// Each thread keeps freed frames by size and hands them out again without a lock. A frame that dies on
 /// another thread than the one that made it is kept there; surplus goes back through a shared depot in
 /// batches, so a flow of frames from one thread to another neither piles up nor pays a lock per frame.

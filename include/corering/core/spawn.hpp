@@ -16,7 +16,7 @@
 namespace corering {
 
 /// Called, on the thread where it happened, with the exception of a task that nobody waits for. Without a
-/// handler the program prints the message and terminates. Set it before the first worker starts.
+/// handler the program prints the message and aborts. Set it before the first worker starts.
 using DetachedExceptionHandler = void (*)(std::exception_ptr);
 void set_detached_exception_handler(DetachedExceptionHandler handler) noexcept;
 

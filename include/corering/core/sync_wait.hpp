@@ -87,8 +87,9 @@ using await_result_t =
                  .await_resume());
 
 /// Awaits a task, an operation (`.on(worker)`), a JoinHandle or any other awaitable from a plain thread, and
-/// blocks that thread until the result is there; exceptions come out of it. On a worker's thread it would
-/// wait for itself: there it ends the program with a message, and `co_await` is what is meant.
+/// blocks that thread until the result is there; exceptions come out of it. What runs on a worker needs that
+/// worker started: until then its queue only keeps the coroutine, and this waits. On a worker's thread it
+/// would wait for itself: there it ends the program with a message, and `co_await` is what is meant.
 template <class Awaitable>
 auto sync_wait(Awaitable&& awaitable) -> std::remove_cvref_t<await_result_t<Awaitable>> {
   using T = std::remove_cvref_t<await_result_t<Awaitable>>;

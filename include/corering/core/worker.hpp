@@ -29,7 +29,7 @@ struct WorkerOptions {
 
   /// Pins the worker's own thread to this processor and keeps the kernel's helper threads for it on the other
   /// ones.
-  std::optional<unsigned> cpu;
+  std::optional<unsigned> cpu = std::nullopt;
 
   /// Name of the worker's own thread, as in top(1); the kernel keeps 15 characters.
   std::string name = "corering";
@@ -74,7 +74,8 @@ class Worker {
   /// does nothing.
   void request_stop() noexcept;
 
-  /// Waits for the worker's own thread to end; nothing to wait for if it never started.
+  /// Waits for the worker's own thread to end, which it does only after request_stop(); nothing to wait for
+  /// if it never started.
   void join();
 
   /// Starts `task` on this worker, from any thread: on the worker itself behind what is ready there, else

@@ -227,7 +227,6 @@ inline constexpr std::uint32_t setup_single_issuer = 1U << 12;  // 6.0
 inline constexpr std::uint32_t setup_defer_taskrun = 1U << 13;  // 6.1
 
 // params.features
-inline constexpr std::uint32_t feature_nodrop = 1U << 1;
 inline constexpr std::uint32_t feature_ext_arg = 1U << 8;
 inline constexpr std::uint32_t feature_no_iowait = 1U << 17;  // 6.15
 
@@ -237,16 +236,10 @@ inline constexpr std::uint32_t enter_ext_arg = 1U << 3;
 inline constexpr std::uint32_t enter_registered_ring = 1U << 4;  // 5.18
 inline constexpr std::uint32_t enter_no_iowait = 1U << 7;        // 6.15
 
-// the SQ ring's own flags, which the kernel writes
-inline constexpr std::uint32_t sq_cq_overflow = 1U << 1;
-
 // io_uring_register(2), opcodes
 inline constexpr std::uint32_t register_iowq_aff = 17;
 inline constexpr std::uint32_t register_ring_fds = 20;
 inline constexpr std::uint32_t unregister_ring_fds = 21;
-
-// cqe.flags
-inline constexpr std::uint32_t cqe_more = 1U << 1;
 
 // IORING_OP_ASYNC_CANCEL, sqe.cancel_flags
 inline constexpr std::uint32_t cancel_all = 1U << 0;  // 5.19
