@@ -172,6 +172,7 @@ TEST(Spawn, without_a_worker_ends_the_program_with_advice) {
 
 std::atomic<int> handled = 0;
 TEST(Spawn, a_detached_exception_goes_to_the_handler) {
+  handled = 0;
   set_detached_exception_handler([](std::exception_ptr) { ++handled; });
   {
     RunningWorker running;
