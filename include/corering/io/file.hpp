@@ -38,7 +38,7 @@ inline std::uint64_t address_of(const void* pointer) noexcept {
 
 }  // namespace detail
 
-/// openat2-less openat(2): opens `path` relative to `directory` (AT_FDCWD: the working directory). The
+/// openat(2): opens `path` relative to `directory` (AT_FDCWD: the working directory). The
 /// descriptor is owned; it is close-on-exec whether or not `flags` say O_CLOEXEC. Do not pass O_NONBLOCK for
 /// descriptors used on a ring.
 inline IoOperation<Fd> async_openat(int directory, const char* path, int flags, mode_t mode = 0,
