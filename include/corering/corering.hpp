@@ -1,16 +1,36 @@
 /// corering.hpp — everything at once.
 #pragma once
 
+#include <corering/core/blocking_pool.hpp>
+#include <corering/core/cancellation.hpp>
 #include <corering/core/operation.hpp>
 #include <corering/core/spawn.hpp>
 #include <corering/core/switch_to_worker.hpp>
 #include <corering/core/sync_wait.hpp>
 #include <corering/core/task.hpp>
+#include <corering/core/task_dump.hpp>
 #include <corering/core/worker.hpp>
 #include <corering/core/worker_pool.hpp>
+#include <corering/fs/list_directory.hpp>
 #include <corering/io/control.hpp>
 #include <corering/io/file.hpp>
+#include <corering/io/signals.hpp>
 #include <corering/io/socket.hpp>
+#include <corering/net/lookup.hpp>
+#include <corering/sync/async_generator.hpp>
+#include <corering/sync/channel.hpp>
+#include <corering/sync/event.hpp>
+#include <corering/sync/mutex.hpp>
+#include <corering/sync/offload.hpp>
+#include <corering/sync/semaphore.hpp>
+#include <corering/sync/shared_channel.hpp>
+#include <corering/sync/shared_event.hpp>
+#include <corering/sync/shield.hpp>
 #include <corering/sync/sleep.hpp>
+#include <corering/sync/stop_token.hpp>
+#include <corering/sync/task_group.hpp>
+#include <corering/sync/this_task.hpp>
+#include <corering/sync/timeout.hpp>
+#include <corering/sync/when.hpp>
 #include <corering/trace/recorder.hpp>
 #include <corering/uring/setup_error.hpp>

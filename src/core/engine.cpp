@@ -65,10 +65,34 @@ void expect_homecoming() noexcept {
 
 void forgo_homecoming() noexcept { require_loop("only a worker expects coroutines back").forgo_homecoming(); }
 
+Loop* current_loop(const char* message) noexcept { return &require_loop(message); }
+
+void require_worker(const char* message) noexcept { (void)require_loop(message); }
+
+bool refuses_waits(const Frame* frame) noexcept {
+  const Loop* const here = Loop::current();
+  const Scope* const scope = frame != nullptr ? frame->scope : nullptr;
+  return here != nullptr ? here->refuses_waits(scope) : scope != nullptr && scope->cancelled();
+}
+
+std::error_code cancellation_error(const Frame* frame) noexcept {
+  const bool cancelled = frame != nullptr && frame->scope != nullptr && frame->scope->cancelled();
+  return (cancelled ? frame->scope->reason() : CancelReason::asked()).error();
+}
+
+TimePoint now() noexcept { return require_loop("time is told by workers").now(); }
+
 void arm(TimerNode& node, TimePoint deadline) noexcept {
-  require_loop(
-      "a sleep was awaited on a thread without a worker: hop first, with co_await SwitchToWorker(worker)")
-      .arm(node, deadline);
+  require_loop("timers belong to workers").arm(node, deadline);
+}
+
+void disarm(TimerNode& node) noexcept { require_loop("timers belong to workers").disarm(node); }
+
+void look_after(Waiter& waiter) noexcept { require_loop("only a worker stops").look_after(waiter); }
+
+void adopt(const Frame* frame) noexcept {
+  Scope* const scope = frame != nullptr ? frame->scope : nullptr;
+  if (Loop::current() != nullptr && scope != nullptr && scope->strand() != nullptr) scope->strand()->begin_here();
 }
 
 void run_here(std::coroutine_handle<> coroutine) {
@@ -105,22 +129,27 @@ namespace detail {
 
 Worker& require_current_worker(const char* message) noexcept { return require_loop(message).worker(); }
 
-bool start_spawned(Worker& worker, PostNode& node, std::coroutine_handle<> coroutine) noexcept {
+bool start_spawned(Worker& worker, Strand& strand, PostNode& node, std::coroutine_handle<> coroutine) noexcept {
   if (Loop* const here = Loop::current(); here != nullptr && here == &worker.loop()) {
     if (trace::enabled()) [[unlikely]]
       trace::record(Kind::spawned, trace::no_opcode, coroutine.address());
+    strand.begin_here();
     here->schedule(coroutine);
     return true;
   }
   node.coroutine = coroutine;
+  strand.begin_at(worker.loop(), node);
   return engine::post(worker, node);
 }
 
-void Joiner::prepare(std::coroutine_handle<> coroutine) noexcept {
+void Joiner::prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   node_.coroutine = coroutine;
   node_.kind = PostNode::Kind::homecoming;
   home_ = engine::current_worker();
   if (home_ != nullptr) engine::expect_homecoming();
+  begin_wait(frame);
+  // Too early for a join in a cancelled scope to be refused: the task has to be joined all the same.
+  if (home_ != nullptr && engine::refuses_waits(frame)) task_.root().request_cancel(CancelReason::asked());
 }
 
 void Joiner::withdraw() noexcept {
@@ -128,13 +157,26 @@ void Joiner::withdraw() noexcept {
 }
 
 std::coroutine_handle<> Joiner::wake() noexcept {
-  if (home_ == nullptr) return node_.coroutine;
+  if (home_ == nullptr) {
+    engine::adopt(frame_);
+    return node_.coroutine;
+  }
   if (home_ == engine::current_worker()) {
     engine::forgo_homecoming();
     return node_.coroutine;
   }
   engine::post_home(*home_, node_);
   return nullptr;
+}
+
+Waiter* Joiner::cancel(const CancelCause& cause) noexcept {
+  task_.root().request_cancel(cause.reason);
+  return nullptr;
+}
+
+void Joiner::describe(std::string& text) const {
+  text.append("the task spawned at ").append(task_.spawned_at.file_name());
+  text.append(":").append(std::to_string(task_.spawned_at.line()));
 }
 
 // ---- sync_wait ----

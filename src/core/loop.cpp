@@ -64,6 +64,9 @@ void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
 [[gnu::noinline]] Loop::Running::Running(Loop& loop) noexcept : outer_(std::exchange(current_loop, &loop)) {}
 [[gnu::noinline]] Loop::Running::~Running() { current_loop = outer_; }
 
+Loop::Loop(Worker& worker, const WorkerOptions& options) noexcept
+    : worker_(worker), kernel_(*options.kernel), stop_patience_(options.stop_patience) {}
+
 Loop::~Loop() { CORERING_ASSERT(!attached(), "a worker was destroyed while its loop was still alive"); }
 
 // ---- any thread ----
@@ -115,6 +118,8 @@ void Loop::wake() noexcept {
 // ---- birth ----
 
 Result<void> Loop::attach(const WorkerOptions& options) {
+  attached_at_ = trace::ClockPair::now();
+  turn_ticks_ = attached_at_.ticks;
   eventfd_ = kernel_.open_eventfd();
   if (eventfd_ < 0) return std::unexpected(setup_error(SetupStep::eventfd, -eventfd_));
   const std::uint32_t cq_entries =
@@ -137,9 +142,12 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 bool Loop::turn(std::optional<Duration> patience) {
   if (ended_) return false;
   const Running here(*this);
+  turn_ticks_ = trace::ticks_now();
   drain_posts();
   expire_timers();
   run_ready();
+  if (!drainers_.empty()) [[unlikely]]
+    release_drained();
   if (stopping_ && quiet() && posts_.try_close()) {
     end();
     return false;
@@ -163,6 +171,11 @@ void Loop::drain_posts() noexcept {
 
 void Loop::accept_post(PostNode& node) noexcept {
   if (node.kind == PostNode::Kind::stop) return begin_stop();
+  if (node.kind == PostNode::Kind::call) {
+    auto& call = static_cast<CallNode&>(node);
+    return call.call(call, *this);
+  }
+  if (node.strand != nullptr) node.strand->arrive(*this);
   if (node.kind == PostNode::Kind::homecoming) --expected_homecomings_;
   if (node.kind == PostNode::Kind::hop) node.refused = !attached();
   record(Kind::popped, &node, reinterpret_cast<std::uintptr_t>(node.coroutine.address()));
@@ -175,7 +188,7 @@ void Loop::expire_timers() noexcept {
   while (!timers_.empty() && timers_.next_deadline() <= now) {
     TimerNode& timer = timers_.pop();
     record(Kind::timer_fired, &timer);
-    ready_.push(timer.coroutine);
+    timer.fire(timer);
   }
 }
 
@@ -183,7 +196,8 @@ void Loop::run_ready() { ready_.run(ready_budget); }
 
 void Loop::submit(std::optional<Duration> patience) noexcept {
   if (short_of_memory_ && ready_.empty()) kernel_.nap(memory_nap);
-  if (stopping_ && in_flight_ > 0 && kernel_.now() >= next_cancel_) send_cancel_all();
+  if (stopping_ && kernel_.now() >= patience_ends_) lose_patience();
+  if (!cancelling_.empty() && kernel_.now() >= next_cancel_) cancel_again();
   unpark();
   const std::optional<Duration> limit = time_to_sleep(patience);
   if (may_sleep(limit)) {
@@ -207,11 +221,14 @@ void Loop::process_completions() noexcept {
 
 // ---- operations ----
 
-[[gnu::always_inline]] inline void Loop::start(Completion& completion) noexcept {
-  completion.waiting_ = true;
-  if (stopping_) [[unlikely]]
+[[gnu::always_inline]] inline void Loop::start(Completion& completion, Frame* frame) noexcept {
+  completion.frame_ = frame;
+  Scope* const scope = frame != nullptr ? frame->scope : nullptr;
+  if (scope != nullptr) [[likely]]
+    scope->waits_for(&completion, turn_ticks_);
+  if (refuses_waits(scope)) [[unlikely]]
     return answer(completion, -ECANCELED);
-  if (first_parked_ == nullptr) [[likely]] {
+  if (parked_.empty()) [[likely]] {
     if (Sqe* const sqe = find_sqe(); sqe != nullptr) [[likely]]
       return fill(*sqe, completion);
   }
@@ -227,7 +244,10 @@ Sqe* Loop::find_sqe() noexcept {
 
 [[gnu::always_inline]] inline void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
   completion.request_.fill(sqe, reinterpret_cast<std::uintptr_t>(&completion));
+  completion.state_ = Completion::State::in_flight;
   ++in_flight_;
+  if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) [[unlikely]]
+    look_after(completion);
   if (trace::enabled()) [[unlikely]]
     record_filled(completion, completion.request_);
 }
@@ -235,26 +255,19 @@ Sqe* Loop::find_sqe() noexcept {
 // The kernel takes nothing at the moment. The operation waits its turn; no other one passes it.
 void Loop::park(Completion& completion) noexcept {
   record(Kind::parked, &completion);
-  completion.next_parked_ = nullptr;
-  (first_parked_ == nullptr ? first_parked_ : last_parked_->next_parked_) = &completion;
-  last_parked_ = &completion;
+  completion.state_ = Completion::State::parked;
+  parked_.push_back(completion);
 }
 
 void Loop::unpark() noexcept {
-  while (first_parked_ != nullptr) {
+  while (!parked_.empty()) {
     Sqe* const sqe = find_sqe();
     if (sqe == nullptr) return;
-    Completion& completion = *first_parked_;
-    first_parked_ = completion.next_parked_;
-    fill(*sqe, completion);
+    fill(*sqe, parked_.pop_front());
   }
 }
 
 void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
-  if (stopping_) {
-    node.cancelled = true;
-    return ready_.push(node.coroutine);
-  }
   timers_.push(node, deadline);
   if (trace::enabled()) [[unlikely]] {
     const TimePoint now = kernel_.now();
@@ -263,25 +276,81 @@ void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
   }
 }
 
+// ---- cancelling ----
+
+void Loop::cancel(Completion& completion) noexcept {
+  switch (completion.state_) {
+    case Completion::State::parked:
+      return answer(completion, -ECANCELED);
+    case Completion::State::in_flight:
+      completion.unlink();
+      completion.state_ = Completion::State::cancelling;
+      if (cancelling_.empty()) next_cancel_ = kernel_.now() + cancel_again_after;
+      cancelling_.push_back(completion);
+      return ask_kernel_to_cancel(completion);
+    case Completion::State::idle:
+    case Completion::State::cancelling:
+    case Completion::State::answered:
+      return;
+  }
+}
+
+// Lands behind its target in the SQ, or the target has been submitted before: the kernel takes them in order, so
+// the target is known to it. And in front of whatever gets the same address later. With no SQE free it is asked
+// for the next time.
+void Loop::ask_kernel_to_cancel(const Completion& completion) noexcept {
+  Sqe* const sqe = find_sqe();
+  if (sqe == nullptr) return;
+  *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
+             .addr = reinterpret_cast<std::uintptr_t>(&completion),
+             .user_data = control_tag};
+  ++controls_in_flight_;
+}
+
+// An operation that was between two states when the kernel looked for it was not found (ENOENT).
+void Loop::cancel_again() noexcept {
+  next_cancel_ = kernel_.now() + cancel_again_after;
+  cancelling_.for_each([this](const Completion& completion) { ask_kernel_to_cancel(completion); });
+}
+
 // ---- the way in: an awaiter starts its operation ----
 
-[[gnu::noinline]] void Completion::start(std::coroutine_handle<> waiter) noexcept {
+[[gnu::noinline]] void Completion::start(std::coroutine_handle<> waiter, Frame* frame) noexcept {
   waiter_ = waiter;
   Loop* const loop = current_loop;
   CORERING_ASSERT(
       loop != nullptr,
       "an operation was awaited on a thread without a worker: name one, as in co_await operation.on(worker)");
   if (trace::enabled()) [[unlikely]]
-    return start_recorded(*loop);
-  loop->start(*this);
+    return start_recorded(*loop, frame);
+  loop->start(*this, frame);
 }
 
-[[gnu::noinline]] void Completion::start_recorded(Loop& loop) noexcept {
+[[gnu::noinline]] void Completion::start_recorded(Loop& loop, Frame* frame) noexcept {
   const auto opcode = static_cast<std::uint8_t>(request_.opcode());
   trace::record(Kind::await, opcode, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
-                trace::pack_place(where_));
-  loop.start(*this);
+                frame != nullptr ? trace::pack_place(frame->awaiting) : 0);
+  loop.start(*this, frame);
   trace::record(Kind::suspended, opcode, this);
+}
+
+Waiter* Completion::cancel(const CancelCause&) noexcept {
+  Loop::current()->cancel(*this);
+  return nullptr;
+}
+
+void Completion::describe(std::string& text) const {
+  text += name_of(opcode());
+  if (request_.fd >= 0) text.append(" (fd ").append(std::to_string(request_.fd)).append(")");
+}
+
+std::error_code Completion::error_of(std::int32_t res) const noexcept {
+  // EINTR: a helper thread of the kernel was interrupted in a system call that blocks.
+  const bool was_cancelled = res == -ECANCELED || res == -EINTR;
+  if (was_cancelled && frame_ != nullptr && frame_->scope != nullptr && frame_->scope->cancelled()) {
+    return frame_->scope->reason().error();
+  }
+  return {-res, std::system_category()};
 }
 
 void Completion::record_resumed() const noexcept {
@@ -290,9 +359,10 @@ void Completion::record_resumed() const noexcept {
 }
 
 void Completion::abort_destroyed_in_flight() const noexcept {
+  const std::source_location where = frame_ != nullptr ? frame_->awaiting : std::source_location();
   dprintf(2, "corering: a coroutine was destroyed while its %.*s (fd %d) was in flight, awaited at %s:%u\n",
           static_cast<int>(name_of(opcode()).size()), name_of(opcode()).data(), request_.fd,
-          where_.file_name(), where_.line());
+          where.line() != 0 ? where.file_name() : "a place in a coroutine of another library", where.line());
   std::abort();
 }
 
@@ -306,12 +376,13 @@ std::optional<Duration> Loop::time_to_sleep(std::optional<Duration> patience) co
     const TimePoint now = kernel_.now();
     shorten(timers_.next_deadline() <= now ? Duration::zero() : timers_.next_deadline() - now);
   }
-  if (stopping_ && in_flight_ > 0) shorten(std::max(next_cancel_ - kernel_.now(), Duration::zero()));
+  if (!cancelling_.empty()) shorten(std::max(next_cancel_ - kernel_.now(), Duration::zero()));
+  if (stopping_) shorten(std::max(patience_ends_ - kernel_.now(), Duration::zero()));
   return limit;
 }
 
 bool Loop::may_sleep(std::optional<Duration> limit) noexcept {
-  if (!ready_.empty() || first_parked_ != nullptr || (limit && *limit <= Duration::zero())) return false;
+  if (!ready_.empty() || !parked_.empty() || (limit && *limit <= Duration::zero())) return false;
   return arm_wake_read() && posts_.mark_asleep();
 }
 
@@ -368,6 +439,8 @@ void Loop::file(const Cqe& cqe) noexcept {
 
 void Loop::answer(Completion& completion, std::int32_t res) noexcept {
   completion.res_ = res;
+  completion.state_ = Completion::State::answered;
+  completion.unlink();  // from those parked, being cancelled, or in no scope
   __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
   ready_.push(completion.waiter_);
 }
@@ -393,34 +466,57 @@ void Loop::wake_read_done(std::int32_t res) noexcept {
 
 // ---- the end ----
 
+bool Loop::may_work_while_stopping(const Scope* scope) const noexcept {
+  return shields_hold_ && scope != nullptr && scope->is_shielded();
+}
+
 void Loop::begin_stop() noexcept {
   stopping_ = true;
   refuses_posts_.store(true, std::memory_order_release);
-  while (first_parked_ != nullptr) {
-    Completion& completion = *first_parked_;
-    first_parked_ = completion.next_parked_;
-    answer(completion, -ECANCELED);
-  }
-  while (!timers_.empty()) {
-    TimerNode& timer = timers_.pop();
-    timer.cancelled = true;
-    ready_.push(timer.coroutine);
-  }
+  patience_ends_ = saturating_add(kernel_.now(), stop_patience_);
+  cancel_everything(false);
 }
 
-void Loop::send_cancel_all() noexcept {
-  Sqe* const sqe = find_sqe();
-  if (sqe == nullptr) return;
-  *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
-             .op_flags = abi::cancel_any | abi::cancel_all,
-             .user_data = control_tag};
-  ++controls_in_flight_;
-  next_cancel_ = kernel_.now() + cancel_again_after;
+namespace {
+
+// What a strand waits for below the scopes that other workers have opened: they are not ours to cancel.
+Waiter* own_part_of(Strand& strand, const Loop& here) noexcept {
+  Waiter* own = &strand.root();
+  for (Scope* scope = &strand.root(); scope != nullptr;) {
+    Waiter* const below = scope->waiting();
+    if (scope->home() != nullptr && scope->home() != &here) own = below;
+    scope = below != nullptr ? below->as_scope() : nullptr;
+  }
+  return own;
+}
+
+}  // namespace
+
+void Loop::cancel_everything(bool through_shields) noexcept {
+  const CancelCause cause{.reason = CancelReason::asked(), .through_shields = through_shields};
+  strands_.for_each([this, &cause](Strand& strand) {
+    for (Waiter* next = own_part_of(strand, *this); next != nullptr;) next = next->cancel(cause);
+  });
+  // Coroutines that must come back, from wherever they are.
+  scopes_.for_each([&cause](Scope& scope) {
+    if (cause.through_shields || !scope.is_shielded()) scope.request_cancel(cause.reason);
+  });
+  while (!orphans_.empty()) orphans_.front().cancel(cause);
+  parked_.for_each([this](Completion& completion) {
+    if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) answer(completion, -ECANCELED);
+  });
+}
+
+void Loop::lose_patience() noexcept {
+  shields_hold_ = false;
+  patience_ends_ = saturating_add(kernel_.now(), stop_patience_);
+  cancel_everything(true);
+  worker_.report_stuck();
 }
 
 bool Loop::quiet() const noexcept {
   return in_flight_ == 0 && controls_in_flight_ == 0 && expected_homecomings_ == 0 && ready_.empty() &&
-         first_parked_ == nullptr && timers_.empty();
+         parked_.empty() && timers_.empty() && strands_.empty() && scopes_.empty();
 }
 
 // The queue is closed: no poster can take the asleep mark any more, and those who took it are counted.

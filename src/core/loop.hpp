@@ -11,12 +11,17 @@
 #include <optional>
 #include <sched.h>
 
+#include <corering/base/intrusive_list.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/completion.hpp>
+#include <corering/core/drain.hpp>
 #include <corering/core/mpsc_queue.hpp>
 #include <corering/core/ready_queue.hpp>
+#include <corering/core/strand.hpp>
+#include <corering/core/task_dump.hpp>
 #include <corering/core/timer_heap.hpp>
 
+#include "trace/ticks.hpp"
 #include "uring/ring.hpp"
 
 namespace corering {
@@ -38,7 +43,7 @@ class Loop {
     Loop* outer_;
   };
 
-  Loop(Worker& worker, Kernel& kernel) noexcept : worker_(worker), kernel_(kernel) {}
+  Loop(Worker& worker, const WorkerOptions& options) noexcept;
   Loop(Loop&&) = delete;
   ~Loop();
 
@@ -47,6 +52,8 @@ class Loop {
   /// False when the worker takes no more work. The node is the loop's from a successful push on.
   [[nodiscard]] bool post(PostNode& node) noexcept;
   void post_home(PostNode& node) noexcept;
+  /// Also while it refuses posts; false only when it has ended, which the caller knows that it has not.
+  [[nodiscard]] bool post_regardless(PostNode& node) noexcept { return push(node); }
   void request_stop() noexcept;
 
   // ---- the worker's thread ----
@@ -67,9 +74,35 @@ class Loop {
   /// Instead of a life: answers what was posted to a worker that never ran, on the calling thread.
   void refuse_everything() noexcept;
 
-  void start(Completion& completion) noexcept;
+  void start(Completion& completion, Frame* frame) noexcept;
+  void cancel(Completion& completion) noexcept;
   void schedule(std::coroutine_handle<> coroutine) noexcept { ready_.push(coroutine); }
+  [[nodiscard]] TimePoint now() const noexcept { return kernel_.now(); }
   void arm(TimerNode& node, TimePoint deadline) noexcept;
+  void disarm(TimerNode& node) noexcept { timers_.remove(node); }
+
+  /// A strand goes on here; it leaves the list by itself.
+  void hosts(Strand& strand) noexcept { strands_.push_back(strand); }
+  /// A scope that must be closed here; it leaves the list by itself.
+  void opened(Scope& scope) noexcept { scopes_.push_back(scope); }
+
+  /// True when nothing in `scope`, which may be null, is to begin to wait here.
+  [[nodiscard]] bool refuses_waits(const Scope* scope) const noexcept {
+    return (scope != nullptr && scope->cancelled()) || (stopping_ && !may_work_while_stopping(scope));
+  }
+
+  /// Waits in no scope, and is cancelled when the worker stops.
+  void look_after(Waiter& orphan) noexcept { orphans_.push_back(orphan); }
+
+  /// The trace's clock, read when this turn began.
+  [[nodiscard]] std::uint64_t turn_ticks() const noexcept { return turn_ticks_; }
+
+  /// From now on only coroutines that come back are taken. Where to wait until every strand has ended that does
+  /// not belong to the same tree of members as one's own.
+  [[nodiscard]] QueuedWaiter::Line& begin_drain() noexcept;
+
+  [[nodiscard]] TaskDump dump();
+
   void expect_homecoming() noexcept { ++expected_homecomings_; }
   void forgo_homecoming() noexcept { --expected_homecomings_; }
 
@@ -112,9 +145,19 @@ class Loop {
   [[nodiscard]] bool arm_wake_read() noexcept;
   void wake_read_done(std::int32_t res) noexcept;
 
+  // Draining.
+  void release_drained() noexcept;
+  [[nodiscard]] bool only_works_for(const QueuedWaiter& drainer) noexcept;
+
+  // Cancelling.
+  void ask_kernel_to_cancel(const Completion& completion) noexcept;
+  void cancel_again() noexcept;
+
   // The end.
+  [[nodiscard]] bool may_work_while_stopping(const Scope* scope) const noexcept;
   void begin_stop() noexcept;
-  void send_cancel_all() noexcept;
+  void cancel_everything(bool through_shields) noexcept;
+  void lose_patience() noexcept;
   [[nodiscard]] bool quiet() const noexcept;
   void end() noexcept;
   void await_promised_wakes() noexcept;
@@ -125,26 +168,35 @@ class Loop {
   // Set before the loop runs.
   Worker& worker_;
   Kernel& kernel_;
+  const Duration stop_patience_;
   int eventfd_ = -1;
+  trace::ClockPair attached_at_;
 
   // The worker's thread only.
   Ring ring_;
   ReadyQueue ready_;
   TimerHeap timers_;
-  Completion* first_parked_ = nullptr;
-  Completion* last_parked_ = nullptr;
+  std::uint64_t turn_ticks_ = 0;
+  IntrusiveList<Strand> strands_;       // those that are here
+  IntrusiveList<Scope> scopes_;         // those that must be closed here, their coroutines may be elsewhere
+  IntrusiveList<Completion> parked_;    // no SQE was free
+  IntrusiveList<Waiter> orphans_;       // in no scope: coroutines of another library
+  IntrusiveList<Completion> cancelling_;
   std::uint64_t in_flight_ = 0;               // operations the kernel has not answered
   std::uint64_t controls_in_flight_ = 0;      // our own cancels
-  std::uint64_t expected_homecomings_ = 0;    // coroutines of ours that are away
+  std::uint64_t expected_homecomings_ = 0;    // coroutines of ours that others will hand back
   std::uint64_t promised_wakes_ = 0;          // eventfd writes that posters owe us, since ever
   std::uint64_t received_wakes_ = 0;          // ... and that have arrived
   std::uint64_t wake_count_ = 0;              // what the wake read reads into
-  TimePoint next_cancel_ = TimePoint::min();  // while stopping: when to cancel again what is still in flight
+  TimePoint next_cancel_ = TimePoint::min();  // when to ask again for what is being cancelled
+  TimePoint patience_ends_ = TimePoint::max();  // while stopping: when to pierce shields and name what is left
   bool wake_read_armed_ = false;
   bool mark_was_taken_ = false;  // by a poster, while we slept
   bool stopping_ = false;
+  bool shields_hold_ = true;  // while stopping
   bool ended_ = false;
   bool short_of_memory_ = false;  // the kernel refused the last enter for now
+  QueuedWaiter::Line drainers_;
 
   // Every thread.
   MpscQueue posts_;

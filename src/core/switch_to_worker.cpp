@@ -3,21 +3,28 @@
 #include <utility>
 
 #include <corering/base/assert.hpp>
+#include <corering/core/strand.hpp>
 #include <corering/core/switch_to_worker.hpp>
+#include <corering/core/worker.hpp>
 #include <corering/trace/recorder.hpp>
+
+#include "core/loop.hpp"
 
 namespace corering {
 
-bool SwitchToWorker::await_suspend(std::coroutine_handle<> coroutine) noexcept {
+bool SwitchToWorker::suspend(std::coroutine_handle<> coroutine, const Frame* frame) noexcept {
   node_.coroutine = coroutine;
   if (trace::enabled()) [[unlikely]] {
     trace::record(trace::Kind::await, trace::no_opcode, &node_,
-                  reinterpret_cast<std::uintptr_t>(coroutine.address()), trace::pack_place(where_));
+                  reinterpret_cast<std::uintptr_t>(coroutine.address()),
+                  frame != nullptr ? trace::pack_place(frame->awaiting) : 0);
   }
   // From a successful post on, this frame belongs to the other thread: nothing of it may be touched here.
   const void* const id = &node_;
+  Strand* const strand = frame != nullptr && frame->scope != nullptr ? frame->scope->strand() : nullptr;
   waiting_ = true;
-  if (!engine::post(worker_, node_)) {
+  const bool posted = strand != nullptr ? strand->hop(worker_.loop(), node_) : engine::post(worker_, node_);
+  if (!posted) {
     node_.refused = true;
     return false;
   }
@@ -36,27 +43,26 @@ Result<void> SwitchToWorker::await_resume() noexcept {
   return {};
 }
 
-namespace engine {
+namespace detail {
 
-Homecoming::Homecoming(const Worker& destination) noexcept : home_(current_worker()) {
-  if (home_ == &destination) home_ = nullptr;
-  if (home_ != nullptr) expect_homecoming();
+Visit::Visit(Frame& own) noexcept : own_(own), outer_(own.scope) {
+  if (Loop::current() == nullptr) return;
+  open(&own);
+  own.scope = this;
 }
 
-Homecoming::~Homecoming() {
-  if (home_ == nullptr || posted_) return;
-  CORERING_ASSERT(current_worker() == home_, "a coroutine that promised to come home ended elsewhere");
-  forgo_homecoming();
-}
+bool Visit::await_ready() const noexcept { return home_ == nullptr || Loop::current() == home_; }
 
-void Homecoming::await_suspend(std::coroutine_handle<> coroutine) noexcept {
+void Visit::await_suspend(std::coroutine_handle<> coroutine) noexcept {
   node_.coroutine = coroutine;
-  node_.kind = PostNode::Kind::homecoming;
-  posted_ = true;
-  post_home(*home_, node_);
+  go_home(node_);
 }
 
-void Homecoming::await_resume() noexcept {}
+void Visit::await_resume() noexcept {
+  if (home_ == nullptr) return;
+  own_.scope = outer_;
+  close();
+}
 
-}  // namespace engine
+}  // namespace detail
 }  // namespace corering

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <corering/base/one_shot.hpp>
 #include <corering/core/worker.hpp>
@@ -39,7 +40,7 @@ void record(trace::Kind kind, const Worker* worker, std::uint64_t a = 0) noexcep
 }  // namespace
 
 Worker::Worker(WorkerOptions options)
-    : options_(std::move(options)), loop_(std::make_unique<Loop>(*this, *options_.kernel)) {}
+    : options_(std::move(options)), loop_(std::make_unique<Loop>(*this, options_)) {}
 
 Worker::~Worker() {
   request_stop();
@@ -125,6 +126,43 @@ void Worker::join() {
   CORERING_ASSERT(current() != this,
                   "a worker cannot wait for itself: request_stop() and let somebody else join");
   if (thread_.joinable()) thread_.join();
+}
+
+void Worker::report_stuck() noexcept {
+  const TaskDump dump = loop_->dump();
+  if (options_.on_stuck) return options_.on_stuck(dump);
+  const std::string text = "corering: a worker cannot stop; " + dump.to_string();
+  (void)!::write(STDERR_FILENO, text.data(), text.size());
+}
+
+namespace {
+
+/// A question to a worker, and its answer. Shared, because who asks may give up.
+struct DumpRequest : CallNode {
+  DumpRequest() noexcept : CallNode(&answer) {}
+  static void answer(CallNode& node, Loop& here) noexcept {
+    auto& request = static_cast<DumpRequest&>(node);
+    const std::shared_ptr<DumpRequest> kept = std::move(request.self);
+    kept->dump = here.dump();
+    kept->answered.set();
+  }
+  TaskDump dump;
+  OneShot answered;
+  std::shared_ptr<DumpRequest> self;  ///< while it is in the queue
+};
+
+}  // namespace
+
+std::optional<TaskDump> Worker::dump_tasks(Duration patience) {
+  if (current() == this) return loop_->dump();
+  const auto request = std::make_shared<DumpRequest>();
+  request->self = request;
+  if (!loop_->post_regardless(*request)) {
+    request->self = nullptr;
+    return TaskDump{.worker = name()};  // it has ended
+  }
+  if (!request->answered.wait_until(saturating_add(Clock::now(), patience))) return std::nullopt;
+  return std::move(request->dump);
 }
 
 std::uint32_t Worker::setup_flags() const noexcept { return loop_->setup_flags(); }

@@ -1,87 +1,18 @@
-/// recorder.cpp — the per-thread rings, and the way from ticks to nanoseconds.
+/// recorder.cpp — the per-thread rings.
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <ctime>
 #include <memory>
 #include <mutex>
 #include <pthread.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <x86intrin.h>
-#endif
-
 #include <corering/trace/recorder.hpp>
+
+#include "trace/ticks.hpp"
 
 namespace corering::trace {
 namespace {
-
-std::int64_t raw_clock_ns() noexcept {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
-
-// The time stamp counter may stand for time only where it ticks evenly, whatever the core does.
-bool has_invariant_tsc() noexcept {
-#if defined(__x86_64__)
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) != 0 && (edx & (1U << 8)) != 0;
-#else
-  return false;
-#endif
-}
-
-const bool use_tsc = has_invariant_tsc();
-
-std::uint64_t ticks_now() noexcept {
-#if defined(__x86_64__)
-  if (use_tsc) return __rdtsc();
-#endif
-  return static_cast<std::uint64_t>(raw_clock_ns());
-}
-
-/// One moment, read on both clocks.
-struct ClockPair {
-  std::uint64_t ticks = 0;
-  std::int64_t ns = 0;
-
-  // The tightest of a few readings: between the two halves of one the thread may have lost its processor.
-  static ClockPair now() noexcept {
-    ClockPair best;
-    std::uint64_t tightest = UINT64_MAX;
-    for (int attempt = 0; attempt < 8; ++attempt) {
-      const std::uint64_t before = ticks_now();
-      const std::int64_t ns = raw_clock_ns();
-      const std::uint64_t width = ticks_now() - before;
-      if (width >= tightest) continue;
-      tightest = width;
-      best = {before + width / 2, ns};
-    }
-    return best;
-  }
-};
-
-/// The line through two moments.
-class TickScale {
- public:
-  TickScale(const ClockPair& from, const ClockPair& to) noexcept
-      : origin_(from),
-        ns_per_tick_(to.ticks == from.ticks ? 1.0
-                                            : static_cast<double>(to.ns - from.ns) /
-                                                  static_cast<double>(to.ticks - from.ticks)) {}
-
-  [[nodiscard]] std::int64_t ns(std::uint64_t ticks) const noexcept {
-    const auto since = static_cast<std::int64_t>(ticks - origin_.ticks);
-    return origin_.ns + static_cast<std::int64_t>(static_cast<double>(since) * ns_per_tick_);
-  }
-
- private:
-  ClockPair origin_;
-  double ns_per_tick_;
-};
 
 /// Written by one thread, read by any: every word is an atomic of its own, relaxed. A reader that is
 /// overtaken notices by the write count and drops what may be torn.

@@ -17,7 +17,11 @@ class FaultyKernel : public Kernel {
   std::function<int(const RingParams&)> on_open_ring;
   std::function<int()> on_open_eventfd;
   std::function<int(unsigned to_submit)> on_enter;
-  std::atomic<int> wakes = 0;  ///< eventfd writes so far
+  std::atomic<int> wakes = 0;               ///< eventfd writes so far
+  std::atomic<Duration::rep> ahead_by = 0;  ///< how far this kernel's clock is ahead, in nanoseconds
+
+  /// From now on it is that much later.
+  void pass_time(Duration duration) noexcept { ahead_by += duration.count(); }
 
   int open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) noexcept override {
     if (const int refused = on_open_ring ? on_open_ring(params) : 0; refused < 0) return refused;
@@ -36,7 +40,7 @@ class FaultyKernel : public Kernel {
   }
   void nap(Duration how_long) noexcept override { real_kernel().nap(how_long); }
   void close(int fd) noexcept override { real_kernel().close(fd); }
-  TimePoint now() const noexcept override { return real_kernel().now(); }
+  TimePoint now() const noexcept override { return real_kernel().now() + Duration(ahead_by); }
 
  private:
   class FaultyRing final : public KernelRing {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <filesystem>
+#include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -68,6 +69,23 @@ struct SocketPair {
   }
   Fd ours;
   Fd theirs;
+};
+
+/// A TCP socket that listens on a free port of 127.0.0.1, and where that is.
+struct Listener {
+  explicit Listener(std::uint16_t port = 0) : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    address.sin_port = htons(port);
+    socklen_t length = sizeof address;
+    bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+            ::listen(fd.get(), 128) == 0 &&
+            ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0;
+  }
+  [[nodiscard]] std::uint16_t port() const { return ntohs(address.sin_port); }
+  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
+
+  Fd fd;
+  sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  bool bound = false;
 };
 
 /// A worker on a thread of its own, started.

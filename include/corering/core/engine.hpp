@@ -10,6 +10,7 @@
 
 #include <corering/base/time.hpp>
 #include <corering/core/mpsc_queue.hpp>
+#include <corering/core/scope.hpp>
 #include <corering/core/timer_heap.hpp>
 
 namespace corering {
@@ -21,25 +22,50 @@ namespace engine {
 /// The worker whose loop runs the calling code, or null on any other thread.
 [[nodiscard]] Worker* current_worker() noexcept;
 
+/// Ends the program with `message` unless the caller runs on a worker.
+void require_worker(const char* message) noexcept;
+
+/// The loop that runs the calling code; ends the program with `message` on any other thread.
+[[nodiscard]] Loop* current_loop(const char* message) noexcept;
+
 /// Lets `coroutine` run soon on the calling thread: behind what is ready on its worker, or on a thread
 /// without a worker behind what sync_wait runs there, or at once if there is neither.
 void schedule(std::coroutine_handle<> coroutine) noexcept;
 
-/// Hands the node's coroutine to `worker`, from any thread. False when the worker takes no more work: then
-/// nothing has happened. After true the node and its coroutine may already run elsewhere.
+/// Hands the node's coroutine to `worker`, from any thread; if it belongs to a strand, use Strand::hop(). False
+/// when the worker takes no more work: then nothing has happened. After true the node and its coroutine may
+/// already run elsewhere.
 [[nodiscard]] bool post(Worker& worker, PostNode& node) noexcept;
 
 /// Hands a coroutine back to the worker that expects it (expect_homecoming), which cannot refuse.
 void post_home(Worker& worker, PostNode& node) noexcept;
 
-/// On a worker: a coroutine of ours leaves, or waits for another worker, and will come back through
-/// post_home(). The worker does not end before. forgo_homecoming() takes it back.
+/// On a worker: a coroutine of ours waits for another thread and will be handed back through post_home(). The
+/// worker does not end before. forgo_homecoming() takes it back.
 void expect_homecoming() noexcept;
 void forgo_homecoming() noexcept;
 
-/// On a worker: resumes the node's coroutine at `deadline` or when the worker stops (then node.cancelled is
-/// set).
+/// True when a coroutine in `frame` (may be null) must not begin to wait here: its scope is cancelled, or the
+/// worker stops. It is then to be scheduled with the reason, so that a loop of refused waits still lets others
+/// run.
+[[nodiscard]] bool refuses_waits(const Frame* frame) noexcept;
+
+/// Why it does: the scope's reason, or ECANCELED.
+[[nodiscard]] std::error_code cancellation_error(const Frame* frame) noexcept;
+
+/// On a worker: its kernel's clock.
+[[nodiscard]] TimePoint now() noexcept;
+
+/// On a worker: calls the node's function at `deadline`; disarm() takes it back, on the same worker.
 void arm(TimerNode& node, TimePoint deadline) noexcept;
+void disarm(TimerNode& node) noexcept;
+
+/// On a worker: `waiter`, which waits in no scope, is cancelled when the worker stops, unless it has left the
+/// list before.
+void look_after(Waiter& waiter) noexcept;
+
+/// A strand that was on a thread without a worker goes on here, if this is a worker.
+void adopt(const Frame* frame) noexcept;
 
 /// On a thread without a worker: runs `coroutine` and what it makes ready here, until nothing is.
 void run_here(std::coroutine_handle<> coroutine);

@@ -12,16 +12,28 @@
 
 namespace corering {
 
+class Loop;
+class Strand;
+
 /// What travels through the queue. Must stay alive, and untouched by the pusher, until the owner has popped
 /// it.
 struct PostNode {
-  /// Who the node is for: a coroutine that hops, one that comes back to its home worker, or the stop request.
-  enum class Kind : std::uint8_t { hop, homecoming, stop };
+  /// Who the node is for: a coroutine that hops, one that comes back to its home worker, something to call, or
+  /// the stop request.
+  enum class Kind : std::uint8_t { hop, homecoming, call, stop };
 
   PostNode* next = nullptr;
   std::coroutine_handle<> coroutine;
+  Strand* strand = nullptr;  ///< the strand that moves with it, if one does
   Kind kind = Kind::hop;
   bool refused = false;  ///< set by the owner: popped by a worker that never ran
+};
+
+/// A node whose function the owner calls, on its own thread, when it has popped it.
+struct CallNode : PostNode {
+  using Call = void (*)(CallNode& node, Loop& here) noexcept;
+  explicit CallNode(Call call) noexcept : call(call) { kind = Kind::call; }
+  Call call;
 };
 
 class MpscQueue {
@@ -53,6 +65,12 @@ class MpscQueue {
     PostNode* head = head_.load(std::memory_order_relaxed);
     if (head == nullptr || head == &asleep_ || head == &closed_) return nullptr;
     return oldest_first(head_.exchange(nullptr, std::memory_order_acquire));
+  }
+
+  /// Owner, awake. True when there is nothing to pop at the moment.
+  [[nodiscard]] bool is_empty() const noexcept {
+    PostNode* const head = head_.load(std::memory_order_relaxed);
+    return head == nullptr || head == &closed_;
   }
 
   /// Owner, awake. Leaves the mark that makes the next pusher wake it; false, and no mark, when there are

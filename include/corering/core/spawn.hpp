@@ -5,12 +5,13 @@
 #include <cerrno>
 #include <coroutine>
 #include <exception>
-#include <functional>
+#include <source_location>
 #include <utility>
 
 #include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/engine.hpp>
+#include <corering/core/strand.hpp>
 #include <corering/core/task.hpp>
 
 namespace corering {
@@ -22,18 +23,27 @@ void set_detached_exception_handler(DetachedExceptionHandler handler) noexcept;
 
 namespace detail {
 
-/// A coroutine that waits for a spawned task; lives in its frame.
-class Joiner {
+/// A coroutine that waits for a spawned task; lives in its frame. Cancelling it cancels the task, and it goes
+/// on waiting for it.
+class Joiner : public Waiter {
  public:
+  explicit Joiner(Strand& task) noexcept : task_(task) {}
+
   /// Remembers where the coroutine lives. On a worker it is to come back there.
-  void prepare(std::coroutine_handle<> coroutine) noexcept;
+  void prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept;
   /// The task had already ended: nobody will call wake().
   void withdraw() noexcept;
   /// On the thread where the task ended: lets the coroutine go on at home, or returns it to be resumed right
   /// here when it has no home worker.
   std::coroutine_handle<> wake() noexcept;
+  /// The coroutine goes on.
+  void woken() noexcept { end_wait(); }
+
+  Waiter* cancel(const CancelCause& cause) noexcept final;
+  void describe(std::string& text) const final;
 
  private:
+  Strand& task_;
   Worker* home_ = nullptr;
   PostNode node_;
 };
@@ -84,25 +94,42 @@ template <class T>
 struct SpawnedPromise : ReturnsOutcome<T> {
   JoinState join;
   PostNode node;
+  Strand strand;
+
+  SpawnedPromise() noexcept { this->scope = &strand.root(); }
+
+  /// Notes no place, unlike Frame's: nobody looks for this coroutine in a dump.
+  template <class Awaitable>
+  decltype(auto) await_transform(Awaitable&& awaitable) noexcept {
+    return pass_through(static_cast<Awaitable&&>(awaitable));
+  }
 
   struct FinalAwaiter {
     FinalAwaiter() noexcept = default;
     bool await_ready() const noexcept { return false; }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<SpawnedPromise> self) const noexcept {
-      const std::exception_ptr exception = self.promise().outcome.exception();
-      const JoinState::Ended ended = self.promise().join.end();
-      // From here on the frame is the joiner's, unless it is detached.
-      if (ended.detached) {
-        self.destroy();
-        if (exception) engine::report_detached_exception(exception);
-        return std::noop_coroutine();
-      }
-      if (ended.joiner == nullptr) return std::noop_coroutine();
-      const std::coroutine_handle<> goes_on_here = ended.joiner->wake();
-      return goes_on_here ? transfer_to(goes_on_here) : std::noop_coroutine();
+      if (!self.promise().strand.end(&finish_later, self.address())) return std::noop_coroutine();
+      const std::coroutine_handle<> next = finish(self);
+      return next ? transfer_to(next) : std::noop_coroutine();
     }
     void await_resume() const noexcept {}
   };
+
+  // The strand has ended: what goes on now, on this thread, or null.
+  static std::coroutine_handle<> finish(std::coroutine_handle<SpawnedPromise> self) noexcept {
+    const std::exception_ptr exception = self.promise().outcome.exception();
+    const JoinState::Ended ended = self.promise().join.end();
+    // From here on the frame is the joiner's, unless it is detached.
+    if (!ended.detached) return ended.joiner != nullptr ? ended.joiner->wake() : nullptr;
+    self.destroy();
+    if (exception) engine::report_detached_exception(exception);
+    return nullptr;
+  }
+  static void finish_later(void* address) noexcept {
+    const std::coroutine_handle<> next =
+        finish(std::coroutine_handle<SpawnedPromise>::from_address(address));
+    if (next) engine::schedule(next);
+  }
 
   Spawned<T> get_return_object() noexcept;
   std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -128,14 +155,16 @@ Spawned<T> run_spawned(Task<T> task) {
   co_return co_await std::move(task);
 }
 
-/// Starts the coroutine on `worker`; false when the worker refuses.
-[[nodiscard]] bool start_spawned(Worker& worker, PostNode& node, std::coroutine_handle<> coroutine) noexcept;
+/// Starts the strand with `coroutine` on `worker`; false when the worker refuses.
+[[nodiscard]] bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
+                                 std::coroutine_handle<> coroutine) noexcept;
 
 }  // namespace detail
 
 /// The way to a spawned task's result. Await it once (`co_await std::move(handle)`) or detach it; dropping it
 /// detaches. A coroutine on a worker resumes on that worker, whichever one the task ended on; elsewhere it
-/// resumes where the task ended. The task's exception comes out of the await.
+/// resumes where the task ended. The task's exception comes out of the await. If the coroutine is cancelled
+/// while it joins, the task is cancelled, and the join goes on until it has ended.
 template <class T>
 class [[nodiscard("join the task, or say detach()")]] JoinHandle {
  public:
@@ -162,9 +191,14 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
   /// True once the task has ended: awaiting will not suspend.
   [[nodiscard]] bool done() const noexcept { return coroutine_.promise().join.ended(); }
 
+  /// Asks the task to end: cancels its scope. Any thread; does not wait. The task still ends in its own time,
+  /// and is joined or detached as ever.
+  void request_cancel() noexcept { coroutine_.promise().strand.root().request_cancel(CancelReason::asked()); }
+
   class Awaiter {
    public:
-    explicit Awaiter(Handle coroutine) noexcept : coroutine_(coroutine) {}
+    explicit Awaiter(Handle coroutine) noexcept
+        : coroutine_(coroutine), joiner_(coroutine.promise().strand) {}
     Awaiter(Awaiter&&) = delete;
     ~Awaiter() {
       CORERING_ASSERT(coroutine_.promise().join.ended(),
@@ -172,14 +206,18 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
       coroutine_.destroy();
     }
     bool await_ready() const noexcept { return coroutine_.promise().join.ended(); }
-    bool await_suspend(std::coroutine_handle<> awaiting) noexcept {
-      joiner_.prepare(awaiting);
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+      joiner_.prepare(awaiting, frame_of(awaiting));
       // Once wait() has succeeded this awaiter may be gone: the task's end resumes us on another thread.
       if (coroutine_.promise().join.wait(joiner_)) return true;
       joiner_.withdraw();
       return false;
     }
-    T await_resume() { return coroutine_.promise().outcome.take(); }
+    T await_resume() {
+      joiner_.woken();
+      return coroutine_.promise().outcome.take();
+    }
 
    private:
     Handle coroutine_;
@@ -198,9 +236,11 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
 namespace detail {
 
 template <class T>
-Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task) {
+Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_location where) {
   const Spawned<T> spawned = run_spawned(std::move(task));
-  if (!start_spawned(worker, spawned.coroutine.promise().node, spawned.coroutine)) {
+  SpawnedPromise<T>& promise = spawned.coroutine.promise();
+  promise.strand.spawned_at = where;
+  if (!start_spawned(worker, promise.strand, promise.node, spawned.coroutine)) {
     spawned.coroutine.destroy();
     return failure(ECANCELED);
   }
@@ -211,13 +251,15 @@ Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task) {
 
 }  // namespace detail
 
-/// Starts `task` on the worker whose loop runs the caller, behind what is ready there. On a thread without a
-/// worker it ends the program with a message: Worker::spawn() is the way from there.
+/// Starts `task` on the worker whose loop runs the caller, behind what is ready there, as a strand of its own:
+/// it is not cancelled when the caller is (TaskGroup is for that), only by its handle or when the worker
+/// stops. On a thread without a worker it ends the program with a message: Worker::spawn() is the way from
+/// there.
 template <class T>
-JoinHandle<T> spawn(Task<T> task) {
+JoinHandle<T> spawn(Task<T> task, std::source_location where = std::source_location::current()) {
   Worker& here = detail::require_current_worker(
       "spawn() was called on a thread without a worker: use worker.spawn(task)");
-  return *detail::spawn_on(here, std::move(task));
+  return *detail::spawn_on(here, std::move(task), where);
 }
 
 }  // namespace corering

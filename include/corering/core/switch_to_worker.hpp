@@ -1,8 +1,7 @@
-/// switch_to_worker.hpp — how a coroutine moves to a worker.
+/// switch_to_worker.hpp — how a coroutine moves to a worker, and comes back.
 #pragma once
 
 #include <coroutine>
-#include <source_location>
 
 #include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
@@ -13,46 +12,63 @@ namespace corering {
 /// `co_await SwitchToWorker(worker)`: the coroutine suspends here and goes on on the worker's thread, through
 /// its MPSC queue; the eventfd is written only if the worker is asleep. Already there, it does not suspend.
 /// ECANCELED when the worker is stopping or has ended: the coroutine goes on where it is (or, if the worker
-/// is destroyed without having run, on the thread that destroys it). The worker object must outlive the hop.
+/// is destroyed without having run, on the thread that destroys it). A hop is not cancelled: clean-up code may
+/// have to make it. The worker object must outlive the hop.
 class [[nodiscard]] SwitchToWorker {
  public:
-  explicit SwitchToWorker(Worker& worker,
-                          std::source_location where = std::source_location::current()) noexcept
-      : worker_(worker), where_(where) {}
+  explicit SwitchToWorker(Worker& worker) noexcept : worker_(worker) {}
   SwitchToWorker(SwitchToWorker&&) = delete;
   ~SwitchToWorker() { CORERING_ASSERT(!waiting_, "a coroutine was destroyed while it hopped to a worker"); }
 
   bool await_ready() const noexcept { return engine::current_worker() == &worker_; }
-  bool await_suspend(std::coroutine_handle<> coroutine) noexcept;
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    return suspend(coroutine, frame_of(coroutine));
+  }
   [[nodiscard]] Result<void> await_resume() noexcept;
 
  private:
+  [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, const Frame* frame) noexcept;
+
   Worker& worker_;
   PostNode node_;
-  std::source_location where_;
   bool waiting_ = false;
 };
 
-namespace engine {
+namespace detail {
 
-/// A promise to come back: made on a worker, it keeps that worker from ending until the coroutine has
-/// returned to it. Made on a thread without a worker, or for a trip to the worker we are on, it is nothing.
-class [[nodiscard]] Homecoming {
+/// `Frame& own = co_await OwnFrame()`: the frame of the coroutine that asks. Does not suspend.
+class OwnFrame {
  public:
-  explicit Homecoming(const Worker& destination) noexcept;
-  Homecoming(Homecoming&&) = delete;
-  ~Homecoming();
+  OwnFrame() noexcept = default;
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    frame_ = frame_of(coroutine);
+    return false;
+  }
+  Frame& await_resume() const noexcept { return *frame_; }
 
-  /// Awaited: resumes on the worker where it was made.
-  bool await_ready() const noexcept { return home_ == nullptr || current_worker() == home_; }
+ private:
+  Frame* frame_ = nullptr;
+};
+
+/// What a coroutine of the library does between now and `co_await visit` may take it to other workers; then it
+/// is back where it was. Made on a thread without a worker it is nothing. The worker does not end before.
+class [[nodiscard]] Visit : private Scope {
+ public:
+  explicit Visit(Frame& own) noexcept;
+  ~Visit() override { CORERING_ASSERT(home_ == nullptr, "a coroutine was destroyed while it was away from its worker"); }
+
+  bool await_ready() const noexcept;
   void await_suspend(std::coroutine_handle<> coroutine) noexcept;
   void await_resume() noexcept;
 
  private:
-  Worker* home_;
+  Frame& own_;
+  Scope* outer_;
   PostNode node_;
-  bool posted_ = false;
 };
 
-}  // namespace engine
+}  // namespace detail
 }  // namespace corering

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include <corering/base/one_shot.hpp>
+#include <corering/core/awaitable.hpp>
 #include <corering/core/engine.hpp>
+#include <corering/core/strand.hpp>
 #include <corering/core/task.hpp>
 
 namespace corering {
@@ -18,15 +20,29 @@ class Root;
 template <class T>
 struct RootPromise : ReturnsOutcome<T> {
   OneShot* ended = nullptr;
+  Strand strand;
+
+  RootPromise() noexcept { this->scope = &strand.root(); }
+
+  /// Notes no place, unlike Frame's: nobody looks for this coroutine in a dump.
+  template <class Awaitable>
+  decltype(auto) await_transform(Awaitable&& awaitable) noexcept {
+    return pass_through(static_cast<Awaitable&&>(awaitable));
+  }
 
   struct FinalAwaiter {
     FinalAwaiter() noexcept = default;
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<RootPromise> self) const noexcept {
-      end_root(self, *self.promise().ended);
+      if (self.promise().strand.end(&finish, self.address())) finish(self.address());
     }
     void await_resume() const noexcept {}
   };
+
+  static void finish(void* address) noexcept {
+    const auto self = std::coroutine_handle<RootPromise>::from_address(address);
+    end_root(self, *self.promise().ended);
+  }
 
   Root<T> get_return_object() noexcept;
   std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -69,22 +85,7 @@ Root<T> make_root(Awaitable&& awaitable) {
   co_return co_await std::forward<Awaitable>(awaitable);
 }
 
-template <class Awaitable>
-decltype(auto) awaiter_of(Awaitable&& awaitable) {
-  if constexpr (requires { std::forward<Awaitable>(awaitable).operator co_await(); }) {
-    return std::forward<Awaitable>(awaitable).operator co_await();
-  } else {
-    return std::forward<Awaitable>(awaitable);
-  }
-}
-
 }  // namespace detail
-
-/// What `co_await awaitable` yields.
-template <class Awaitable>
-using await_result_t =
-    decltype(std::declval<std::remove_reference_t<decltype(detail::awaiter_of(std::declval<Awaitable>()))>&>()
-                 .await_resume());
 
 /// Awaits a task, an operation (`.on(worker)`), a JoinHandle or any other awaitable from a plain thread, and
 /// blocks that thread until the result is there; exceptions come out of it. What runs on a worker needs that

@@ -8,6 +8,7 @@
 
 #include <corering/base/assert.hpp>
 #include <corering/core/engine.hpp>
+#include <corering/core/frame.hpp>
 #include <corering/core/frame_cache.hpp>
 
 namespace corering {
@@ -54,7 +55,7 @@ class Outcome<void> {
 /// The part of a promise that keeps the result. Two classes, because return_void and return_value exclude
 /// each other.
 template <class T>
-struct ReturnsOutcome : CachedFrame {
+struct ReturnsOutcome : CachedFrame, Frame {
   Outcome<T> outcome;
   template <class U = T>
   void return_value(U&& value) {
@@ -63,7 +64,7 @@ struct ReturnsOutcome : CachedFrame {
   void unhandled_exception() noexcept { outcome.set_exception(); }
 };
 template <>
-struct ReturnsOutcome<void> : CachedFrame {
+struct ReturnsOutcome<void> : CachedFrame, Frame {
   Outcome<void> outcome;
   void return_void() noexcept {}
   void unhandled_exception() noexcept { outcome.set_exception(); }
@@ -83,13 +84,13 @@ inline std::coroutine_handle<> transfer_to(std::coroutine_handle<> next) noexcep
 
 template <class T>
 struct TaskPromise : ReturnsOutcome<T> {
-  std::coroutine_handle<> awaiting;
+  std::coroutine_handle<> continuation;
 
   struct FinalAwaiter {
     FinalAwaiter() noexcept = default;
     bool await_ready() const noexcept { return false; }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<TaskPromise> self) const noexcept {
-      return transfer_to(self.promise().awaiting);
+      return transfer_to(self.promise().continuation);
     }
     void await_resume() const noexcept {}
   };
@@ -103,7 +104,8 @@ struct TaskPromise : ReturnsOutcome<T> {
 
 /// Owns a coroutine that has not been awaited yet. `co_await std::move(task)` (or of a temporary) starts it
 /// on the calling thread and resumes the awaiting coroutine where the task ended: on the same worker, unless
-/// the task hopped. Exceptions pass through. A task that is never awaited never runs. Await it once.
+/// the task hopped. Exceptions pass through. It runs in the scope of the coroutine that awaits it: with its
+/// cancellation and its deadline. A task that is never awaited never runs. Await it once.
 template <class T>
 class [[nodiscard("a task does nothing until it is awaited")]] Task {
  public:
@@ -122,8 +124,10 @@ class [[nodiscard("a task does nothing until it is awaited")]] Task {
    public:
     explicit Awaiter(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
     bool await_ready() const noexcept { return false; }
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
-      coroutine_.promise().awaiting = awaiting;
+    template <class Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+      coroutine_.promise().continuation = awaiting;
+      coroutine_.promise().inherit(frame_of(awaiting));
       return detail::transfer_to(coroutine_);
     }
     T await_resume() { return coroutine_.promise().outcome.take(); }
@@ -133,7 +137,7 @@ class [[nodiscard("a task does nothing until it is awaited")]] Task {
   };
 
   Awaiter operator co_await() && noexcept {
-    CORERING_ASSERT(coroutine_ && !coroutine_.promise().awaiting,
+    CORERING_ASSERT(coroutine_ && !coroutine_.promise().continuation,
                     "a task can be awaited once, and not after a move");
     return Awaiter(coroutine_);
   }

@@ -4,7 +4,6 @@
 /// n). Timers cost no SQE: the nearest deadline is the timeout of the worker's wait.
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -13,13 +12,15 @@
 
 namespace corering {
 
-/// A coroutine that waits for a point in time. Lives in its frame and does not move while armed.
+/// Something that happens at a point in time. Does not move while armed.
 struct TimerNode {
   static constexpr std::size_t not_armed = SIZE_MAX;
 
-  std::coroutine_handle<> coroutine;
+  /// Called by the worker when the time has come, after the timer has left the heap. Resumes nothing itself.
+  void (*fire)(TimerNode& self) noexcept = nullptr;
   std::size_t place = not_armed;
-  bool cancelled = false;  ///< ended by the worker's stop, not by the clock
+
+  [[nodiscard]] bool armed() const noexcept { return place != not_armed; }
 };
 
 class TimerHeap {

@@ -11,7 +11,9 @@
 
 #include <corering/base/result.hpp>
 #include <corering/base/time.hpp>
+#include <corering/core/drain.hpp>
 #include <corering/core/spawn.hpp>
+#include <corering/core/task_dump.hpp>
 #include <corering/uring/kernel.hpp>
 
 namespace corering {
@@ -34,6 +36,15 @@ struct WorkerOptions {
   /// Name of the worker's own thread, as in top(1); the kernel keeps 15 characters.
   std::string name = "corering";
 
+  /// While stopping: how long shielded clean-up code may go on. Then it is cancelled too, and what is still
+  /// there is named through `on_stuck`, again and again at this interval until nothing is left: a worker never
+  /// leaves an operation in flight behind.
+  Duration stop_patience = std::chrono::seconds(5);
+
+  /// Told, on the worker's thread, which tasks keep it from stopping, each with its operation, descriptor, place
+  /// and waiting time; it must not wait. Nothing set: they are printed on stderr.
+  std::function<void(const TaskDump&)> on_stuck = nullptr;
+
   /// Where system calls go; for tests. Must outlive the worker.
   Kernel* kernel = &real_kernel();
 };
@@ -42,9 +53,9 @@ struct WorkerOptions {
 /// lives once: it is set up, runs until request_stop() has ended everything, and is destroyed. The destructor
 /// asks for the stop and joins. Minimum kernel: 5.19; designed for 6.1 and newer.
 ///
-/// Stopping: new posts are refused; operations in flight are cancelled and waited for; new operations of the
-/// worker's coroutines answer ECANCELED. The worker ends when nothing is in flight and nothing is ready. What
-/// was posted before the refusal still runs. A worker that is destroyed without having run resumes what was
+/// Stopping: new posts are refused, and every task is cancelled: what it waits for ends with ECANCELED, as does
+/// what it begins to wait for from then on, unless it is shielded (sync/shield.hpp). The worker ends when all of
+/// them have ended and nothing is in flight. What was posted before the refusal still runs. A worker that is destroyed without having run resumes what was
 /// posted to it in its destructor: hops are told ECANCELED, spawned tasks run with every operation answering
 /// ECANCELED.
 class Worker {
@@ -82,9 +93,24 @@ class Worker {
   /// through the MPSC queue. ECANCELED when the worker is stopping or has ended; the task is then destroyed
   /// without having run.
   template <class T>
-  [[nodiscard]] Result<JoinHandle<T>> spawn(Task<T> task) {
-    return detail::spawn_on(*this, std::move(task));
+  [[nodiscard]] Result<JoinHandle<T>> spawn(Task<T> task,
+                                            std::source_location where = std::source_location::current()) {
+    return detail::spawn_on(*this, std::move(task), where);
   }
+
+  /// `co_await worker.drain()`, by one of its own tasks: refuses, from then on, what other threads post, and
+  /// resumes when every task on the worker has ended but the caller's own, with the members of groups and
+  /// combinators that it awaits. If it is cancelled before, it fails with the scope's reason: a deadline around
+  /// it (sync/timeout.hpp) is how long a server lets its requests finish.
+  DrainOperation drain() noexcept { return DrainOperation(*loop_); }
+
+  /// What every task that is on this worker waits for, since when, and through which awaits. Any thread: on
+  /// another one than the worker's it blocks until the worker has answered, in its next turn, and gives up,
+  /// with nothing, when that takes longer than `patience`: then a task keeps the worker's thread busy.
+  [[nodiscard]] std::optional<TaskDump> dump_tasks(Duration patience = std::chrono::seconds(1));
+
+  /// Its name (WorkerOptions::name).
+  [[nodiscard]] const std::string& name() const noexcept { return options_.name; }
 
   /// What the ring was granted (abi::setup_*), 0 before it is open.
   [[nodiscard]] std::uint32_t setup_flags() const noexcept;
@@ -95,6 +121,8 @@ class Worker {
   [[nodiscard]] Loop& loop() noexcept { return *loop_; }
 
  private:
+  friend class Loop;
+  void report_stuck() noexcept;
   void assert_never_ran() const noexcept;
   Result<void> set_up(InitCallback& init_callback, std::exception_ptr& thrown);
 

@@ -8,15 +8,15 @@
 namespace corering {
 
 /// Goes to the kernel and comes back; for measuring, and for giving the worker's other coroutines a turn.
-inline IoOperation<void> async_nop(std::source_location where = std::source_location::current()) noexcept {
-  return IoOperation<void>(Request{.what = plain(Opcode::nop)}, where);
+inline IoOperation<void> async_nop() noexcept {
+  return IoOperation<void>(Request{.what = plain(Opcode::nop)});
 }
 
 /// poll(2), once: waits until one of `events` (POLLIN, POLLOUT, ...) holds for `fd`, and returns those that
 /// do, POLLERR and POLLHUP included.
 inline IoOperation<unsigned> async_poll(
-    int fd, unsigned events, std::source_location where = std::source_location::current()) noexcept {
-  return IoOperation<unsigned>(Request{.fd = fd, .what = plain(Opcode::poll_add), .op_flags = events}, where);
+    int fd, unsigned events) noexcept {
+  return IoOperation<unsigned>(Request{.fd = fd, .what = plain(Opcode::poll_add), .op_flags = events});
 }
 
 /// Cancels every operation on `fd` that this worker has in flight, and returns how many were found. Each of
@@ -24,10 +24,9 @@ inline IoOperation<unsigned> async_poll(
 /// descriptor that is in use: cancel, let the operations end, close. Minimum kernel 5.19; io_uring_enter(2),
 /// IORING_ASYNC_CANCEL_FD.
 inline IoOperation<unsigned> async_cancel(
-    int fd, std::source_location where = std::source_location::current()) noexcept {
+    int fd) noexcept {
   return IoOperation<unsigned>(
-      Request{.fd = fd, .what = plain(Opcode::async_cancel), .op_flags = abi::cancel_fd | abi::cancel_all},
-      where);
+      Request{.fd = fd, .what = plain(Opcode::async_cancel), .op_flags = abi::cancel_fd | abi::cancel_all});
 }
 
 }  // namespace corering

@@ -1,7 +1,6 @@
 /// sleep.hpp — waiting for a time.
 #pragma once
 
-#include <cerrno>
 #include <coroutine>
 
 #include <corering/base/assert.hpp>
@@ -13,42 +12,45 @@
 namespace corering {
 
 /// Waits for a point in time. See SleepOperation.
-class [[nodiscard]] SleepAwaiter {
+class [[nodiscard]] SleepAwaiter : private Waiter {
  public:
-  explicit SleepAwaiter(TimePoint deadline) noexcept : deadline_(deadline) {}
+  explicit SleepAwaiter(TimePoint deadline) noexcept : deadline_(deadline), timer_(*this) {}
   SleepAwaiter(SleepAwaiter&&) = delete;
-  ~SleepAwaiter() { CORERING_ASSERT(!waiting_, "a coroutine was destroyed while it slept"); }
+  ~SleepAwaiter() override { CORERING_ASSERT(!coroutine_, "a coroutine was destroyed while it slept"); }
 
   bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> coroutine) noexcept {
-    timer_.coroutine = coroutine;
-    waiting_ = true;
-    engine::arm(timer_, deadline_);
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    suspend(coroutine, frame_of(coroutine));
   }
-  Result<void> await_resume() noexcept {
-    waiting_ = false;
-    if (timer_.cancelled) return failure(ECANCELED);
-    return {};
-  }
+  Result<void> await_resume() noexcept;
 
  private:
+  struct Timer : TimerNode {
+    explicit Timer(SleepAwaiter& sleeper) noexcept : sleeper(sleeper) {}
+    SleepAwaiter& sleeper;
+  };
+
+  void suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept;
+  Waiter* cancel(const CancelCause& cause) noexcept override;
+  void describe(std::string& text) const override;
+
   TimePoint deadline_;
-  TimerNode timer_;
-  bool waiting_ = false;
+  Timer timer_;
+  std::coroutine_handle<> coroutine_;
+  bool cancelled_ = false;
 };
 
 /// A time to wait for; awaited on a worker it resumes there, at the deadline or a little later, never
-/// earlier; at once, in a coming turn, when it has passed. TimePoint::max() means never. ECANCELED when the
-/// worker stops first. Costs no SQE.
+/// earlier; at once, in a coming turn, when it has passed. TimePoint::max() means never. If its scope is
+/// cancelled first it fails with the scope's reason. Costs no SQE.
 class [[nodiscard("sleeping means awaiting")]] SleepOperation {
  public:
   explicit SleepOperation(TimePoint deadline) noexcept : deadline_(deadline) {}
   SleepAwaiter operator co_await() const noexcept { return SleepAwaiter(deadline_); }
 
   /// The same on `worker`, wherever it is awaited; hops there and back as IoOperation::on() does.
-  Task<Result<void>> on(Worker& worker, std::source_location where = std::source_location::current()) const {
-    return detail::await_on<void>(worker, *this, where);
-  }
+  Task<Result<void>> on(Worker& worker) const { return detail::await_on<void>(worker, *this); }
 
  private:
   TimePoint deadline_;

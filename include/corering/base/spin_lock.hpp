@@ -1,0 +1,27 @@
+/// spin_lock.hpp — one byte that keeps others out for a few instructions.
+#pragma once
+
+#include <atomic>
+#include <sched.h>
+
+namespace corering {
+
+/// For std::lock_guard. Held for a handful of instructions and at most one write to an eventfd; whoever waits
+/// longer gives its processor away. Whoever destroys it must have taken it once after its last other user.
+class SpinLock {
+ public:
+  SpinLock() noexcept = default;
+  SpinLock(SpinLock&&) = delete;
+
+  void lock() noexcept {
+    for (unsigned attempt = 1; taken_.exchange(true, std::memory_order_acquire); ++attempt) {
+      if (attempt % 64 == 0) ::sched_yield();
+    }
+  }
+  void unlock() noexcept { taken_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> taken_ = false;
+};
+
+}  // namespace corering

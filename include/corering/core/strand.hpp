@@ -1,0 +1,91 @@
+/// strand.hpp — a spawned task and all it awaits: one thing at a time, in one place at a time.
+#pragma once
+
+#include <coroutine>
+#include <source_location>
+
+#include <corering/base/intrusive_list.hpp>
+#include <corering/base/spin_lock.hpp>
+#include <corering/core/mpsc_queue.hpp>
+#include <corering/core/scope.hpp>
+
+namespace corering {
+
+/// Lies beside the first coroutine of the strand. It knows the worker where the strand is, so that a
+/// cancellation from any thread finds it there, whatever it hops to meanwhile.
+///
+/// A request to cancel travels as a message, one at a time, through the queue of the worker where the strand
+/// is; a worker that the strand has left meanwhile passes it on. The location changes, and the message is
+/// posted, under one lock: so the message always goes to a worker that hosts the strand and cannot end. The
+/// strand does not end while its message is under way.
+class Strand : public ListNode {
+ public:
+  Strand() noexcept : root_(*this), message_(*this) {}
+
+  /// The outermost scope of the strand.
+  [[nodiscard]] Scope& root() noexcept { return root_; }
+
+  /// Before it begins: the strand is a member of what `outer` cancels, and takes over its deadline.
+  void join(const Scope* outer) noexcept {
+    parent_ = outer != nullptr ? outer->strand() : nullptr;
+    root_.inherit(outer);
+  }
+
+  /// The strand of which it is a member, or null. Outlives it.
+  [[nodiscard]] const Strand* parent() const noexcept { return parent_; }
+
+  /// Where it was started, for dumps.
+  std::source_location spawned_at;
+
+  /// Begins on the current worker.
+  void begin_here() noexcept;
+  /// Begins when `node`, which is about to be posted to `there`, arrives.
+  void begin_at(Loop& there, PostNode& node) noexcept;
+  /// `node` with this strand has been popped by `here`.
+  void arrive(Loop& here) noexcept;
+
+  /// Moves to `there` with `node`; false, and nothing has happened, when that worker refuses.
+  [[nodiscard]] bool hop(Loop& there, PostNode& node) noexcept;
+  /// Moves to a worker that cannot refuse, because it has to close a scope of this strand.
+  void go_home(Loop& home, PostNode& node) noexcept;
+
+  /// The strand's last act, on the thread where it is. True: it has ended. False: `finish` will be called, on
+  /// any thread, when its message has come in.
+  using Finish = void (*)(void* owner) noexcept;
+  [[nodiscard]] bool end(Finish finish, void* owner) noexcept;
+
+  /// Cancels all of it, wherever it is: at once if it is here, where also shields can be pierced.
+  void cancel(const CancelCause& cause) noexcept;
+
+  /// See Scope::request_cancel().
+  void request_cancel(Scope& scope, CancelReason reason) noexcept;
+
+ private:
+  class Root : public Scope {
+   public:
+    explicit Root(Strand& strand) noexcept { strand_ = &strand; }
+    void inherit(const Scope* outer) noexcept { Scope::inherit(outer, Shield::no); }
+  };
+  struct Message : CallNode {
+    explicit Message(Strand& strand) noexcept : CallNode(&Strand::message_arrived), strand(strand) {}
+    Strand& strand;
+  };
+
+  [[nodiscard]] bool is_here() noexcept;
+  static void message_arrived(CallNode& node, Loop& here) noexcept;
+  void message_came_to(Loop& here) noexcept;
+  void post_message() noexcept;
+
+  Root root_;
+  const Strand* parent_ = nullptr;
+
+  SpinLock lock_;
+  // Under the lock:
+  Loop* location_ = nullptr;  // null on a thread without a worker
+  Finish finish_ = nullptr;  // set when it has ended but for its message
+  void* owner_ = nullptr;
+  bool message_under_way_ = false;
+  Message message_;
+};
+
+}  // namespace corering

@@ -1,0 +1,178 @@
+/// channel.hpp — values from coroutine to coroutine, on one worker.
+#pragma once
+
+#include <cerrno>
+#include <coroutine>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include <corering/core/queued_waiter.hpp>
+#include <corering/sync/channel_state.hpp>
+
+namespace corering {
+
+/// Holds up to `capacity` values; with 0 every send meets a receive. Belongs to one worker, as Mutex does;
+/// SharedChannel is for any thread. First in, first out, for values and for those who wait. Allocates when
+/// made, then only to take back the value of a cancelled receive. Nobody may wait when it is destroyed.
+template <class T>
+class Channel {
+  using State = detail::ChannelState<T>;
+  using Party = detail::ChannelParty<T>;
+
+  class Waiting;
+
+ public:
+  explicit Channel(std::size_t capacity) : state_(capacity) {}
+
+  class Sender;
+  class Receiver;
+  class SendOperation;
+
+  /// Waits until there is room for `value`, or a receiver: Result<void>. Does not suspend when there is.
+  /// EPIPE when the channel is or gets closed; the scope's reason if that is cancelled while we wait. Then
+  /// the value is destroyed.
+  SendOperation send(T value) { return SendOperation(*this, std::move(value)); }
+
+  /// Waits for a value: Result<T>. Does not suspend when there is one. EPIPE when the channel is closed and
+  /// empty, the scope's reason if that is cancelled before: no value is lost by that, it stays in the
+  /// channel.
+  auto receive() noexcept { return WaitOperation<Receiver, Channel>(*this); }
+
+  /// Sends without waiting; false, and `value` is untouched, when there is no room or the channel is closed.
+  [[nodiscard]] bool try_send(T& value) {
+    owner_.check();
+    Party sender;
+    sender.value.emplace(std::move(value));
+    Party* woken = nullptr;
+    if (!state_.is_closed() && state_.send(sender, woken) == State::Outcome::done) {
+      wake(woken);
+      return true;
+    }
+    value = std::move(*sender.value);
+    return false;
+  }
+
+  /// Receives without waiting; nothing when there is nothing.
+  [[nodiscard]] std::optional<T> try_receive() {
+    owner_.check();
+    Party receiver;
+    Party* woken = nullptr;
+    if (state_.receive(receiver, woken) == State::Outcome::done) wake(woken);
+    return std::move(receiver.value);
+  }
+
+  /// No more sends: those that wait, and later ones, fail with EPIPE. Receivers get what is in it, then
+  /// EPIPE.
+  void close() {
+    owner_.check();
+    state_.close([this](Party& party) { wake(&party); });
+  }
+
+  [[nodiscard]] bool is_closed() const noexcept { return state_.is_closed(); }
+  /// How many values are in it.
+  [[nodiscard]] std::size_t size() const noexcept { return state_.size(); }
+
+ private:
+  void wake(Party* party) noexcept {
+    if (party != nullptr) static_cast<Waiting*>(party)->served();
+  }
+
+  State state_;
+  OnOneWorker owner_;
+};
+
+/// What sender and receiver have in common.
+template <class T>
+class Channel<T>::Waiting : public SuspendedWaiter, protected Party {
+ public:
+  explicit Waiting(Channel& channel) noexcept : channel_(channel) {}
+  void served() noexcept { resume_soon(); }
+
+ protected:
+  friend class Channel;
+  Waiter* cancel(const CancelCause&) noexcept override {
+    if (!Party::is_linked()) return nullptr;
+    Party::unlink();
+    resume_cancelled();
+    return nullptr;
+  }
+
+  /// Success, EPIPE, or the scope's reason.
+  Result<void> outcome() noexcept {
+    const Result<void> waited = finish();
+    if (waited && this->closed) return failure(EPIPE);
+    return waited;
+  }
+
+  Channel& channel_;
+};
+
+/// Waits to send. See Channel::send().
+template <class T>
+class [[nodiscard]] Channel<T>::Sender final : public Waiting {
+ public:
+  Sender(Channel& channel, T&& value) : Waiting(channel) { this->value.emplace(std::move(value)); }
+
+  bool await_ready() {
+    this->channel_.owner_.check();
+    Party* woken = nullptr;
+    const bool done = this->channel_.state_.send(*this, woken) == State::Outcome::done;
+    this->channel_.wake(woken);
+    return done;
+  }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    if (this->suspend(coroutine, frame_of(coroutine))) this->channel_.state_.line_up_sender(*this);
+  }
+  Result<void> await_resume() noexcept { return this->outcome(); }
+  void describe(std::string& text) const override { text += "room in a channel"; }
+};
+
+/// Waits to receive. See Channel::receive().
+template <class T>
+class [[nodiscard]] Channel<T>::Receiver final : public Waiting {
+ public:
+  explicit Receiver(Channel& channel) noexcept : Waiting(channel) {}
+
+  bool await_ready() {
+    this->channel_.owner_.check();
+    Party* woken = nullptr;
+    const bool done = this->channel_.state_.receive(*this, woken) == State::Outcome::done;
+    this->channel_.wake(woken);
+    return done;
+  }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    if (this->suspend(coroutine, frame_of(coroutine))) this->channel_.state_.line_up_receiver(*this);
+  }
+  Result<T> await_resume() {
+    if (const Result<void> got = this->outcome(); !got) return std::unexpected(got.error());
+    return std::move(*this->value);
+  }
+  void describe(std::string& text) const override { text += "a value in a channel"; }
+
+ private:
+  // Served, but not resumed yet: the value stays in the channel.
+  Waiter* cancel(const CancelCause& cause) noexcept override {
+    if (!this->is_suspended() || !this->value) return Waiting::cancel(cause);
+    Party* woken = nullptr;
+    this->channel_.state_.give_back(*this, woken);
+    this->channel_.wake(woken);
+    this->turn_into_cancelled();
+    return nullptr;
+  }
+};
+
+template <class T>
+class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::SendOperation {
+ public:
+  SendOperation(Channel& channel, T&& value) : channel_(&channel), value_(std::move(value)) {}
+  Sender operator co_await() && { return Sender(*channel_, std::move(value_)); }
+
+ private:
+  Channel* channel_;
+  T value_;
+};
+
+}  // namespace corering

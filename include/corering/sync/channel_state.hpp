@@ -1,0 +1,124 @@
+/// channel_state.hpp — what is in a channel, and who waits at its ends. Knows neither threads nor coroutines.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <corering/base/intrusive_list.hpp>
+
+namespace corering::detail {
+
+/// One send or receive: with a value to give, or room for one. In line while it waits.
+template <class T>
+class ChannelParty : public ListNode {
+ public:
+  std::optional<T> value;
+  bool closed = false;  ///< the channel was closed before its turn came
+};
+
+/// First in, first out, for values and for parties. Every function that lets another party go on hands it out
+/// as `woken`, out of line and served, to be resumed by the caller.
+template <class T>
+class ChannelState {
+ public:
+  using Party = ChannelParty<T>;
+  enum class Outcome : bool { done, must_wait };
+
+  explicit ChannelState(std::size_t capacity)
+      : capacity_(capacity), slots_(std::make_unique<std::optional<T>[]>(capacity)) {}
+  ChannelState(ChannelState&&) = delete;
+
+  /// Takes the sender's value if there is a receiver or room for it; or tells it that the channel is closed.
+  [[nodiscard]] Outcome send(Party& sender, Party*& woken) {
+    if (closed_) {
+      sender.closed = true;
+    } else if (!receivers_.empty()) {
+      woken = &receivers_.pop_front();
+      woken->value = std::move(sender.value);
+    } else if (count_ < capacity_) {
+      push(std::move(*sender.value));
+    } else {
+      return Outcome::must_wait;
+    }
+    return Outcome::done;
+  }
+
+  /// Gives the receiver the oldest value; or tells it that the channel is closed and empty.
+  [[nodiscard]] Outcome receive(Party& receiver, Party*& woken) {
+    if (!returned_.empty()) {
+      receiver.value = std::move(returned_.front());
+      returned_.pop_front();
+    } else if (count_ > 0) {
+      receiver.value = pop();
+      if (!senders_.empty()) {
+        woken = &senders_.pop_front();
+        push(std::move(*woken->value));
+      }
+    } else if (!senders_.empty()) {
+      woken = &senders_.pop_front();
+      receiver.value = std::move(woken->value);
+    } else if (closed_) {
+      receiver.closed = true;
+    } else {
+      return Outcome::must_wait;
+    }
+    return Outcome::done;
+  }
+
+  void line_up_sender(Party& sender) noexcept { senders_.push_back(sender); }
+  void line_up_receiver(Party& receiver) noexcept { receivers_.push_back(receiver); }
+
+  /// A receiver that has been served does not want its value after all: it goes to the next one, or in front.
+  void give_back(Party& receiver, Party*& woken) {
+    if (!receivers_.empty()) {
+      woken = &receivers_.pop_front();
+      woken->value = std::move(receiver.value);
+    } else {
+      returned_.push_front(std::move(*receiver.value));
+    }
+    receiver.value.reset();
+  }
+
+  /// Nothing more goes in; what is in comes out. Those in line are told.
+  template <class Wake>
+  void close(Wake&& wake) {
+    closed_ = true;
+    for (IntrusiveList<Party>* line : {&receivers_, &senders_}) {
+      while (!line->empty()) {
+        Party& party = line->pop_front();
+        party.closed = true;
+        wake(party);
+      }
+    }
+  }
+
+  [[nodiscard]] bool is_closed() const noexcept { return closed_; }
+  [[nodiscard]] std::size_t size() const noexcept { return count_ + returned_.size(); }
+
+ private:
+  void push(T&& value) {
+    slots_[(first_ + count_) % capacity_] = std::move(value);
+    ++count_;
+  }
+  std::optional<T> pop() {
+    std::optional<T> value = std::move(slots_[first_]);
+    slots_[first_].reset();
+    first_ = (first_ + 1) % capacity_;
+    --count_;
+    return value;
+  }
+
+  const std::size_t capacity_;
+  std::unique_ptr<std::optional<T>[]> slots_;
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+  bool closed_ = false;
+  std::deque<T> returned_;  // by receivers that were cancelled: older than what is in the slots
+  IntrusiveList<Party> receivers_;
+  IntrusiveList<Party> senders_;
+};
+
+}  // namespace corering::detail

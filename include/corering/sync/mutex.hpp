@@ -1,0 +1,78 @@
+/// mutex.hpp — one coroutine at a time, over its co_awaits.
+#pragma once
+
+#include <coroutine>
+#include <utility>
+
+#include <corering/core/queued_waiter.hpp>
+
+namespace corering {
+
+/// Belongs to one worker; needed only where what it protects is held over a co_await. Made anywhere, used on
+/// one worker, without atomics. Fair: it is handed over in the order of asking. Destroyed when nobody has it
+/// or waits for it.
+class Mutex {
+ public:
+  Mutex() noexcept = default;
+  Mutex(Mutex&&) = delete;
+  ~Mutex() { CORERING_ASSERT(!locked_, "a mutex was destroyed while somebody had it"); }
+
+  /// Has the mutex until it is destroyed, or unlocks it before.
+  class [[nodiscard]] Guard {
+   public:
+    Guard(Guard&& other) noexcept : mutex_(std::exchange(other.mutex_, nullptr)) {}
+    Guard& operator=(Guard&& other) noexcept {
+      std::swap(mutex_, other.mutex_);
+      return *this;
+    }
+    ~Guard() { unlock(); }
+    void unlock() noexcept {
+      if (Mutex* const mutex = std::exchange(mutex_, nullptr); mutex != nullptr) mutex->unlock();
+    }
+
+   private:
+    friend class Mutex;
+    explicit Guard(Mutex& mutex) noexcept : mutex_(&mutex) {}
+    Mutex* mutex_;
+  };
+
+  class Awaiter;
+  /// Waits until the mutex is ours: Result<Guard>. Does not suspend when it is free. Resumes on the same
+  /// worker, in the order of asking. If the scope is cancelled while we wait, resumes with its reason and
+  /// without the lock.
+  WaitOperation<Awaiter, Mutex> lock() noexcept { return WaitOperation<Awaiter, Mutex>(*this); }
+
+  [[nodiscard]] bool is_locked() const noexcept { return locked_; }
+
+ private:
+  void unlock() noexcept;
+
+  QueuedWaiter::Line line_;
+  OnOneWorker owner_;
+  bool locked_ = false;
+};
+
+/// Waits for a mutex. See Mutex::lock().
+class [[nodiscard]] Mutex::Awaiter final : public QueuedWaiter {
+ public:
+  explicit Awaiter(Mutex& mutex) noexcept : mutex_(mutex) {}
+  bool await_ready() const noexcept {
+    if (mutex_.locked_) return false;
+    return mutex_.locked_ = true;
+  }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    mutex_.owner_.check();
+    wait_in(mutex_.line_, coroutine, frame_of(coroutine));
+  }
+  Result<Guard> await_resume() noexcept {
+    if (const Result<void> ours = finish(); !ours) return std::unexpected(ours.error());
+    return Guard(mutex_);
+  }
+  void describe(std::string& text) const override { text += "a mutex"; }
+
+ private:
+  Mutex& mutex_;
+};
+
+}  // namespace corering

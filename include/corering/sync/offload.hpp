@@ -1,0 +1,99 @@
+/// offload.hpp — running a function that blocks on a pool's thread, and waiting for it.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <corering/core/awaitable.hpp>
+#include <corering/core/blocking_pool.hpp>
+#include <corering/core/member.hpp>
+
+namespace corering {
+namespace detail {
+
+template <class Function>
+class [[nodiscard]] OffloadAwaiter final : public BlockingJob {
+ public:
+  using T = std::invoke_result_t<Function&>;
+  using ResultType = typename AsResult<std::remove_cvref_t<T>>::type;
+
+  OffloadAwaiter(BlockingPool& pool, Function&& function)
+      : pool_(pool), function_(std::forward<Function>(function)) {}
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    if (!suspend(coroutine, frame_of(coroutine))) return;
+    if (const Result<void> submitted = pool_.submit(*this); !submitted) {
+      refused_ = submitted.error();
+      wake();
+    }
+  }
+  ResultType await_resume() {
+    if (const Result<void> waited = finish(); !waited) return std::unexpected(waited.error());
+    if (refused_) return std::unexpected(refused_);
+    if (exception_) std::rethrow_exception(exception_);
+    if constexpr (std::is_void_v<T>) {
+      return {};
+    } else {
+      return std::move(*result_);
+    }
+  }
+
+ private:
+  void run() noexcept override {
+    try {
+      if constexpr (std::is_void_v<T>) {
+        std::invoke(function_);
+      } else {
+        result_.emplace(std::invoke(function_));
+      }
+    } catch (...) {
+      exception_ = std::current_exception();
+    }
+  }
+  Waiter* cancel(const CancelCause&) noexcept override {
+    if (waits() && pool_.withdraw(*this)) resume_cancelled();
+    return nullptr;
+  }
+  void describe(std::string& text) const override { text += "a function on a blocking pool"; }
+
+  BlockingPool& pool_;
+  Function function_;
+  std::optional<Kept<T>> result_;
+  std::exception_ptr exception_;
+  std::error_code refused_;
+};
+
+template <class Function>
+class [[nodiscard("it does nothing until it is awaited")]] OffloadOperation {
+ public:
+  OffloadOperation(BlockingPool& pool, Function function) : pool_(&pool), function_(std::move(function)) {}
+  OffloadAwaiter<Function> operator co_await() && {
+    return OffloadAwaiter<Function>(*pool_, std::move(function_));
+  }
+
+ private:
+  BlockingPool* pool_;
+  Function function_;
+};
+
+}  // namespace detail
+
+/// `co_await offload(pool, function)`, on a worker: runs `function` on a thread of the pool, which it may
+/// block, and resumes on this worker with what it returned: Result<T> for T and for Result<T>; what it throws
+/// is thrown here. While it waits for a thread it can be cancelled, with the scope's reason; once it runs it
+/// is waited for, and its result counts, because there is no safe way to interrupt it. EAGAIN when the system
+/// starts no thread. The function is moved into the awaiter; what it refers to must live until this resumes.
+template <class Function>
+  requires std::invocable<std::remove_cvref_t<Function>&>
+auto offload(BlockingPool& pool, Function&& function) {
+  return detail::OffloadOperation<std::remove_cvref_t<Function>>(pool, std::forward<Function>(function));
+}
+
+}  // namespace corering

@@ -1,0 +1,104 @@
+/// semaphore.hpp — so many at a time.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <utility>
+
+#include <corering/core/queued_waiter.hpp>
+
+namespace corering {
+
+/// Hands out permits. Belongs to one worker, as Mutex does. Fair: who waits longest is served first, and
+/// nobody passes, even if they ask for less. Destroyed when nobody waits and all permits are back.
+class Semaphore {
+ public:
+  explicit Semaphore(std::size_t permits) noexcept : free_(permits) {}
+  Semaphore(Semaphore&&) = delete;
+
+  /// Has permits until it is destroyed, or gives them back before.
+  class [[nodiscard]] Permit {
+   public:
+    Permit(Permit&& other) noexcept
+        : semaphore_(std::exchange(other.semaphore_, nullptr)), count_(other.count_) {}
+    Permit& operator=(Permit&& other) noexcept {
+      std::swap(semaphore_, other.semaphore_);
+      std::swap(count_, other.count_);
+      return *this;
+    }
+    ~Permit() { release(); }
+    void release() noexcept {
+      if (Semaphore* const semaphore = std::exchange(semaphore_, nullptr); semaphore != nullptr) {
+        semaphore->give(count_);
+      }
+    }
+
+   private:
+    friend class Semaphore;
+    Permit(Semaphore& semaphore, std::size_t count) noexcept : semaphore_(&semaphore), count_(count) {}
+    Semaphore* semaphore_;
+    std::size_t count_;
+  };
+
+  class Awaiter;
+  class Operation;
+  /// Waits for `count` permits, all at once: Result<Permit>. Does not suspend when they are free and nobody
+  /// waits. If the scope is cancelled while we wait, resumes with its reason and without permits. More than
+  /// there are in all is waited for until cancelled.
+  Operation acquire(std::size_t count = 1) noexcept;
+
+  /// Adds permits: of what was not acquired, as when a producer has made something.
+  void give(std::size_t count = 1) noexcept;
+
+  /// Permits that nobody has at the moment.
+  [[nodiscard]] std::size_t available() const noexcept { return free_; }
+
+ private:
+  void serve() noexcept;
+
+  QueuedWaiter::Line line_;
+  OnOneWorker owner_;
+  std::size_t free_;
+};
+
+/// Waits for permits. See Semaphore::acquire().
+class [[nodiscard]] Semaphore::Awaiter final : public QueuedWaiter {
+ public:
+  Awaiter(Semaphore& semaphore, std::size_t count) noexcept : semaphore_(semaphore), count_(count) {}
+  bool await_ready() const noexcept {
+    if (!semaphore_.line_.empty() || semaphore_.free_ < count_) return false;
+    semaphore_.free_ -= count_;
+    return true;
+  }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    semaphore_.owner_.check();
+    wait_in(semaphore_.line_, coroutine, frame_of(coroutine));
+  }
+  Result<Permit> await_resume() noexcept {
+    if (const Result<void> ours = finish(); !ours) return std::unexpected(ours.error());
+    return Permit(semaphore_, count_);
+  }
+  void describe(std::string& text) const override { text += "a semaphore"; }
+
+ private:
+  friend class Semaphore;
+  void gave_up() noexcept override { semaphore_.serve(); }  // it may have stood in the way of smaller ones
+
+  Semaphore& semaphore_;
+  std::size_t count_;
+};
+
+class [[nodiscard("it does nothing until it is awaited")]] Semaphore::Operation {
+ public:
+  Operation(Semaphore& semaphore, std::size_t count) noexcept : semaphore_(&semaphore), count_(count) {}
+  Awaiter operator co_await() const noexcept { return Awaiter(*semaphore_, count_); }
+
+ private:
+  Semaphore* semaphore_;
+  std::size_t count_;
+};
+
+inline Semaphore::Operation Semaphore::acquire(std::size_t count) noexcept { return Operation(*this, count); }
+
+}  // namespace corering

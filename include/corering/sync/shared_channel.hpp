@@ -1,0 +1,240 @@
+/// shared_channel.hpp — values from any thread to any thread.
+#pragma once
+
+#include <cerrno>
+#include <coroutine>
+#include <cstddef>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include <corering/core/queued_waiter.hpp>
+#include <corering/core/shared_waiter.hpp>
+#include <corering/sync/channel_state.hpp>
+
+namespace corering {
+
+/// As Channel, for any number of workers and plain threads. Coroutines resume on their own worker. Whoever
+/// has received the last value may not destroy the channel before the sender's call has returned.
+template <class T>
+class SharedChannel {
+  using State = detail::ChannelState<T>;
+  using Party = detail::ChannelParty<T>;
+  using Outcome = typename State::Outcome;
+
+  class Waiting;
+  class Blocked;
+
+ public:
+  explicit SharedChannel(std::size_t capacity) : state_(capacity) {}
+
+  class Sender;
+  class Receiver;
+  class SendOperation;
+
+  /// For coroutines, on a worker; as Channel::send() and Channel::receive().
+  SendOperation send(T value) { return SendOperation(*this, std::move(value)); }
+  auto receive() noexcept { return WaitOperation<Receiver, SharedChannel>(*this); }
+
+  /// For plain threads: the same, blocking.
+  Result<void> send_blocking(T value);
+  Result<T> receive_blocking();
+
+  /// From any thread, without waiting; as Channel's.
+  [[nodiscard]] bool try_send(T& value);
+  [[nodiscard]] std::optional<T> try_receive();
+
+  /// From any thread; as Channel::close().
+  void close();
+
+ private:
+  template <class Try>
+  Outcome attempt(Try&& action) {
+    Party* woken = nullptr;
+    const Outcome outcome = locked(std::forward<Try>(action), woken);
+    if (woken != nullptr) static_cast<Waiting*>(woken)->wake();
+    return outcome;
+  }
+  template <class Try>
+  Outcome locked(Try&& action, Party*& woken) {
+    const std::lock_guard lock(mutex_);
+    return action(woken);
+  }
+
+  Outcome send_now(Party& sender) {
+    return attempt([&](Party*& woken) { return state_.send(sender, woken); });
+  }
+  Outcome receive_now(Party& receiver) {
+    return attempt([&](Party*& woken) { return state_.receive(receiver, woken); });
+  }
+  // Or gets in line, without a gap in between.
+  Outcome send_or_line_up(Party& sender) {
+    return attempt([&](Party*& woken) {
+      const Outcome outcome = state_.send(sender, woken);
+      if (outcome == Outcome::must_wait) state_.line_up_sender(sender);
+      return outcome;
+    });
+  }
+  Outcome receive_or_line_up(Party& receiver) {
+    return attempt([&](Party*& woken) {
+      const Outcome outcome = state_.receive(receiver, woken);
+      if (outcome == Outcome::must_wait) state_.line_up_receiver(receiver);
+      return outcome;
+    });
+  }
+
+  std::mutex mutex_;
+  State state_;
+};
+
+/// What every waiting end of a shared channel is.
+template <class T>
+class SharedChannel<T>::Waiting : public SharedWaiter, protected Party {
+ public:
+  explicit Waiting(SharedChannel& channel) noexcept : channel_(channel) {}
+
+ protected:
+  friend class SharedChannel;
+
+  Waiter* cancel(const CancelCause&) noexcept override {
+    if (step_out()) resume_cancelled();
+    return nullptr;
+  }
+  bool step_out() noexcept {
+    const std::lock_guard lock(channel_.mutex_);
+    if (!Party::is_linked()) return false;
+    Party::unlink();
+    return true;
+  }
+  Result<void> outcome() noexcept {
+    const Result<void> waited = finish();
+    if (waited && this->closed) return failure(EPIPE);
+    return waited;
+  }
+
+  SharedChannel& channel_;
+};
+
+template <class T>
+class [[nodiscard]] SharedChannel<T>::Sender final : public Waiting {
+ public:
+  Sender(SharedChannel& channel, T&& value) : Waiting(channel) { this->value.emplace(std::move(value)); }
+
+  bool await_ready() { return this->channel_.send_now(*this) == Outcome::done; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) {
+    if (!this->suspend(coroutine, frame_of(coroutine))) return;
+    if (this->channel_.send_or_line_up(*this) == Outcome::done) this->wake();
+  }
+  Result<void> await_resume() noexcept { return this->outcome(); }
+  void describe(std::string& text) const override { text += "room in a shared channel"; }
+};
+
+template <class T>
+class [[nodiscard]] SharedChannel<T>::Receiver final : public Waiting {
+ public:
+  explicit Receiver(SharedChannel& channel) noexcept : Waiting(channel) {}
+
+  bool await_ready() { return this->channel_.receive_now(*this) == Outcome::done; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) {
+    if (!this->suspend(coroutine, frame_of(coroutine))) return;
+    if (this->channel_.receive_or_line_up(*this) == Outcome::done) this->wake();
+  }
+  Result<T> await_resume() {
+    if (const Result<void> got = this->outcome(); !got) return std::unexpected(got.error());
+    return std::move(*this->value);
+  }
+  void describe(std::string& text) const override { text += "a value in a shared channel"; }
+
+ private:
+  // Served, and on its way: the value stays in the channel.
+  Waiter* cancel(const CancelCause&) noexcept override {
+    if (!this->waits()) return nullptr;
+    if (this->step_out()) {
+      this->resume_cancelled();
+      return nullptr;
+    }
+    if (!this->value) return nullptr;  // closed, or given back before
+    (void)this->channel_.attempt([this](Party*& woken) {
+      this->channel_.state_.give_back(*this, woken);
+      return Outcome::done;
+    });
+    this->turn_into_cancelled();
+    return nullptr;
+  }
+};
+
+template <class T>
+class [[nodiscard("it does nothing until it is awaited")]] SharedChannel<T>::SendOperation {
+ public:
+  SendOperation(SharedChannel& channel, T&& value) : channel_(&channel), value_(std::move(value)) {}
+  Sender operator co_await() && { return Sender(*channel_, std::move(value_)); }
+
+ private:
+  SharedChannel* channel_;
+  T value_;
+};
+
+/// A plain thread at one end.
+template <class T>
+class SharedChannel<T>::Blocked final : public Waiting {
+ public:
+  explicit Blocked(SharedChannel& channel) noexcept : Waiting(channel) { this->begin_block(); }
+  ~Blocked() override { this->end_block(); }
+
+  Result<void> send(T&& value) {
+    this->value.emplace(std::move(value));
+    return answer(this->channel_.send_or_line_up(*this));
+  }
+  Result<T> receive() {
+    if (const Result<void> got = answer(this->channel_.receive_or_line_up(*this)); !got) {
+      return std::unexpected(got.error());
+    }
+    return std::move(*this->value);
+  }
+  void describe(std::string&) const override {}
+
+ private:
+  Result<void> answer(Outcome outcome) noexcept {
+    if (outcome == Outcome::must_wait) (void)this->block_until(TimePoint::max());
+    if (this->closed) return failure(EPIPE);
+    return {};
+  }
+};
+
+template <class T>
+Result<void> SharedChannel<T>::send_blocking(T value) {
+  return Blocked(*this).send(std::move(value));
+}
+template <class T>
+Result<T> SharedChannel<T>::receive_blocking() {
+  return Blocked(*this).receive();
+}
+
+template <class T>
+bool SharedChannel<T>::try_send(T& value) {
+  Party sender;
+  sender.value.emplace(std::move(value));
+  if (send_now(sender) == Outcome::done && !sender.closed) return true;
+  value = std::move(*sender.value);
+  return false;
+}
+template <class T>
+std::optional<T> SharedChannel<T>::try_receive() {
+  Party receiver;
+  (void)receive_now(receiver);
+  return std::move(receiver.value);
+}
+
+template <class T>
+void SharedChannel<T>::close() {
+  SharedWaiter::Chain woken;
+  {
+    const std::lock_guard lock(mutex_);
+    state_.close([&woken](Party& party) { woken.add(static_cast<Waiting&>(party)); });
+  }
+  woken.wake_all();
+}
+
+}  // namespace corering

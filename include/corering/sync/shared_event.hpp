@@ -1,0 +1,68 @@
+/// shared_event.hpp — an event that any thread may set, reset and wait for.
+#pragma once
+
+#include <coroutine>
+#include <mutex>
+
+#include <corering/core/queued_waiter.hpp>
+#include <corering/core/shared_waiter.hpp>
+
+namespace corering {
+
+/// As Event, for any number of workers and plain threads. What was written before set() is visible to whom it
+/// lets go on. set() may be the last thing that is done with it: a waiter that goes on may destroy it at
+/// once.
+class SharedEvent {
+ public:
+  explicit SharedEvent(bool set = false) noexcept : set_(set) {}
+  SharedEvent(SharedEvent&&) = delete;
+
+  [[nodiscard]] bool is_set() const noexcept;
+
+  /// Everybody who waits goes on, each on its own worker or thread; whoever comes later does not wait.
+  void set() noexcept;
+  void reset() noexcept;
+
+  class Awaiter;
+  /// For coroutines, on a worker: waits until it is set. Resumes on that worker. If the scope is cancelled
+  /// meanwhile, fails with its reason.
+  auto wait() noexcept { return WaitOperation<Awaiter, SharedEvent>(*this); }
+
+  /// For plain threads: blocks until it is set, or until the deadline; then false.
+  void wait_blocking() noexcept { (void)wait_blocking_until(TimePoint::max()); }
+  [[nodiscard]] bool wait_blocking_until(TimePoint deadline) noexcept;
+
+ private:
+  class Blocked;
+
+  [[nodiscard]] bool line_up(Awaiter& waiter) noexcept;
+  [[nodiscard]] bool step_out(SharedWaiter& waiter) noexcept;
+
+  mutable std::mutex mutex_;
+  // Under the mutex:
+  IntrusiveList<SharedWaiter> line_;
+  bool set_;
+};
+
+/// Waits for a shared event. See SharedEvent::wait().
+class [[nodiscard]] SharedEvent::Awaiter final : public SharedWaiter {
+ public:
+  explicit Awaiter(SharedEvent& event) noexcept : event_(event) {}
+  bool await_ready() const noexcept { return event_.is_set(); }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    if (suspend(coroutine, frame_of(coroutine)) && !event_.line_up(*this)) wake();
+  }
+  Result<void> await_resume() noexcept { return finish(); }
+
+ private:
+  Waiter* cancel(const CancelCause&) noexcept override {
+    if (event_.step_out(*this)) resume_cancelled();
+    return nullptr;
+  }
+  void describe(std::string& text) const override { text += "a shared event"; }
+
+  SharedEvent& event_;
+};
+
+}  // namespace corering

@@ -1,0 +1,46 @@
+/// shield.hpp — clean-up code that is to finish although its task is cancelled.
+#pragma once
+
+#include <utility>
+
+#include <corering/core/scoped_await.hpp>
+
+namespace corering {
+namespace detail {
+
+class ShieldScope : public Scope {
+ protected:
+  void begin(Frame* outer) noexcept { open(outer, Shield::yes); }
+  void end() noexcept {}
+};
+
+template <class Inner>
+class [[nodiscard]] ShieldAwaiter : public ScopedAwaiter<ShieldScope, Inner> {
+ public:
+  explicit ShieldAwaiter(Inner&& inner) noexcept
+      : ScopedAwaiter<ShieldScope, Inner>(std::forward<Inner>(inner)) {}
+  await_result_t<Inner> await_resume() { return this->inner_result(); }
+};
+
+template <class Inner>
+class [[nodiscard("a shield does nothing until it is awaited")]] Shielded {
+ public:
+  explicit Shielded(Inner inner) : inner_(std::move(inner)) {}
+  ShieldAwaiter<Inner> operator co_await() && noexcept { return ShieldAwaiter<Inner>(std::move(inner_)); }
+
+ private:
+  Inner inner_;
+};
+
+}  // namespace detail
+
+/// Awaits `awaitable` on a worker, out of reach of what cancels the caller: it works although the caller's scope
+/// has been cancelled or is cancelled meanwhile, and without the caller's deadline. Put one of its own inside
+/// (with_timeout): clean-up should not wait for ever either. A stopping worker lets it work for
+/// WorkerOptions::stop_patience.
+template <Awaitable Inner>
+auto shield(Inner&& awaitable) {
+  return detail::Shielded<std::remove_cvref_t<Inner>>(std::forward<Inner>(awaitable));
+}
+
+}  // namespace corering

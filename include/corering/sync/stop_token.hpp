@@ -1,0 +1,66 @@
+/// stop_token.hpp — being cancelled by a std::stop_token, from any thread.
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <utility>
+
+#include <corering/core/scoped_await.hpp>
+
+namespace corering {
+namespace detail {
+
+class StopTokenScope : public Scope {
+ protected:
+  explicit StopTokenScope(std::stop_token token) noexcept : token_(std::move(token)) {}
+
+  void begin(Frame* outer) noexcept {
+    open(outer);
+    callback_.emplace(std::move(token_), Cancel(*this));
+  }
+  // Waits for a call that is under way on another thread: after this nobody knows the scope.
+  void end() noexcept { callback_.reset(); }
+
+ private:
+  struct Cancel {
+    explicit Cancel(StopTokenScope& scope) noexcept : scope(scope) {}
+    void operator()() const noexcept { scope.request_cancel(CancelReason::asked()); }
+    StopTokenScope& scope;
+  };
+
+  std::stop_token token_;
+  std::optional<std::stop_callback<Cancel>> callback_;
+};
+
+template <class Inner>
+class [[nodiscard]] StoppableAwaiter : public ScopedAwaiter<StopTokenScope, Inner> {
+ public:
+  StoppableAwaiter(Inner&& inner, std::stop_token token) noexcept
+      : ScopedAwaiter<StopTokenScope, Inner>(std::forward<Inner>(inner), std::move(token)) {}
+  await_result_t<Inner> await_resume() { return this->inner_result(); }
+};
+
+template <class Inner>
+class [[nodiscard("it does nothing until it is awaited")]] Stoppable {
+ public:
+  Stoppable(Inner inner, std::stop_token token) : inner_(std::move(inner)), token_(std::move(token)) {}
+  StoppableAwaiter<Inner> operator co_await() && noexcept {
+    return StoppableAwaiter<Inner>(std::move(inner_), std::move(token_));
+  }
+
+ private:
+  Inner inner_;
+  std::stop_token token_;
+};
+
+}  // namespace detail
+
+/// Awaits `awaitable` on a worker, and cancels everything below when a stop is requested of `token`, on
+/// whatever thread that happens; request_stop() never waits for the worker. Resumes on this worker when what
+/// is awaited has ended. Yields what it yields: operations that were cancelled say ECANCELED.
+template <Awaitable Inner>
+auto with_stop_token(std::stop_token token, Inner&& awaitable) {
+  return detail::Stoppable<std::remove_cvref_t<Inner>>(std::forward<Inner>(awaitable), std::move(token));
+}
+
+}  // namespace corering

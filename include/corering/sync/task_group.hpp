@@ -1,0 +1,270 @@
+/// task_group.hpp — a nursery: tasks side by side that all end before it does.
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <source_location>
+#include <utility>
+
+#include <corering/core/frame_cache.hpp>
+#include <corering/core/member.hpp>
+#include <corering/core/queued_waiter.hpp>
+#include <corering/core/task.hpp>
+
+namespace corering {
+
+struct TaskGroupOptions {
+  /// How many tasks of the group run at once; those above wait for their turn, in order.
+  std::size_t max_running = std::numeric_limits<std::size_t>::max();
+};
+
+namespace detail {
+template <class Body>
+class GroupAwaiter;
+}
+
+/// Made by with_group(), and alive until every task in it has ended. Used on its worker only.
+class TaskGroup : private Scope, private detail::MemberOwner {
+ public:
+  /// Starts `task` on this worker, behind what is ready, as a member of the group: it is cancelled with the
+  /// group, and the group ends after it. Tasks of the group may call it too. With max_running of them running,
+  /// it starts when one of those has ended. A failure (an exception, or a Result that is an error) cancels the
+  /// group; a task that could not start before that is destroyed.
+  template <class T>
+  void spawn(Task<T> task, std::source_location where = std::source_location::current()) {
+    add(*new Child<T>(std::move(task)), where);
+  }
+
+  /// Waits until another task could start at once, for producers that are not to run ahead. Fails with the
+  /// group's reason when it is cancelled.
+  auto room() noexcept { return WaitOperation<Room, TaskGroup>(*this); }
+
+  /// Cancels every task of the group and its body; what they report because of that is no failure.
+  void cancel() noexcept;
+
+  /// Tasks of the group that have not ended.
+  [[nodiscard]] std::size_t size() const noexcept { return unfinished_; }
+
+ private:
+  template <class Body>
+  friend class detail::GroupAwaiter;
+  using Scope::cancel;
+
+  class ChildBase : public detail::MemberBase {
+   public:
+    static void* operator new(std::size_t size) { return allocate_frame(size); }
+    static void operator delete(void* memory, std::size_t size) noexcept { free_frame(memory, size); }
+    /// Success, or how it failed.
+    virtual std::error_code error() noexcept = 0;
+    void dispose() noexcept override { delete this; }
+    std::source_location spawned_at;
+  };
+
+  template <class T>
+  class Child final : public ChildBase {
+   public:
+    explicit Child(Task<T> task) noexcept : task_(std::move(task)), awaiter_(std::move(task_).operator co_await()) {}
+
+   private:
+    std::coroutine_handle<> start(std::coroutine_handle<Frame> awaiting) override {
+      return detail::start_awaiting(awaiter_, awaiting);
+    }
+    void take_result() override {
+      if constexpr (detail::is_result<T>) {
+        const T result = awaiter_.await_resume();
+        if (!result) error_ = result.error();
+      } else {
+        (void)awaiter_.await_resume();
+      }
+    }
+    std::error_code error() noexcept override { return error_; }
+
+    Task<T> task_;
+    typename Task<T>::Awaiter awaiter_;
+    std::error_code error_;
+  };
+
+  /// What the group's own coroutine waits for when the body has ended.
+  class Join final : public Waiter {
+   public:
+    explicit Join(TaskGroup& group) noexcept : group_(group) {}
+    using Waiter::begin_wait;
+    using Waiter::end_wait;
+    Waiter* cancel(const CancelCause&) noexcept override { return nullptr; }  // the members are told by the group
+    void describe(std::string& text) const override;
+
+   private:
+    TaskGroup& group_;
+  };
+
+  /// Waits for room. See room().
+  class [[nodiscard]] Room : public QueuedWaiter {
+   public:
+    explicit Room(TaskGroup& group) noexcept : group_(group) {}
+    bool await_ready() const noexcept { return group_.has_room(); }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+      wait_in(group_.waiting_for_room_, coroutine, frame_of(coroutine));
+    }
+    Result<void> await_resume() noexcept { return finish(); }
+    void describe(std::string& text) const override;
+
+   private:
+    TaskGroup& group_;
+  };
+
+  explicit TaskGroup(const TaskGroupOptions& options) noexcept : max_running_(options.max_running) {}
+  ~TaskGroup() override;
+
+  [[nodiscard]] bool has_room() const noexcept { return unfinished_ < max_running_; }
+
+  /// Opens it; `joining` is resumed when the body and every task have ended.
+  void begin(std::coroutine_handle<> joining, Frame* outer) noexcept;
+  void body_ended(Frame* body) noexcept;
+  void finish_if_ended() noexcept;
+
+  void add(ChildBase& child, std::source_location where) noexcept;
+  void start(ChildBase& child) noexcept;
+  void start_those_in_line() noexcept;
+  void fail(std::exception_ptr exception) noexcept;
+  void fail(const std::error_code& error) noexcept;
+  void member_ended(detail::MemberBase& member) noexcept override;
+  void cancel_members(const CancelCause& cause) noexcept override;
+
+  // What became of the whole.
+  void rethrow() const {
+    if (exception_) std::rethrow_exception(exception_);
+  }
+  [[nodiscard]] std::error_code error() const noexcept { return error_ ? error_ : cut_; }
+
+  const std::size_t max_running_;
+  std::coroutine_handle<> joining_;
+  Frame* outer_ = nullptr;
+  IntrusiveList<detail::MemberBase> running_;
+  IntrusiveList<detail::MemberBase> in_line_;
+  QueuedWaiter::Line waiting_for_room_;
+  std::size_t running_count_ = 0;
+  std::size_t unfinished_ = 0;  // running or in line
+  bool body_runs_ = true;
+  bool cancelled_by_itself_ = false;  // cancel(), or a failure
+  std::exception_ptr exception_;
+  std::error_code error_;
+  std::error_code cut_;  // what a member reported that was cancelled from outside of the group
+  Join join_{*this};
+};
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_task = false;
+template <class T>
+inline constexpr bool is_task<Task<T>> = true;
+
+template <class Body>
+concept GroupBody = std::invocable<Body&, TaskGroup&> && is_task<std::invoke_result_t<Body&, TaskGroup&>>;
+
+/// The group, its body, and the coroutine that waits for both.
+template <class Body>
+class [[nodiscard]] GroupAwaiter : private TaskGroup, private Continuation {
+ public:
+  using Inner = std::invoke_result_t<Body&, TaskGroup&>;
+  using T = await_result_t<Inner>;
+  using ResultType = typename AsResult<T>::type;
+
+  GroupAwaiter(Body&& body, const TaskGroupOptions& options)
+      : TaskGroup(options), Continuation(&resumed), body_(std::move(body)) {}
+
+  bool await_ready() const noexcept { return false; }
+
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> outer) noexcept {
+    begin(outer, frame_of(outer));
+    inner_frame().awaited_by = frame_of(outer);
+    inner_frame().scope = this;
+    try {
+      task_.emplace(body_(static_cast<TaskGroup&>(*this)));
+      awaiter_.emplace(std::move(*task_).operator co_await());
+      return awaiter_->await_suspend(handle());
+    } catch (...) {
+      fail(std::current_exception());
+      awaiter_.reset();
+      return handle();
+    }
+  }
+
+  ResultType await_resume() {
+    rethrow();
+    if (const std::error_code failed = error()) return std::unexpected(failed);
+    if constexpr (std::is_void_v<T>) {
+      return {};
+    } else {
+      return std::move(*value_);
+    }
+  }
+
+ private:
+  static void resumed(void* self) { static_cast<GroupAwaiter&>(Continuation::from(self)).come_home(); }
+
+  void come_home() noexcept {
+    if (!is_home()) {
+      node_.coroutine = handle();
+      return go_home(node_);
+    }
+    if (awaiter_) take_value();
+    body_ended(&inner_frame());
+  }
+
+  void take_value() noexcept {
+    try {
+      if constexpr (std::is_void_v<T>) {
+        awaiter_->await_resume();
+      } else {
+        value_.emplace(awaiter_->await_resume());
+        if constexpr (is_result<T>) {
+          if (!*value_) fail(value_->error());
+        }
+      }
+    } catch (...) {
+      fail(std::current_exception());
+    }
+  }
+
+  Body body_;
+  PostNode node_;
+  std::optional<Inner> task_;
+  std::optional<typename Inner::Awaiter> awaiter_;
+  std::optional<Kept<T>> value_;
+};
+
+template <class Body>
+class [[nodiscard("a group does nothing until it is awaited")]] GroupOperation {
+ public:
+  GroupOperation(Body body, const TaskGroupOptions& options) : body_(std::move(body)), options_(options) {}
+  GroupAwaiter<Body> operator co_await() && { return GroupAwaiter<Body>(std::move(body_), options_); }
+
+ private:
+  Body body_;
+  TaskGroupOptions options_;
+};
+
+}  // namespace detail
+
+/// `co_await with_group([&](TaskGroup& group) -> Task<void> { group.spawn(...); ... co_return; })`, on a worker:
+/// runs the body and whatever it spawns into the group, and resumes when all of that has ended, body and tasks
+/// alike. So what the tasks refer to in the awaiting coroutine stays alive for them; what is local to the body
+/// does not, unless the body waits.
+///
+/// Yields Result<T> where the body is a Task<T> or Task<Result<T>>. The first failure, an exception or a Result
+/// that is an error, cancels the rest of the group; it comes out when all have ended, the exception as an
+/// exception, also if an error came first. Cancelled from outside, the group reports what its members report.
+/// The body is moved into the awaiter: it may capture.
+template <class Body>
+  requires detail::GroupBody<std::remove_cvref_t<Body>>
+auto with_group(Body&& body, const TaskGroupOptions& options = {}) {
+  return detail::GroupOperation<std::remove_cvref_t<Body>>(std::forward<Body>(body), options);
+}
+
+}  // namespace corering

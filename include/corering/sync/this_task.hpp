@@ -1,0 +1,52 @@
+/// this_task.hpp — what a coroutine may ask about itself.
+#pragma once
+
+#include <corering/base/time.hpp>
+#include <corering/core/engine.hpp>
+
+namespace corering {
+namespace detail {
+
+class CancelledQuestion {
+ public:
+  CancelledQuestion() noexcept = default;
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    answer_ = engine::refuses_waits(frame_of(coroutine));
+    return false;
+  }
+  bool await_resume() const noexcept { return answer_; }
+
+ private:
+  bool answer_ = false;
+};
+
+class DeadlineQuestion {
+ public:
+  DeadlineQuestion() noexcept = default;
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    const Frame* const frame = frame_of(coroutine);
+    if (frame != nullptr && frame->scope != nullptr) answer_ = frame->scope->deadline();
+    return false;
+  }
+  TimePoint await_resume() const noexcept { return answer_; }
+
+ private:
+  TimePoint answer_ = TimePoint::max();
+};
+
+}  // namespace detail
+
+/// `co_await is_cancelled()`: true when whatever this coroutine begins to wait for would be refused, because
+/// its scope is cancelled, its deadline has passed, or its worker stops. Does not suspend. What a loop that
+/// computes without waiting asks now and then.
+[[nodiscard]] inline detail::CancelledQuestion is_cancelled() noexcept { return {}; }
+
+/// `co_await current_deadline()`: the nearest deadline that this coroutine is under, or TimePoint::max().
+/// Does not suspend.
+[[nodiscard]] inline detail::DeadlineQuestion current_deadline() noexcept { return {}; }
+
+}  // namespace corering

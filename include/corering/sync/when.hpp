@@ -1,0 +1,250 @@
+/// when.hpp — several things awaited at once: all of them, or the first.
+///
+/// Members are tasks, operations, joins, groups: whatever can be awaited. They begin in order, on the current
+/// worker; a member may hop and comes back at its end. Nothing here returns before every member has ended, so
+/// whatever the members refer to in the awaiting coroutine stays alive for them. When the awaiting coroutine is
+/// cancelled, all members are; a member's own `await_resume` has run by the time this resumes. The variadic forms
+/// allocate nothing; the ranges allocate once for their members.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <ranges>
+#include <stdexcept>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <corering/core/member.hpp>
+
+namespace corering {
+namespace detail {
+
+/// What when_all and when_any have in common.
+class Members : private Waiter, private MemberOwner {
+ protected:
+  enum class Until : bool { all, first };
+
+  explicit Members(Until until) noexcept : until_(until) {}
+  ~Members() override;
+
+  void prepare(std::coroutine_handle<> outer, Frame* frame) noexcept;
+  void begin(MemberBase& member) noexcept;
+
+  /// The first exception of any member comes out here.
+  void rethrow() const {
+    if (exception_) std::rethrow_exception(exception_);
+  }
+  [[nodiscard]] const MemberBase* first() const noexcept { return first_; }
+
+ private:
+  Waiter* cancel(const CancelCause& cause) noexcept override;
+  void describe(std::string& text) const override;
+  void member_ended(MemberBase& member) noexcept override;
+  void cancel_the_others() noexcept;
+
+  const Until until_;
+  std::coroutine_handle<> outer_;
+  IntrusiveList<MemberBase> running_;
+  std::size_t total_ = 0;
+  std::size_t left_ = 0;
+  const MemberBase* first_ = nullptr;
+  std::exception_ptr exception_;
+};
+
+/// A pack of members.
+template <class... Inner>
+class Pack : protected Members {
+ public:
+  bool await_ready() const noexcept { return sizeof...(Inner) == 0; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
+    prepare(outer, frame_of(outer));
+    std::apply([this](auto&... member) { (this->begin(member), ...); }, members_);
+  }
+
+ protected:
+  Pack(Until until, std::tuple<Inner...>&& inner)
+      : Pack(until, std::move(inner), std::index_sequence_for<Inner...>()) {}
+
+  std::tuple<Member<Inner>...> members_;
+
+ private:
+  template <std::size_t... I>
+  Pack(Until until, std::tuple<Inner...>&& inner, std::index_sequence<I...>)
+      : Members(until), members_(std::get<I>(std::move(inner))...) {}
+};
+
+/// Members of one type, as many as there are at run time.
+template <class Inner>
+class Row : protected Members {
+ public:
+  bool await_ready() const noexcept { return members_.empty(); }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
+    prepare(outer, frame_of(outer));
+    for (Member<Inner>& member : members_) begin(member);
+  }
+
+ protected:
+  Row(Until until, std::vector<Inner>&& inner) : Members(until) {
+    for (Inner& one : inner) members_.emplace_back(std::move(one));
+  }
+
+  std::deque<Member<Inner>> members_;
+};
+
+template <class... Inner>
+class [[nodiscard]] AllOfPack : public Pack<Inner...> {
+ public:
+  explicit AllOfPack(std::tuple<Inner...>&& inner) : Pack<Inner...>(Members::Until::all, std::move(inner)) {}
+
+  std::tuple<Kept<await_result_t<Inner>>...> await_resume() {
+    this->rethrow();
+    return std::apply(
+        [](auto&... member) {
+          return std::tuple<Kept<await_result_t<Inner>>...>(std::move(member.result())...);
+        },
+        this->members_);
+  }
+};
+
+template <class Inner>
+class [[nodiscard]] AllOfRow : public Row<Inner> {
+ public:
+  using T = Kept<await_result_t<Inner>>;
+  explicit AllOfRow(std::vector<Inner>&& inner) : Row<Inner>(Members::Until::all, std::move(inner)) {}
+
+  std::vector<T> await_resume() {
+    this->rethrow();
+    std::vector<T> results;
+    results.reserve(this->members_.size());
+    for (Member<Inner>& member : this->members_) results.push_back(std::move(member.result()));
+    return results;
+  }
+};
+
+}  // namespace detail
+
+/// What when_any of a pack yields: which member ended first, and its result. `std::monostate` stands for void.
+template <class... Results>
+struct FirstOf {
+  std::size_t index = 0;
+  std::variant<Results...> result;  ///< holds alternative number `index`
+};
+
+/// What when_any of a range yields.
+template <class T>
+struct FirstOfRange {
+  std::size_t index = 0;
+  T result;
+};
+
+namespace detail {
+
+template <class... Inner>
+class [[nodiscard]] AnyOfPack : public Pack<Inner...> {
+ public:
+  using First = FirstOf<Kept<await_result_t<Inner>>...>;
+  explicit AnyOfPack(std::tuple<Inner...>&& inner) : Pack<Inner...>(Members::Until::first, std::move(inner)) {}
+
+  First await_resume() {
+    this->rethrow();
+    return take(std::index_sequence_for<Inner...>());
+  }
+
+ private:
+  template <std::size_t... I>
+  First take(std::index_sequence<I...>) {
+    std::optional<First> taken;
+    (take_if_first<I>(taken), ...);
+    return std::move(*taken);
+  }
+  template <std::size_t I>
+  void take_if_first(std::optional<First>& taken) {
+    auto& member = std::get<I>(this->members_);
+    if (this->first() != &member) return;
+    using Result = decltype(First::result);
+    taken.emplace(First{I, Result(std::in_place_index<I>, std::move(member.result()))});
+  }
+};
+
+template <class Inner>
+class [[nodiscard]] AnyOfRow : public Row<Inner> {
+ public:
+  using First = FirstOfRange<Kept<await_result_t<Inner>>>;
+  explicit AnyOfRow(std::vector<Inner>&& inner) : Row<Inner>(Members::Until::first, std::move(inner)) {}
+
+  First await_resume() {
+    this->rethrow();
+    for (std::size_t i = 0; i < this->members_.size(); ++i) {
+      if (this->first() == &this->members_[i]) return First{i, std::move(this->members_[i].result())};
+    }
+    throw std::invalid_argument("when_any of no members: there is nothing that could be first");
+  }
+};
+
+/// Holds the members until it is awaited, which is once.
+template <class Awaiter, class Inner>
+class [[nodiscard("it does nothing until it is awaited")]] Combinator {
+ public:
+  explicit Combinator(Inner inner) : inner_(std::move(inner)) {}
+  Awaiter operator co_await() && { return Awaiter(std::move(inner_)); }
+
+ private:
+  Inner inner_;
+};
+
+template <std::ranges::input_range Range>
+auto take_members(Range&& range) {
+  std::vector<std::ranges::range_value_t<Range>> members;
+  for (auto&& one : range) members.push_back(std::move(one));
+  return members;
+}
+
+template <class Range>
+concept RangeOfAwaitables = std::ranges::input_range<Range> && Awaitable<std::ranges::range_value_t<Range>>;
+
+}  // namespace detail
+
+/// Awaits all of them and yields their results in order, as a tuple, with `std::monostate` for void. A Result that
+/// is an error is a result like any other. An exception cancels the others and comes out when they have ended;
+/// of several exceptions the first.
+template <Awaitable... Inner>
+auto when_all(Inner&&... members) {
+  using Members = std::tuple<std::remove_cvref_t<Inner>...>;
+  return detail::Combinator<detail::AllOfPack<std::remove_cvref_t<Inner>...>, Members>(
+      Members(std::forward<Inner>(members)...));
+}
+
+/// The same for a range, whose elements are moved from: yields a vector of results, with `std::monostate` for
+/// void.
+template <detail::RangeOfAwaitables Range>
+auto when_all(Range&& members) {
+  using Inner = std::ranges::range_value_t<Range>;
+  return detail::Combinator<detail::AllOfRow<Inner>, std::vector<Inner>>(
+      detail::take_members(std::forward<Range>(members)));
+}
+
+/// Awaits the first of them, whatever its result; cancels the others and waits for their end, and yields which
+/// one it was and its result (FirstOf). Results of the others, late successes too, are disposed of by their type:
+/// an Fd closes itself. An exception of any member, a cancelled one included, comes out.
+template <Awaitable... Inner>
+auto when_any(Inner&&... members) {
+  static_assert(sizeof...(Inner) > 0, "when_any of no members: there is nothing that could be first");
+  using Members = std::tuple<std::remove_cvref_t<Inner>...>;
+  return detail::Combinator<detail::AnyOfPack<std::remove_cvref_t<Inner>...>, Members>(
+      Members(std::forward<Inner>(members)...));
+}
+
+/// The same for a range, whose elements are moved from; yields FirstOfRange. An empty one throws
+/// std::invalid_argument.
+template <detail::RangeOfAwaitables Range>
+auto when_any(Range&& members) {
+  using Inner = std::ranges::range_value_t<Range>;
+  return detail::Combinator<detail::AnyOfRow<Inner>, std::vector<Inner>>(
+      detail::take_members(std::forward<Range>(members)));
+}
+
+}  // namespace corering

@@ -1,0 +1,80 @@
+/// blocking_pool.cpp — a thread of the pool: take a job, run it, hand its coroutine back.
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <pthread.h>
+#include <system_error>
+
+#include <corering/base/assert.hpp>
+#include <corering/core/blocking_pool.hpp>
+
+namespace corering {
+
+BlockingPool::BlockingPool(BlockingPoolOptions options) noexcept
+    : max_threads_(std::max<std::size_t>(options.max_threads, 1)) {}
+
+BlockingPool::~BlockingPool() {
+  {
+    const std::lock_guard lock(mutex_);
+    CORERING_ASSERT(line_.empty(), "a pool was destroyed while coroutines waited for it");
+    stopping_ = true;
+  }
+  work_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Result<void> BlockingPool::submit(BlockingJob& job) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (length_ >= idle_ && threads_.size() < max_threads_) {
+      try {
+        threads_.emplace_back([this] { live(); });
+      } catch (const std::system_error&) {
+        // Those that are there will come to it.
+        if (threads_.empty()) return failure(EAGAIN);
+      } catch (const std::bad_alloc&) {
+        if (threads_.empty()) return failure(ENOMEM);
+      }
+    }
+    line_.push_back(job);
+    ++length_;
+  }
+  work_.notify_one();
+  return {};
+}
+
+bool BlockingPool::withdraw(BlockingJob& job) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!job.is_linked()) return false;
+  job.unlink();
+  --length_;
+  return true;
+}
+
+std::size_t BlockingPool::threads() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return threads_.size();
+}
+
+void BlockingPool::live() noexcept {
+  pthread_setname_np(pthread_self(), "corering-block");
+  // Signals are for the threads of the program.
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++idle_;
+    work_.wait(lock, [this] { return stopping_ || !line_.empty(); });
+    --idle_;
+    if (line_.empty()) return;
+    auto& job = static_cast<BlockingJob&>(line_.pop_front());
+    --length_;
+    lock.unlock();
+    job.run();
+    job.wake();  // and is gone
+    lock.lock();
+  }
+}
+
+}  // namespace corering

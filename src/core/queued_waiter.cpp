@@ -1,0 +1,39 @@
+/// queued_waiter.cpp — joining a line, and leaving it.
+#include <corering/core/queued_waiter.hpp>
+
+namespace corering {
+
+bool SuspendedWaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
+  engine::require_worker(
+      "a coroutine waits for others only on a worker: hop first, with co_await SwitchToWorker(worker)");
+  coroutine_ = coroutine;
+  begin_wait(frame);
+  if (!engine::refuses_waits(frame)) return true;
+  resume_cancelled();
+  return false;
+}
+
+Result<void> SuspendedWaiter::finish() noexcept {
+  coroutine_ = nullptr;
+  end_wait();
+  if (cancelled_) return std::unexpected(engine::cancellation_error(frame_));
+  return {};
+}
+
+Waiter* QueuedWaiter::cancel(const CancelCause&) noexcept {
+  if (!is_linked()) return nullptr;
+  unlink();
+  resume_cancelled();
+  gave_up();
+  return nullptr;
+}
+
+void OnOneWorker::check() noexcept {
+  const Worker* const here = engine::current_worker();
+  if (worker_ == nullptr) worker_ = here;
+  CORERING_ASSERT(
+      here != nullptr && here == worker_,
+      "an object that belongs to one worker was used on another thread: use its Shared counterpart");
+}
+
+}  // namespace corering

@@ -1,0 +1,50 @@
+/// shared_waiter.cpp — the way back to the waiter's thread.
+#include <corering/core/shared_waiter.hpp>
+
+namespace corering {
+
+bool SharedWaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
+  engine::require_worker(
+      "a coroutine waits for other threads only on a worker: a plain thread uses the functions that block");
+  home_ = engine::current_worker();
+  node_.coroutine = coroutine;
+  waits_ = true;
+  begin_wait(frame);
+  engine::expect_homecoming();
+  if (!engine::refuses_waits(frame)) return true;
+  resume_cancelled();
+  return false;
+}
+
+void SharedWaiter::wake() noexcept {
+  if (home_ == nullptr) return woken_.set();
+  if (home_ != engine::current_worker()) return engine::post_home(*home_, node_);
+  engine::forgo_homecoming();
+  engine::schedule(node_.coroutine);
+}
+
+void SharedWaiter::resume_cancelled() noexcept {
+  cancelled_ = true;
+  engine::forgo_homecoming();
+  engine::schedule(node_.coroutine);
+}
+
+Result<void> SharedWaiter::finish() noexcept {
+  waits_ = false;
+  end_wait();
+  if (cancelled_) return std::unexpected(engine::cancellation_error(frame_));
+  return {};
+}
+
+void SharedWaiter::begin_block() noexcept {
+  CORERING_ASSERT(engine::current_worker() == nullptr, "a worker's thread would block: co_await instead");
+  waits_ = true;
+}
+
+bool SharedWaiter::block_until(TimePoint deadline) noexcept {
+  if (deadline != TimePoint::max()) return woken_.wait_until(deadline);
+  woken_.wait();
+  return true;
+}
+
+}  // namespace corering

@@ -1,0 +1,116 @@
+/// strand.cpp — where a strand is, and how a cancellation finds it.
+#include <corering/core/strand.hpp>
+
+#include <mutex>
+
+#include <corering/base/assert.hpp>
+
+#include "core/loop.hpp"
+
+namespace corering {
+
+void Strand::begin_here() noexcept {
+  Loop* const here = Loop::current();
+  location_ = here;  // nobody else knows of it yet
+  if (here != nullptr) here->hosts(*this);
+}
+
+void Strand::begin_at(Loop& there, PostNode& node) noexcept {
+  node.strand = this;
+  location_ = &there;
+}
+
+void Strand::arrive(Loop& here) noexcept { here.hosts(*this); }
+
+bool Strand::hop(Loop& there, PostNode& node) noexcept {
+  Loop* const here = Loop::current();
+  unlink();
+  node.strand = this;
+  {
+    const std::lock_guard lock(lock_);
+    Loop* const left = location_;
+    location_ = &there;
+    // With the lock held: whoever finds us over there already, finds the location set too.
+    if (there.post(node)) return true;
+    location_ = left;
+  }
+  node.strand = nullptr;
+  if (here != nullptr) here->hosts(*this);
+  return false;
+}
+
+void Strand::go_home(Loop& home, PostNode& node) noexcept {
+  unlink();
+  node.strand = this;
+  const std::lock_guard lock(lock_);
+  location_ = &home;
+  const bool pushed = home.post_regardless(node);
+  CORERING_ASSERT(pushed, "a worker ended before a scope that it had opened");
+}
+
+bool Strand::end(Finish finish, void* owner) noexcept {
+  unlink();
+  const std::lock_guard lock(lock_);
+  location_ = nullptr;
+  if (!message_under_way_) return true;
+  finish_ = finish;
+  owner_ = owner;
+  return false;
+}
+
+bool Strand::is_here() noexcept {
+  const std::lock_guard lock(lock_);
+  return location_ != nullptr && location_ == Loop::current();
+}
+
+void Strand::cancel(const CancelCause& cause) noexcept {
+  if (!is_here()) return request_cancel(root_, cause.reason);
+  for (Waiter* next = &root_; next != nullptr;) next = next->cancel(cause);
+}
+
+void Strand::request_cancel(Scope& scope, CancelReason reason) noexcept {
+  Loop* const here = Loop::current();
+  {
+    const std::lock_guard lock(lock_);
+    if (location_ == nullptr) return;  // it has ended
+    if (location_ != here) {
+      scope.ask(reason);
+      if (!message_under_way_) post_message();
+      return;
+    }
+  }
+  scope.cancel_now({.reason = reason});
+}
+
+void Strand::post_message() noexcept {
+  message_under_way_ = true;
+  // That worker hosts us: it cannot have ended.
+  const bool pushed = location_->post_regardless(message_);
+  CORERING_ASSERT(pushed, "a worker ended while it hosted a strand");
+}
+
+void Strand::message_arrived(CallNode& node, Loop& here) noexcept {
+  static_cast<Message&>(node).strand.message_came_to(here);
+}
+
+void Strand::message_came_to(Loop& here) noexcept {
+  Finish finish = nullptr;
+  void* owner = nullptr;
+  {
+    const std::lock_guard lock(lock_);
+    message_under_way_ = false;
+    finish = finish_;
+    owner = owner_;
+    if (finish == nullptr && location_ != &here) return post_message();  // gone on: after it
+  }
+  if (finish != nullptr) return finish(owner);
+  // It is here, and stays here while we are in this call.
+  for (Waiter* waiter = &root_; waiter != nullptr;) {
+    Scope* const scope = waiter->as_scope();
+    if (scope == nullptr) return;
+    if (const CancelReason reason = scope->take_request()) scope->cancel_now({.reason = reason});
+    waiter = scope->waiting();
+  }
+}
+
+}  // namespace corering

@@ -1,0 +1,54 @@
+/// lookup.cpp — getaddrinfo on a pool.
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <netdb.h>
+
+#include <corering/net/lookup.hpp>
+#include <corering/sync/offload.hpp>
+
+namespace corering {
+namespace {
+
+class LookupCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "corering.lookup"; }
+  std::string message(int value) const override { return ::gai_strerror(value); }
+};
+
+Result<std::vector<SocketAddress>> look_up_blocking(const std::string& host, const std::string& service) {
+  const addrinfo hints{.ai_flags = host.empty() ? AI_PASSIVE : 0,
+                       .ai_family = AF_UNSPEC,
+                       .ai_socktype = SOCK_STREAM,
+                       .ai_protocol = 0,
+                       .ai_addrlen = 0,
+                       .ai_addr = nullptr,
+                       .ai_canonname = nullptr,
+                       .ai_next = nullptr};
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
+  if (error == EAI_SYSTEM) return failure(errno);
+  if (error != 0) return std::unexpected(std::error_code(error, lookup_category()));
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
+  std::vector<SocketAddress> addresses;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    SocketAddress& address = addresses.emplace_back();
+    address.length = one->ai_addrlen;
+    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+  }
+  return addresses;
+}
+
+}  // namespace
+
+const std::error_category& lookup_category() noexcept {
+  static const LookupCategory category;
+  return category;
+}
+
+Task<Result<std::vector<SocketAddress>>> lookup(BlockingPool& pool, std::string host, std::string service) {
+  const auto look_up = [&host, &service] { return look_up_blocking(host, service); };
+  co_return co_await offload(pool, look_up);
+}
+
+}  // namespace corering

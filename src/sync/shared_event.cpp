@@ -1,0 +1,65 @@
+/// shared_event.cpp — the list under the lock, the wake-ups after it.
+#include <corering/sync/shared_event.hpp>
+
+namespace corering {
+
+/// A plain thread in line.
+class SharedEvent::Blocked final : public SharedWaiter {
+ public:
+  Blocked() noexcept { begin_block(); }
+  ~Blocked() override { end_block(); }
+  using SharedWaiter::block_until;
+
+ private:
+  Waiter* cancel(const CancelCause&) noexcept override { return nullptr; }
+  void describe(std::string&) const override {}
+};
+
+bool SharedEvent::is_set() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return set_;
+}
+
+void SharedEvent::set() noexcept {
+  SharedWaiter::Chain woken;
+  {
+    const std::lock_guard lock(mutex_);
+    set_ = true;
+    while (!line_.empty()) woken.add(line_.pop_front());
+  }
+  woken.wake_all();  // nothing of this event is touched from here on
+}
+
+void SharedEvent::reset() noexcept {
+  const std::lock_guard lock(mutex_);
+  set_ = false;
+}
+
+bool SharedEvent::line_up(Awaiter& waiter) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (set_) return false;
+  line_.push_back(waiter);
+  return true;
+}
+
+bool SharedEvent::step_out(SharedWaiter& waiter) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!waiter.is_linked()) return false;
+  waiter.unlink();
+  return true;
+}
+
+bool SharedEvent::wait_blocking_until(TimePoint deadline) noexcept {
+  Blocked blocked;
+  {
+    const std::lock_guard lock(mutex_);
+    if (set_) return true;
+    line_.push_back(blocked);
+  }
+  if (blocked.block_until(deadline)) return true;
+  if (step_out(blocked)) return false;
+  // set() has taken us out and is about to wake us.
+  return blocked.block_until(TimePoint::max());
+}
+
+}  // namespace corering

@@ -1,0 +1,25 @@
+/// timeout.cpp — a deadline in the worker's timer heap.
+#include <corering/sync/timeout.hpp>
+
+namespace corering::detail {
+
+void DeadlineScope::begin(Frame* outer) noexcept {
+  open(outer);
+  const TimePoint own =
+      limit_.time != TimePoint::max() ? limit_.time : saturating_add(engine::now(), limit_.duration);
+  if (own >= deadline_) return;  // one around it is nearer, or this is never
+  deadline_ = own;
+  timer_.fire = [](TimerNode& self) noexcept { static_cast<Timer&>(self).scope.pass(); };
+  engine::arm(timer_, own);
+}
+
+void DeadlineScope::pass() noexcept {
+  passed_ = CancelReason::deadline(limit_.duration, limit_.where);
+  request_cancel(passed_);
+}
+
+void DeadlineScope::end() noexcept {
+  if (timer_.armed()) engine::disarm(timer_);
+}
+
+}  // namespace corering::detail

@@ -1,0 +1,51 @@
+/// when.cpp — counting members down.
+#include <corering/sync/when.hpp>
+
+#include <corering/base/assert.hpp>
+#include <corering/core/engine.hpp>
+
+namespace corering::detail {
+
+Members::~Members() { CORERING_ASSERT(left_ == 0, "a coroutine was destroyed while it awaited members that run"); }
+
+void Members::prepare(std::coroutine_handle<> outer, Frame* frame) noexcept {
+  home_loop_ = engine::current_loop(
+      "when_all or when_any was awaited on a thread without a worker: run it in a task, as in "
+      "sync_wait(*worker.spawn(task()))");
+  outer_ = outer;
+  begin_wait(frame);
+}
+
+void Members::begin(MemberBase& member) noexcept {
+  ++total_;
+  ++left_;
+  running_.push_back(member);
+  member.begin(*this, frame_, frame_ != nullptr ? frame_->scope : nullptr,
+               frame_ != nullptr ? frame_->awaiting : std::source_location());
+}
+
+Waiter* Members::cancel(const CancelCause& cause) noexcept {
+  running_.for_each([&cause](MemberBase& member) { member.strand().cancel(cause); });
+  return nullptr;
+}
+
+void Members::cancel_the_others() noexcept { (void)cancel({.reason = CancelReason::asked()}); }
+
+void Members::member_ended(MemberBase& member) noexcept {
+  member.unlink();
+  --left_;
+  const bool is_first = first_ == nullptr;
+  const bool is_first_failure = member.exception() && !exception_;
+  if (is_first) first_ = &member;
+  if (is_first_failure) exception_ = member.exception();
+  if (is_first_failure || (is_first && until_ == Until::first)) cancel_the_others();
+  if (left_ > 0) return;
+  end_wait();
+  engine::schedule(outer_);
+}
+
+void Members::describe(std::string& text) const {
+  text.append(std::to_string(left_)).append(" of ").append(std::to_string(total_)).append(" members");
+}
+
+}  // namespace corering::detail
