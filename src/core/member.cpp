@@ -1,14 +1,13 @@
 /// member.cpp — the way of a member: begin, end anywhere, come home, report.
-#include <corering/core/member.hpp>
-
 #include <corering/base/assert.hpp>
 #include <corering/core/engine.hpp>
+#include <corering/core/member.hpp>
 
 #include "core/loop.hpp"
 
 namespace corering::detail {
 
-void MemberBase::begin(MemberOwner& owner, const Frame* outer, Scope* around,
+bool MemberBase::begin(MemberOwner& owner, const Frame* outer, Scope* around,
                        std::source_location where) noexcept {
   owner_ = &owner;
   strand_.spawned_at = where;
@@ -26,6 +25,7 @@ void MemberBase::begin(MemberOwner& owner, const Frame* outer, Scope* around,
   }
   // Not resumed from here: the owner may be about to begin others.
   if (next) engine::schedule(next);
+  return next == handle();
 }
 
 void MemberBase::go_on() noexcept {

@@ -1,12 +1,13 @@
 /// when.cpp — counting members down.
-#include <corering/sync/when.hpp>
-
 #include <corering/base/assert.hpp>
 #include <corering/core/engine.hpp>
+#include <corering/sync/when.hpp>
 
 namespace corering::detail {
 
-Members::~Members() { CORERING_ASSERT(left_ == 0, "a coroutine was destroyed while it awaited members that run"); }
+Members::~Members() {
+  CORERING_ASSERT(left_ == 0, "a coroutine was destroyed while it awaited members that run");
+}
 
 void Members::prepare(std::coroutine_handle<> outer, Frame* frame) noexcept {
   home_loop_ = engine::current_loop(
@@ -16,12 +17,13 @@ void Members::prepare(std::coroutine_handle<> outer, Frame* frame) noexcept {
   begin_wait(frame);
 }
 
-void Members::begin(MemberBase& member) noexcept {
+bool Members::begin(MemberBase& member) noexcept {
   ++total_;
   ++left_;
   running_.push_back(member);
-  member.begin(*this, frame_, frame_ != nullptr ? frame_->scope : nullptr,
-               frame_ != nullptr ? frame_->awaiting : std::source_location());
+  const bool has_ended = member.begin(*this, frame_, frame_ != nullptr ? frame_->scope : nullptr,
+                                      frame_ != nullptr ? frame_->awaiting : std::source_location());
+  return !has_ended || until_ == Until::all;
 }
 
 Waiter* Members::cancel(const CancelCause& cause) noexcept {

@@ -85,6 +85,38 @@ TEST(Heap, a_hop_allocates_nothing) {
   EXPECT_EQ(allocations - before, 0U);
 }
 
+// ---- combinators, deadlines, locks ----
+
+// Also the first time: there is nothing to warm up but the ready queue and the timer heap.
+Task<void> combine(int fd, std::uint64_t& counted) {
+  std::array<std::byte, 64> first, second;
+  Mutex mutex;
+  Event event(true);
+  (void)co_await sleep_for(Duration(1));
+  const std::uint64_t before = allocations;
+  for (int i = 0; i < 100; ++i) {
+    const auto [one, two, nop] =
+        co_await when_all(async_read(fd, first, 0), async_read(fd, second, 64), async_nop());
+    EXPECT_TRUE(one && two && nop);
+    const auto any = co_await when_any(async_nop(), async_read(fd, first, 0), sleep_until(TimePoint::max()));
+    EXPECT_NE(any.index, 2U);
+    EXPECT_TRUE(co_await with_timeout(std::chrono::hours(1), async_read(fd, first, 0)));
+    EXPECT_TRUE(co_await with_deadline(TimePoint::max(), async_nop()));
+    EXPECT_TRUE(co_await shield(async_nop()));
+    const Result<Mutex::Guard> guard = co_await mutex.lock();
+    EXPECT_TRUE(co_await event.wait());
+    const Result<Mutex::Guard> cut = co_await with_timeout(Duration(1), mutex.lock());
+    EXPECT_FALSE(cut) << "locked, and a deadline that passes";
+  }
+  counted = allocations - before;
+}
+TEST(Heap, combinators_of_operations_deadlines_and_locks_allocate_nothing) {
+  const Fd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  std::uint64_t counted = 1;
+  test::run_on_a_worker_here(combine(file.get(), counted));
+  EXPECT_EQ(counted, 0U);
+}
+
 Task<void> hold(OneShot& gate) {
   gate.wait();
   co_return;

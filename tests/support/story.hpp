@@ -75,6 +75,8 @@ struct SocketPair {
 struct Listener {
   explicit Listener(std::uint16_t port = 0) : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     address.sin_port = htons(port);
+    const int on = 1;  // what is left of old connections does not hinder; another listener would
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     socklen_t length = sizeof address;
     bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
             ::listen(fd.get(), 128) == 0 &&

@@ -41,8 +41,9 @@ class MemberBase : public ListNode, private Continuation {
   [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
   [[nodiscard]] Strand& strand() noexcept { return strand_; }
 
-  /// On the owner's worker. `outer` is the coroutine that waits for the members, `around` the scope they are in.
-  void begin(MemberOwner& owner, const Frame* outer, Scope* around, std::source_location where) noexcept;
+  /// On the owner's worker. `outer` is the coroutine that waits for the members, `around` the scope they are
+  /// in. True when it has nothing to wait for: it has ended already, and will report so.
+  bool begin(MemberOwner& owner, const Frame* outer, Scope* around, std::source_location where) noexcept;
 
   /// A member that has not begun, or has ended, goes its way; only those that own their memory do.
   virtual void dispose() noexcept {}

@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <utility>
 
+#include <corering/base/assert.hpp>
 #include <corering/core/scoped_await.hpp>
 
 namespace corering {
@@ -16,6 +17,9 @@ class StopTokenScope : public Scope {
 
   void begin(Frame* outer) noexcept {
     open(outer);
+    CORERING_ASSERT(
+        strand() != nullptr,
+        "a stop token was awaited under a coroutine of another library: start the task with spawn()");
     callback_.emplace(std::move(token_), Cancel(*this));
   }
   // Waits for a call that is under way on another thread: after this nobody knows the scope.

@@ -1,6 +1,7 @@
 /// timeout.hpp — deadlines, which whatever is awaited under them inherits.
 #pragma once
 
+#include <optional>
 #include <source_location>
 #include <utility>
 
@@ -11,10 +12,10 @@
 namespace corering {
 namespace detail {
 
-/// When a deadline is: that long after it is awaited, or at a time.
+/// When a deadline is: so long after it is awaited, or at a time.
 struct Limit {
-  Duration duration;  ///< zero when it is a point in time
-  TimePoint time;     ///< max() when it is a duration
+  std::optional<Duration> duration;
+  TimePoint time;
   std::source_location where;
 };
 
@@ -96,20 +97,21 @@ class [[nodiscard("a deadline does nothing until it is awaited")]] Timeout {
 
 }  // namespace detail
 
-/// Awaits `awaitable` (a task, an operation, a group, ...) for at most `duration`, from when this is awaited, on
-/// a worker, and resumes there. Everything below is cancelled when the time is over, and is still awaited to its
-/// end, so nothing goes on behind the caller's back. A deadline around this one that is nearer counts instead.
+/// Awaits `awaitable` (a task, an operation, a group, ...) for at most `duration`, from when this is awaited,
+/// on a worker, and resumes there. Everything below is cancelled when the time is over, and is still awaited
+/// to its end, so nothing goes on behind the caller's back. A deadline around this one that is nearer counts
+/// instead.
 ///
-/// Yields Result<T> where the awaitable yields T or Result<T>. The error of a deadline that has passed says how
-/// long it was and where it was set, and equals `std::errc::timed_out`; it is the nearest one's, which may be a
-/// caller's. A Result that was a success all the same is passed on: nothing that was read is lost. A T that is
-/// no Result is dropped then. Zero or less still lets begin and, if it can, end what needs no waiting. Costs
-/// no SQE and no allocation.
+/// Yields Result<T> where the awaitable yields T or Result<T>. The error of a deadline that has passed says
+/// how long it was and where it was set, and equals `std::errc::timed_out`; it is the nearest one's, which
+/// may be a caller's. A Result that was a success all the same is passed on: nothing that was read is lost. A
+/// T that is no Result is dropped then. Zero or less still lets begin and, if it can, end what needs no
+/// waiting. Costs no SQE and no allocation.
 template <Awaitable Inner>
 auto with_timeout(Duration duration, Inner&& awaitable,
                   std::source_location where = std::source_location::current()) {
-  return detail::Timeout<std::remove_cvref_t<Inner>>(
-      std::forward<Inner>(awaitable), {.duration = duration, .time = TimePoint::max(), .where = where});
+  return detail::Timeout<std::remove_cvref_t<Inner>>(std::forward<Inner>(awaitable),
+                                                     {.duration = duration, .time = {}, .where = where});
 }
 
 /// The same with a point in time, of CLOCK_MONOTONIC; max() is never.
@@ -117,7 +119,7 @@ template <Awaitable Inner>
 auto with_deadline(TimePoint deadline, Inner&& awaitable,
                    std::source_location where = std::source_location::current()) {
   return detail::Timeout<std::remove_cvref_t<Inner>>(
-      std::forward<Inner>(awaitable), {.duration = Duration::zero(), .time = deadline, .where = where});
+      std::forward<Inner>(awaitable), {.duration = std::nullopt, .time = deadline, .where = where});
 }
 
 }  // namespace corering

@@ -2,9 +2,9 @@
 ///
 /// Members are tasks, operations, joins, groups: whatever can be awaited. They begin in order, on the current
 /// worker; a member may hop and comes back at its end. Nothing here returns before every member has ended, so
-/// whatever the members refer to in the awaiting coroutine stays alive for them. When the awaiting coroutine is
-/// cancelled, all members are; a member's own `await_resume` has run by the time this resumes. The variadic forms
-/// allocate nothing; the ranges allocate once for their members.
+/// whatever the members refer to in the awaiting coroutine stays alive for them. When the awaiting coroutine
+/// is cancelled, all members are; a member's own `await_resume` has run by the time this resumes. The
+/// variadic forms allocate nothing; the ranges allocate once for their members.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,8 @@ class Members : private Waiter, private MemberOwner {
   ~Members() override;
 
   void prepare(std::coroutine_handle<> outer, Frame* frame) noexcept;
-  void begin(MemberBase& member) noexcept;
+  /// False when the others need not begin, because this one is the first.
+  [[nodiscard]] bool begin(MemberBase& member) noexcept;
 
   /// The first exception of any member comes out here.
   void rethrow() const {
@@ -61,7 +62,7 @@ class Pack : protected Members {
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
     prepare(outer, frame_of(outer));
-    std::apply([this](auto&... member) { (this->begin(member), ...); }, members_);
+    std::apply([this](auto&... member) { (void)(this->begin(member) && ...); }, members_);
   }
 
  protected:
@@ -84,7 +85,9 @@ class Row : protected Members {
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
     prepare(outer, frame_of(outer));
-    for (Member<Inner>& member : members_) begin(member);
+    for (Member<Inner>& member : members_) {
+      if (!begin(member)) return;
+    }
   }
 
  protected:
@@ -127,7 +130,8 @@ class [[nodiscard]] AllOfRow : public Row<Inner> {
 
 }  // namespace detail
 
-/// What when_any of a pack yields: which member ended first, and its result. `std::monostate` stands for void.
+/// What when_any of a pack yields: which member ended first, and its result. `std::monostate` stands for
+/// void.
 template <class... Results>
 struct FirstOf {
   std::size_t index = 0;
@@ -147,7 +151,8 @@ template <class... Inner>
 class [[nodiscard]] AnyOfPack : public Pack<Inner...> {
  public:
   using First = FirstOf<Kept<await_result_t<Inner>>...>;
-  explicit AnyOfPack(std::tuple<Inner...>&& inner) : Pack<Inner...>(Members::Until::first, std::move(inner)) {}
+  explicit AnyOfPack(std::tuple<Inner...>&& inner)
+      : Pack<Inner...>(Members::Until::first, std::move(inner)) {}
 
   First await_resume() {
     this->rethrow();
@@ -208,9 +213,9 @@ concept RangeOfAwaitables = std::ranges::input_range<Range> && Awaitable<std::ra
 
 }  // namespace detail
 
-/// Awaits all of them and yields their results in order, as a tuple, with `std::monostate` for void. A Result that
-/// is an error is a result like any other. An exception cancels the others and comes out when they have ended;
-/// of several exceptions the first.
+/// Awaits all of them and yields their results in order, as a tuple, with `std::monostate` for void. A Result
+/// that is an error is a result like any other. An exception cancels the others and comes out when they have
+/// ended; of several exceptions the first.
 template <Awaitable... Inner>
 auto when_all(Inner&&... members) {
   using Members = std::tuple<std::remove_cvref_t<Inner>...>;
@@ -227,9 +232,10 @@ auto when_all(Range&& members) {
       detail::take_members(std::forward<Range>(members)));
 }
 
-/// Awaits the first of them, whatever its result; cancels the others and waits for their end, and yields which
-/// one it was and its result (FirstOf). Results of the others, late successes too, are disposed of by their type:
-/// an Fd closes itself. An exception of any member, a cancelled one included, comes out.
+/// Awaits the first of them, whatever its result; cancels the others and waits for their end, and yields
+/// which one it was and its result (FirstOf). One that has nothing to wait for is the first at once, and
+/// those behind it do not begin. Results of the others, late successes too, are disposed of by their type: an
+/// Fd closes itself. An exception of any member, a cancelled one included, comes out.
 template <Awaitable... Inner>
 auto when_any(Inner&&... members) {
   static_assert(sizeof...(Inner) > 0, "when_any of no members: there is nothing that could be first");

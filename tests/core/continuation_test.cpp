@@ -1,0 +1,60 @@
+/// continuation_test.cpp — a Continuation must look like a coroutine to this compiler.
+#include <corering/core/continuation.hpp>
+#include <gtest/gtest.h>
+
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+struct Told {
+  int times = 0;
+};
+
+class Listens : public Told, public Continuation {
+ public:
+  Listens() : Continuation(&told) {}
+
+ private:
+  static void told(void* self) { ++static_cast<Listens&>(Continuation::from(self)).times; }
+};
+
+TEST(Continuation, is_resumed_like_a_coroutine) {
+  Listens listens;
+  const std::coroutine_handle<Frame> typed = listens.handle();
+  EXPECT_EQ(&typed.promise(), &listens.inner_frame());
+  EXPECT_EQ(std::coroutine_handle<Frame>::from_promise(listens.inner_frame()).address(), typed.address());
+  const std::coroutine_handle<> plain = typed;
+  EXPECT_FALSE(plain.done());
+  plain.resume();
+  plain();
+  EXPECT_EQ(listens.times, 2);
+}
+
+Task<void> runs_to_its_end(bool& ran) {
+  ran = true;
+  co_return;
+}
+
+// The end of a task jumps to whatever awaits it: here that is no coroutine.
+TEST(Continuation, is_what_a_task_goes_on_to) {
+  Listens listens;
+  bool ran = false;
+  Task<void> task = runs_to_its_end(ran);
+  auto awaiter = std::move(task).operator co_await();
+  awaiter.await_suspend(listens.handle()).resume();
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(listens.times, 1);
+}
+
+TEST(ContinuationDeathTest, is_not_destroyed_like_a_coroutine) {
+  EXPECT_DEATH(
+      {
+        Listens listens;
+        listens.handle().destroy();
+      },
+      "as if it were a coroutine");
+}
+
+}  // namespace
+}  // namespace corering

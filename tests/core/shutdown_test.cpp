@@ -1,0 +1,457 @@
+/// shutdown_test.cpp — a worker ends: at any moment, leaving nothing, naming what holds it up; and task
+/// dumps.
+#include <csignal>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+using namespace std::chrono_literals;
+using test::RunningWorker;
+
+Task<void> nothing() { co_return; }
+
+// ---- at each moment of a mixed script ----
+
+/// Counts the operations of a script and stops the worker at a given one.
+struct Script {
+  int stop_at;
+  int operations = 0;
+  std::uint16_t port;
+  Fd file;
+  std::array<std::byte, 512> buffer{};
+
+  void step() {
+    if (++operations == stop_at) Worker::current()->request_stop();
+  }
+};
+
+Task<void> echo_once(Fd client) {
+  std::array<std::byte, 64> buffer;
+  for (;;) {
+    const Result<std::size_t> got = co_await async_recv(client.get(), buffer);
+    if (!got || *got == 0) co_return;
+    const Result<std::size_t> sent = co_await async_send(client.get(), std::span(buffer).first(*got));
+    if (!sent) co_return;
+  }
+}
+Task<Result<void>> serves(TaskGroup& group, int listener) {
+  for (;;) {
+    Result<Fd> client = co_await async_accept(listener);
+    if (!client) co_return std::unexpected(client.error());
+    group.spawn(echo_once(std::move(*client)));
+  }
+}
+Task<Result<void>> talks(Script& script, const sockaddr* address, socklen_t length) {
+  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  script.step();
+  const Result<void> connected = co_await async_connect(socket.get(), address, length);
+  if (!connected) co_return connected;
+  for (int i = 0; i < 4; ++i) {
+    script.step();
+    const Result<std::size_t> sent =
+        co_await async_send(socket.get(), std::as_bytes(std::span("hello")), MSG_WAITALL);
+    if (!sent) co_return std::unexpected(sent.error());
+    script.step();
+    const Result<std::size_t> got = co_await with_timeout(1h, async_recv(socket.get(), script.buffer));
+    if (!got) co_return std::unexpected(got.error());
+  }
+  co_return Result<void>();
+}
+Task<Result<void>> works_with_files(Script& script) {
+  for (int i = 0; i < 4; ++i) {
+    script.step();
+    const Result<std::size_t> written = co_await async_write(script.file.get(), script.buffer, 0);
+    if (!written) co_return std::unexpected(written.error());
+    script.step();
+    const auto [read, synced] =
+        co_await when_all(async_read(script.file.get(), script.buffer, 0), async_fsync(script.file.get()));
+    if (!read) co_return std::unexpected(read.error());
+    script.step();
+    const auto first = co_await when_any(sleep_for(Duration(1000)), async_nop(), sleep_for(1h));
+    (void)first;
+    const bool over = co_await is_cancelled();
+    if (over) co_return failure(ECANCELED);
+  }
+  co_return Result<void>();
+}
+Task<void> repeats(Script& script, int rounds) {
+  const test::Listener listener(script.port);
+  EXPECT_TRUE(listener.bound) << "the port is free again: " << strerror(errno);
+  script.port = listener.port();
+  for (int round = 0; round < rounds; ++round) {
+    const Result<void> ended = co_await with_group([&](TaskGroup& group) -> Task<Result<void>> {
+      group.spawn(serves(group, listener.fd.get()));
+      const auto [talk, work] =
+          co_await when_all(talks(script, listener.get(), sizeof listener.address), works_with_files(script));
+      group.cancel();
+      if (!talk) co_return talk;
+      co_return work;
+    });
+    if (!ended) break;
+  }
+  Worker::current()->request_stop();
+}
+
+TEST(Stop, at_each_of_500_operations_ends_soon_and_leaves_nothing) {
+  const test::TemporaryDirectory directory;
+  const int descriptors = test::open_descriptors();
+  std::uint16_t port = 0;
+  for (int stop_at = 1; stop_at <= 500; ++stop_at) {
+    Script script{.stop_at = stop_at,
+                  .port = port,
+                  .file = Fd(::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600))};
+    const TimePoint begin = Clock::now();
+    {
+      Worker worker;
+      const Result<void> ran = worker.run([&](Worker&) { spawn(repeats(script, 1'000)).detach(); });
+      ASSERT_TRUE(ran) << ran.error().message();
+    }
+    ASSERT_GE(script.operations, stop_at);
+    ASSERT_LT(Clock::now() - begin, 1s) << "stopped at operation " << stop_at;
+    port = script.port;
+    script.file.reset();
+    ASSERT_EQ(test::open_descriptors(), descriptors) << "stopped at operation " << stop_at;
+  }
+}
+
+// ---- patience ----
+
+Task<void> cleans_up(std::vector<std::string>& steps) {
+  const Result<void> slept = co_await sleep_for(1h);
+  steps.push_back(slept ? "slept" : "cancelled");
+  const auto says_goodbye = [](std::vector<std::string>& into) -> Task<void> {
+    const Result<void> flushed = co_await sleep_for(5ms);
+    into.push_back(flushed ? "goodbye" : "cut off");
+    const Result<void> nop = co_await async_nop();
+    into.push_back(nop ? "done" : "cut off");
+  };
+  co_await shield(says_goodbye(steps));
+  const Result<void> after = co_await async_nop();
+  steps.push_back(after ? "goes on" : "no more");
+}
+
+TEST(Stop, lets_shielded_clean_up_finish) {
+  std::vector<std::string> steps;
+  {
+    RunningWorker running;
+    running.worker.spawn(cleans_up(steps))->detach();
+    sync_wait(*running.worker.spawn(nothing()));
+  }
+  EXPECT_EQ(steps, (std::vector<std::string>{"cancelled", "goodbye", "done", "no more"}));
+}
+
+Task<void> shielded_for_ever(int fd, std::error_code& ended) {
+  std::array<std::byte, 1> buffer;
+  const Result<std::size_t> got = co_await shield(async_recv(fd, buffer));
+  if (!got) ended = got.error();
+}
+
+// The shield does not let go by itself: after the patience it is named, and pierced.
+TEST(Stop, names_and_cancels_what_is_shielded_too_long) {
+  test::SocketPair pair;
+  std::error_code ended;
+  std::vector<TaskDump> reports;
+  unsigned line = 0;
+  {
+    RunningWorker running(
+        {.stop_patience = 20ms, .on_stuck = [&](const TaskDump& dump) { reports.push_back(dump); }});
+    line = __LINE__ + 1;
+    running.worker.spawn(shielded_for_ever(pair.ours.get(), ended))->detach();
+    sync_wait(*running.worker.spawn(nothing()));
+  }
+  EXPECT_EQ(ended, std::errc::operation_canceled);
+  ASSERT_GE(reports.size(), 1U);
+  ASSERT_EQ(reports[0].tasks.size(), 1U);
+  const TaskInfo& stuck = reports[0].tasks[0];
+  EXPECT_EQ(stuck.waits_for, "recv (fd " + std::to_string(pair.ours.get()) + ")");
+  EXPECT_TRUE(stuck.shielded);
+  EXPECT_GE(stuck.waiting.value(), 19ms);
+  ASSERT_GE(stuck.awaits.size(), 1U);
+  EXPECT_NE(std::string(stuck.awaits[0].file_name()).find("shutdown_test.cpp"), std::string::npos);
+  EXPECT_EQ(stuck.spawned_at.line(), line);
+}
+
+// What the kernel cannot cancel is named, again and again, and waited for.
+Task<void> blocks_elsewhere(BlockingPool& pool, SharedEvent& begun, SharedEvent& gate) {
+  const auto wait = [&begun, &gate] {
+    begun.set();
+    gate.wait_blocking();
+  };
+  (void)co_await offload(pool, wait);
+}
+TEST(Stop, names_what_cannot_be_cancelled_until_it_ends) {
+  BlockingPool pool;
+  SharedEvent begun, gate;
+  std::atomic<int> reports = 0;
+  std::string text;
+  {
+    RunningWorker running({.stop_patience = 5ms, .on_stuck = [&](const TaskDump& dump) {
+                             text = dump.to_string();
+                             if (++reports == 3) gate.set();
+                           }});
+    running.worker.spawn(blocks_elsewhere(pool, begun, gate))->detach();
+    begun.wait_blocking();
+  }
+  EXPECT_EQ(reports, 3);
+  EXPECT_NE(text.find("waits for a function on a blocking pool, for 0."), std::string::npos) << text;
+  EXPECT_NE(text.find("shutdown_test.cpp"), std::string::npos) << text;
+}
+
+void stop_with_something_stuck() {
+  BlockingPool pool;
+  SharedEvent begun, gate;
+  std::jthread opener([&] {
+    std::this_thread::sleep_for(200ms);
+    gate.set();
+  });
+  {
+    RunningWorker running({.stop_patience = 1ms});
+    running.worker.spawn(blocks_elsewhere(pool, begun, gate))->detach();
+    begun.wait_blocking();
+  }
+  std::_Exit(0);
+}
+TEST(StopDeathTest, prints_what_holds_it_up_unless_somebody_else_does) {
+  EXPECT_EXIT(stop_with_something_stuck(), testing::ExitedWithCode(0),
+              "a worker cannot stop; worker corering: 1 tasks");
+}
+
+// ---- workers that wait for each other ----
+
+Task<void> visits(Worker& there, std::error_code& ended) {
+  const Result<void> slept = co_await sleep_for(1h).on(there);
+  if (!slept) ended = slept.error();
+}
+TEST(Stop, calls_back_who_is_on_another_worker) {
+  RunningWorker there;
+  std::error_code ended;
+  {
+    RunningWorker home;
+    home.worker.spawn(visits(there.worker, ended))->detach();
+    sync_wait(*home.worker.spawn(nothing()));
+  }
+  EXPECT_EQ(ended, std::errc::operation_canceled);
+}
+
+Task<void> is_visited_then_goes_on(Worker& there, std::error_code& ended, bool& went_on) {
+  co_await visits(there, ended);
+  went_on = (co_await async_nop()).has_value();
+}
+TEST(Stop, sends_visitors_home_without_cancelling_them) {
+  RunningWorker home;
+  std::error_code ended;
+  bool went_on = false;
+  std::optional<JoinHandle<void>> visitor;
+  {
+    RunningWorker there;
+    visitor = std::move(*home.worker.spawn(is_visited_then_goes_on(there.worker, ended, went_on)));
+    while (there.worker.dump_tasks()->tasks.empty()) std::this_thread::yield();
+  }
+  sync_wait(std::move(*visitor));
+  EXPECT_EQ(ended, std::errc::operation_canceled);
+  EXPECT_TRUE(went_on);
+}
+
+// ---- drain ----
+
+Task<void> finishes_its_request(int& finished) {
+  (void)co_await sleep_for(10ms);
+  ++finished;
+}
+Task<void> drains(int& finished, bool& refused, std::vector<int>& seen) {
+  Worker& worker = *Worker::current();
+  for (int i = 0; i < 5; ++i) spawn(finishes_its_request(finished)).detach();
+  EXPECT_TRUE(co_await worker.drain());
+  seen.push_back(finished);
+  std::thread outsider([&] { refused = !worker.spawn(nothing()); });
+  outsider.join();
+  spawn(finishes_its_request(finished)).detach();
+  const auto first = co_await when_any(worker.drain(), sleep_for(1h));
+  EXPECT_EQ(first.index, 0U) << "what the drainer itself awaits does not count";
+  seen.push_back(finished);
+  spawn(finishes_its_request(finished)).detach();
+  const Result<void> cut = co_await with_timeout(1ms, worker.drain());
+  EXPECT_EQ(cut.error(), std::errc::timed_out);
+  seen.push_back(finished);
+}
+TEST(Drain, waits_for_the_other_tasks_and_refuses_new_ones) {
+  int finished = 0;
+  bool refused = false;
+  std::vector<int> seen;
+  test::run_on_a_worker_here(drains(finished, refused, seen));
+  EXPECT_TRUE(refused);
+  EXPECT_EQ(seen, (std::vector<int>{5, 6, 6}));
+  EXPECT_EQ(finished, 7) << "cancelled at the end, it still ended";
+}
+
+Task<void> away(Worker& there, int& finished) {
+  (void)co_await sleep_for(10ms).on(there);
+  ++finished;
+}
+Task<void> drains_who_is_away(Worker& there, int& finished, int& seen) {
+  spawn(away(there, finished)).detach();
+  (void)co_await sleep_for(2ms);
+  EXPECT_TRUE(co_await Worker::current()->drain());
+  seen = finished;
+}
+TEST(Drain, waits_for_who_must_come_back) {
+  RunningWorker there;
+  int finished = 0, seen = 0;
+  test::run_on_a_worker_here(drains_who_is_away(there.worker, finished, seen));
+  EXPECT_EQ(seen, 1);
+}
+
+// ---- dumps ----
+
+Task<void> inner_wait(int fd) {
+  std::array<std::byte, 1> buffer;
+  (void)co_await async_recv(fd, buffer);
+}
+Task<void> outer_wait(int fd) { co_await inner_wait(fd); }
+Task<void> waits_in_many_ways(int fd) {
+  Mutex mutex;
+  const Result<Mutex::Guard> guard = co_await mutex.lock();
+  const auto locks = [](Mutex& on) -> Task<void> { (void)co_await on.lock(); };
+  (void)co_await with_group([&](TaskGroup& group) -> Task<void> {
+    group.spawn(locks(mutex));
+    (void)co_await when_all(outer_wait(fd), with_timeout(1h, sleep_until(TimePoint::max())));
+  });
+}
+
+TEST(Dump, shows_every_task_with_its_chain_of_awaits) {
+  test::SocketPair pair;
+  RunningWorker running({.name = "dumped"});
+  const unsigned spawned_at = __LINE__ + 1;
+  auto handle = running.worker.spawn(waits_in_many_ways(pair.ours.get()));
+  std::this_thread::sleep_for(20ms);
+  const std::optional<TaskDump> dump = running.worker.dump_tasks();
+  ASSERT_TRUE(dump);
+  EXPECT_EQ(dump->worker, "dumped");
+  EXPECT_EQ(dump->operations_in_flight, 1U);
+  const std::string text = dump->to_string();
+  ASSERT_EQ(dump->tasks.size(), 4U) << text;
+  const auto task = [&](const std::string& waits_for) -> const TaskInfo& {
+    for (const TaskInfo& one : dump->tasks) {
+      if (one.waits_for.starts_with(waits_for)) return one;
+    }
+    ADD_FAILURE() << "nothing waits for " << waits_for << ":\n" << text;
+    return dump->tasks.front();
+  };
+  EXPECT_EQ(task("2 of 2 members").spawned_at.line(), spawned_at);
+  EXPECT_EQ(task("a mutex").deadline_in, std::nullopt);
+  EXPECT_GT(task("sleep without end").deadline_in.value(), 59min);
+  const TaskInfo& receiving = task("recv (fd ");
+  EXPECT_GE(receiving.waiting.value(), 5ms);
+  ASSERT_GE(receiving.awaits.size(), 3U) << text;
+  EXPECT_NE(std::string(receiving.awaits[0].function_name()).find("inner_wait"), std::string::npos) << text;
+  EXPECT_NE(std::string(receiving.awaits[1].function_name()).find("outer_wait"), std::string::npos) << text;
+  for (const char* const part : {"worker dumped: 4 tasks, 1 operations in flight", "inner_wait", "outer_wait",
+                                 "waits_in_many_ways", "deadline in 3599.", "spawned at"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+  }
+  handle->request_cancel();
+  sync_wait(std::move(*handle));
+}
+
+TEST(Dump, of_a_busy_worker_gives_up_and_of_an_ended_one_is_empty) {
+  Worker worker;
+  ASSERT_TRUE(worker.start());
+  OneShot entered, gate;
+  const auto blocks = [](OneShot& in, OneShot& out) -> Task<void> {
+    in.set();
+    out.wait();
+    co_return;
+  };
+  auto blocked = worker.spawn(blocks(entered, gate));
+  entered.wait();
+  EXPECT_FALSE(worker.dump_tasks(5ms));
+  gate.set();
+  sync_wait(std::move(*blocked));
+  EXPECT_TRUE(worker.dump_tasks()->tasks.empty());
+  worker.request_stop();
+  worker.join();
+  EXPECT_TRUE(worker.dump_tasks()->tasks.empty());
+}
+
+Task<void> hops_through(Worker& there) {
+  for (;;) {
+    const Result<void> slept = co_await sleep_for(Duration(1000)).on(there);
+    if (!slept) co_return;
+  }
+}
+TEST(Dump, may_be_asked_for_at_any_moment) {
+  RunningWorker first, second;
+  std::vector<JoinHandle<void>> hopping;
+  for (int i = 0; i < 20; ++i) hopping.push_back(std::move(*first.worker.spawn(hops_through(second.worker))));
+  std::size_t seen = 0;
+  for (int i = 0; i < 300; ++i) {
+    seen += first.worker.dump_tasks()->tasks.size();
+    seen += second.worker.dump_tasks()->tasks.size();
+  }
+  EXPECT_GT(seen, 0U);
+  for (auto& one : hopping) one.request_cancel();
+  for (auto& one : hopping) sync_wait(std::move(one));
+}
+
+// ---- signals ----
+
+Task<void> takes_signals(Signals& signals, std::vector<int>& taken) {
+  for (int i = 0; i < 2; ++i) {
+    const Result<int> signal = co_await signals.next();
+    EXPECT_TRUE(signal);
+    if (signal) taken.push_back(*signal);
+  }
+  const Result<int> cut = co_await with_timeout(1ms, signals.next());
+  EXPECT_EQ(cut.error(), std::errc::timed_out);
+}
+TEST(Signals, are_awaited) {
+  Result<Signals> signals = Signals::block({SIGUSR1, SIGUSR2});
+  ASSERT_TRUE(signals);
+  ::kill(::getpid(), SIGUSR2);
+  std::vector<int> taken;
+  std::jthread sender([] {
+    std::this_thread::sleep_for(5ms);
+    ::kill(::getpid(), SIGUSR1);
+  });
+  test::run_on_a_worker_here(takes_signals(*signals, taken));
+  EXPECT_EQ(taken, (std::vector<int>{SIGUSR2, SIGUSR1}));
+}
+TEST(Signals, that_do_not_exist_are_refused) {
+  EXPECT_EQ(Signals::block({SIGUSR1, 12345}).error(), std::errc::invalid_argument);
+}
+
+Task<void> dumps_and_stops(Signals& signals, std::span<Worker* const> workers, int output) {
+  JoinHandle<void> dumping = spawn(dump_tasks_on(signals, workers, output));
+  ::kill(::getpid(), SIGUSR1);
+  std::array<std::byte, 1> buffer;
+  (void)co_await sleep_for(20ms);
+  dumping.request_cancel();
+  co_await std::move(dumping);
+  (void)buffer;
+}
+TEST(Signals, make_a_dump_of_every_worker) {
+  Result<Signals> signals = Signals::block({SIGUSR1});
+  ASSERT_TRUE(signals);
+  std::array<int, 2> fds{};
+  ASSERT_EQ(::pipe2(fds.data(), O_CLOEXEC), 0);
+  const Fd reader(fds[0]);
+  Fd writer(fds[1]);
+  RunningWorker other({.name = "other"});
+  Worker* const workers[] = {&other.worker};
+  test::run_on_a_worker_here(dumps_and_stops(*signals, workers, writer.get()));
+  writer.reset();
+  std::array<char, 4096> text{};
+  const ssize_t got = ::read(reader.get(), text.data(), text.size());
+  ASSERT_GT(got, 0);
+  EXPECT_EQ(std::string(text.data()).find("worker other: 0 tasks"), 0U) << text.data();
+}
+
+}  // namespace
+}  // namespace corering
