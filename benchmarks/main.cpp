@@ -37,7 +37,7 @@ Spread spread_of(std::vector<double> values) {
 }
 
 struct Measured {
-  Spread raw_ns;
+  Spread their_ns;
   Spread our_ns;
   Spread ratio;
 };
@@ -45,31 +45,31 @@ struct Measured {
 // A B, B A, A B, ...: what drifts while the machine warms up or is busy hits both sides alike. Round 0 warms
 // up.
 Measured measure(const Workload& workload, unsigned rounds) {
-  std::vector<double> raw, ours, ratios;
+  std::vector<double> theirs, ours, ratios;
   for (unsigned round = 0; round <= rounds; ++round) {
     const auto per_operation = [&](const auto& side) {
       return side(workload.operations) / static_cast<double>(workload.operations);
     };
-    double raw_ns = 0, our_ns = 0;
+    double their_ns = 0, our_ns = 0;
     if (round % 2 == 0) {
-      raw_ns = per_operation(workload.raw);
+      their_ns = per_operation(workload.theirs);
       our_ns = per_operation(workload.ours);
     } else {
       our_ns = per_operation(workload.ours);
-      raw_ns = per_operation(workload.raw);
+      their_ns = per_operation(workload.theirs);
     }
     if (round == 0) continue;
-    raw.push_back(raw_ns);
+    theirs.push_back(their_ns);
     ours.push_back(our_ns);
-    ratios.push_back(our_ns / raw_ns);
+    ratios.push_back(our_ns / their_ns);
   }
-  return {spread_of(raw), spread_of(ours), spread_of(ratios)};
+  return {spread_of(theirs), spread_of(ours), spread_of(ratios)};
 }
 
 void print_row(const Workload& workload, const Measured& measured) {
-  std::printf("%-6s %-24s %10.1f %10.1f   x%.2f  (%.2f to %.2f)\n", workload.name.c_str(),
-              workload.parameters.c_str(), measured.raw_ns.median, measured.our_ns.median,
-              measured.ratio.median, measured.ratio.min, measured.ratio.max);
+  std::printf("%-8s %-26s %-5s %9.1f %9.1f   x%.2f  (%.2f to %.2f)\n", workload.name.c_str(),
+              workload.parameters.c_str(), workload.other.c_str(), measured.their_ns.median,
+              measured.our_ns.median, measured.ratio.median, measured.ratio.min, measured.ratio.max);
   std::fflush(stdout);
 }
 
@@ -77,9 +77,9 @@ void print_record(const Workload& workload, const char* subject, const Spread& n
                   unsigned rounds, bool first) {
   std::printf(
       "%s  {\"workload\": \"%s\", \"parameters\": \"%s\", \"subject\": \"%s\", \"metric\": \"ns/operation\", "
-      "\"value\": %.2f, \"min\": %.2f, \"max\": %.2f, \"rounds\": %u, \"ratio_to_raw\": %.4f}",
+      "\"value\": %.2f, \"min\": %.2f, \"max\": %.2f, \"rounds\": %u, \"ratio_to_%s\": %.4f}",
       first ? "" : ",\n", workload.name.c_str(), workload.parameters.c_str(), subject, ns.median, ns.min,
-      ns.max, rounds, ratio);
+      ns.max, rounds, workload.other.c_str(), ratio);
 }
 
 int usage(const char* problem, std::string_view what) {
@@ -105,8 +105,8 @@ void pin_to_first_processor() {
 int run(const Options& options) {
   pin_to_first_processor();
   if (!options.json) {
-    std::printf("%-6s %-24s %10s %10s   ratio, median (min to max) of %u rounds\n", "", "ns per operation",
-                "raw C", "corering", options.rounds);
+    std::printf("%-35s %-5s %9s %9s   ratio, median (min to max) of %u rounds\n", "ns per operation", "other",
+                "theirs", "corering", options.rounds);
   }
   bool first = true;
   if (options.json) std::puts("[");
@@ -115,7 +115,7 @@ int run(const Options& options) {
       continue;
     const Measured measured = measure(workload, options.rounds);
     if (options.json) {
-      print_record(workload, "raw", measured.raw_ns, 1, options.rounds, first);
+      print_record(workload, workload.other.c_str(), measured.their_ns, 1, options.rounds, first);
       print_record(workload, "corering", measured.our_ns, measured.ratio.median, options.rounds, false);
       first = false;
     } else {

@@ -1,4 +1,4 @@
-/// workloads.cpp — our side of each comparison, and the pairing.
+/// workloads.cpp — our side of the comparisons with hand-written C, and the pairing.
 #include "workloads.hpp"
 
 #include <array>
@@ -218,19 +218,27 @@ double our_post_new_task(std::uint64_t count) {
 
 std::vector<Workload> all_workloads() {
   std::vector<Workload> all;
+  add_io_workloads(all);
+  add_task_workloads(all);
+  return all;
+}
+
+void add_io_workloads(std::vector<Workload>& all) {
   for (const unsigned depth : {1U, 32U, 128U}) {
     all.push_back({.name = "nop",
                    .parameters = "depth " + std::to_string(depth),
+                   .other = "raw",
                    .operations = depth == 1 ? 1'000'000U : 4'000'000U,
-                   .raw = [depth](std::uint64_t n) { return checked(raw_nop(depth, n)); },
+                   .theirs = [depth](std::uint64_t n) { return checked(raw_nop(depth, n)); },
                    .ours = [depth](std::uint64_t n) { return our_nop(depth, n); }});
   }
   const std::shared_ptr<Fd> file = cached_file();
   for (const unsigned depth : {1U, 32U}) {
     all.push_back({.name = "read",
                    .parameters = "4 KiB cached, depth " + std::to_string(depth),
+                   .other = "raw",
                    .operations = 300'000,
-                   .raw =
+                   .theirs =
                        [file, depth](std::uint64_t n) {
                          return checked(raw_read(file->get(), depth, n, block_size, block_count));
                        },
@@ -238,20 +246,22 @@ std::vector<Workload> all_workloads() {
   }
   all.push_back({.name = "hop",
                  .parameters = "round trip",
+                 .other = "raw",
                  .operations = 3'000,
-                 .raw = [](std::uint64_t n) { return checked(raw_hop(RawWorker().worker, n)); },
+                 .theirs = [](std::uint64_t n) { return checked(raw_hop(RawWorker().worker, n)); },
                  .ours = [](std::uint64_t n) { return our_hop(n); }});
   all.push_back({.name = "post",
                  .parameters = "existing coroutine",
+                 .other = "raw",
                  .operations = 2'000'000,
-                 .raw = [](std::uint64_t n) { return checked(raw_post(RawWorker().worker, n)); },
+                 .theirs = [](std::uint64_t n) { return checked(raw_post(RawWorker().worker, n)); },
                  .ours = [](std::uint64_t n) { return our_post(n); }});
   all.push_back({.name = "post",
                  .parameters = "new task, to raw nodes",
+                 .other = "raw",
                  .operations = 2'000'000,
-                 .raw = [](std::uint64_t n) { return checked(raw_post(RawWorker().worker, n)); },
+                 .theirs = [](std::uint64_t n) { return checked(raw_post(RawWorker().worker, n)); },
                  .ours = [](std::uint64_t n) { return our_post_new_task(n); }});
-  return all;
 }
 
 }  // namespace bench

@@ -1,4 +1,4 @@
-/// workloads.hpp — what is compared: each row measures the hand-written side and ours on the same work.
+/// workloads.hpp — what is compared: each row measures somebody else's side and ours on the same work.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,17 @@ namespace bench {
 struct Workload {
   std::string name;        ///< as given on the command line
   std::string parameters;  ///< as printed: "depth 32"
+  std::string other;       ///< whose side the other one is: "raw" (hand-written C) or "asio"
   std::uint64_t operations;
-  std::function<double(std::uint64_t operations)> raw;
+  std::function<double(std::uint64_t operations)> theirs;
   std::function<double(std::uint64_t operations)> ours;
 };
 
 /// Every workload there is.
 [[nodiscard]] std::vector<Workload> all_workloads();
+
+// By file.
+void add_io_workloads(std::vector<Workload>& all);
+void add_task_workloads(std::vector<Workload>& all);
 
 }  // namespace bench

@@ -8,7 +8,8 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <memory>
+#include <optional>
 #include <ranges>
 #include <stdexcept>
 #include <tuple>
@@ -81,21 +82,24 @@ class Pack : protected Members {
 template <class Inner>
 class Row : protected Members {
  public:
-  bool await_ready() const noexcept { return members_.empty(); }
+  bool await_ready() const noexcept { return size_ == 0; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
     prepare(outer, frame_of(outer));
-    for (Member<Inner>& member : members_) {
-      if (!begin(member)) return;
+    for (std::size_t i = 0; i < size_ && begin(*members_[i]); ++i) {
     }
   }
 
  protected:
-  Row(Until until, std::vector<Inner>&& inner) : Members(until) {
-    for (Inner& one : inner) members_.emplace_back(std::move(one));
+  Row(Until until, std::vector<Inner>&& inner)
+      : Members(until),
+        size_(inner.size()),
+        members_(std::make_unique<std::optional<Member<Inner>>[]>(inner.size())) {
+    for (std::size_t i = 0; i < size_; ++i) members_[i].emplace(std::move(inner[i]));
   }
 
-  std::deque<Member<Inner>> members_;
+  const std::size_t size_;
+  const std::unique_ptr<std::optional<Member<Inner>>[]> members_;  // they do not move
 };
 
 template <class... Inner>
@@ -122,8 +126,8 @@ class [[nodiscard]] AllOfRow : public Row<Inner> {
   std::vector<T> await_resume() {
     this->rethrow();
     std::vector<T> results;
-    results.reserve(this->members_.size());
-    for (Member<Inner>& member : this->members_) results.push_back(std::move(member.result()));
+    results.reserve(this->size_);
+    for (std::size_t i = 0; i < this->size_; ++i) results.push_back(std::move(this->members_[i]->result()));
     return results;
   }
 };
@@ -183,8 +187,8 @@ class [[nodiscard]] AnyOfRow : public Row<Inner> {
 
   First await_resume() {
     this->rethrow();
-    for (std::size_t i = 0; i < this->members_.size(); ++i) {
-      if (this->first() == &this->members_[i]) return First{i, std::move(this->members_[i].result())};
+    for (std::size_t i = 0; i < this->size_; ++i) {
+      if (this->first() == &*this->members_[i]) return First{i, std::move(this->members_[i]->result())};
     }
     throw std::invalid_argument("when_any of no members: there is nothing that could be first");
   }

@@ -1,0 +1,164 @@
+/// asio_side.cpp — the workloads of sync and tasks, with Asio.
+#include "asio_side.hpp"
+
+#include <asio.hpp>
+#include <asio/experimental/channel.hpp>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+namespace bench::asio_side {
+namespace {
+
+using asio::awaitable;
+using asio::use_awaitable;
+using Clock = std::chrono::steady_clock;
+using Channel = asio::experimental::channel<void(asio::error_code, int)>;
+
+/// Runs one coroutine that measures itself.
+template <class Coroutine>
+double measure(Coroutine&& coroutine) {
+  asio::io_context context(1);
+  double elapsed = 0;
+  std::exception_ptr failed;
+  asio::co_spawn(context, coroutine(elapsed),
+                 [&failed](std::exception_ptr exception) { failed = exception; });
+  context.run();
+  if (failed) std::rethrow_exception(failed);
+  return elapsed;
+}
+
+double since(Clock::time_point begin) { return static_cast<double>((Clock::now() - begin).count()); }
+
+awaitable<void> count_one(std::uint64_t& done) {
+  ++done;
+  co_return;
+}
+
+awaitable<void> yield_now() { co_await asio::post(co_await asio::this_coro::executor, use_awaitable); }
+
+awaitable<void> spawn_many(std::uint64_t count, double& elapsed) {
+  const auto executor = co_await asio::this_coro::executor;
+  std::uint64_t done = 0;
+  const auto begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    asio::co_spawn(executor, count_one(done), asio::detached);
+    if (i % 256 == 255) co_await yield_now();
+  }
+  while (done < count) co_await yield_now();
+  elapsed = since(begin);
+}
+
+awaitable<void> await_many(std::uint64_t count, double& elapsed) {
+  std::uint64_t done = 0;
+  const auto begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) co_await count_one(done);
+  elapsed = since(begin);
+}
+
+awaitable<void> answers(Channel& questions, Channel& replies, std::uint64_t count) {
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const int value = co_await questions.async_receive(use_awaitable);
+    co_await replies.async_send(asio::error_code(), value, use_awaitable);
+  }
+}
+awaitable<void> asks(std::uint64_t count, double& elapsed) {
+  const auto executor = co_await asio::this_coro::executor;
+  Channel questions(executor, 0), replies(executor, 0);
+  asio::co_spawn(executor, answers(questions, replies, count), asio::detached);
+  const auto begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    co_await questions.async_send(asio::error_code(), 1, use_awaitable);
+    if (co_await replies.async_receive(use_awaitable) != 1) throw std::runtime_error("a wrong reply");
+  }
+  elapsed = since(begin);
+}
+
+awaitable<void> lock_many(std::uint64_t count, double& elapsed) {
+  Channel token(co_await asio::this_coro::executor, 1);
+  const auto begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (!token.try_send(asio::error_code(), 1))
+      co_await token.async_send(asio::error_code(), 1, use_awaitable);
+    token.try_receive([](auto...) {});
+  }
+  elapsed = since(begin);
+}
+
+awaitable<void> arm_many(std::uint64_t count, double& elapsed) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  std::uint64_t cancelled = 0;
+  const auto begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    timer.expires_after(std::chrono::hours(1));
+    timer.async_wait([&cancelled](asio::error_code) { ++cancelled; });
+    timer.cancel();
+    if (i % 256 == 255) co_await yield_now();
+  }
+  while (cancelled < count) co_await yield_now();
+  elapsed = since(begin);
+}
+
+awaitable<void> sleep_a_while(std::chrono::nanoseconds duration, std::uint64_t& woken) {
+  asio::steady_timer timer(co_await asio::this_coro::executor, duration);
+  co_await timer.async_wait(use_awaitable);
+  ++woken;
+}
+awaitable<void> sleep_many(std::uint64_t count, double& elapsed) {
+  const auto executor = co_await asio::this_coro::executor;
+  std::uint64_t woken = 0, random = 1;
+  const auto begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    const auto duration = std::chrono::nanoseconds((random >> 33) % 100'000'000);
+    asio::co_spawn(executor, sleep_a_while(duration, woken), asio::detached);
+  }
+  while (woken < count) co_await yield_now();
+  elapsed = since(begin);
+}
+
+awaitable<void> join_many(std::uint64_t count, double& elapsed) {
+  const auto executor = co_await asio::this_coro::executor;
+  std::uint64_t done = 0;
+  const auto begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; i += 100) {
+    asio::steady_timer all(executor, asio::steady_timer::time_point::max());
+    int left = 100;
+    for (int member = 0; member < 100; ++member) {
+      asio::co_spawn(executor, count_one(done), [&left, &all](std::exception_ptr) {
+        if (--left == 0) all.cancel();
+      });
+    }
+    asio::error_code ignored;
+    co_await all.async_wait(asio::redirect_error(use_awaitable, ignored));
+  }
+  elapsed = since(begin);
+  if (done < count) throw std::runtime_error("members are missing");
+}
+
+}  // namespace
+
+double spawn(std::uint64_t n) {
+  return measure([n](double& elapsed) { return spawn_many(n, elapsed); });
+}
+double await_ready_task(std::uint64_t n) {
+  return measure([n](double& elapsed) { return await_many(n, elapsed); });
+}
+double channel_ping_pong(std::uint64_t n) {
+  return measure([n](double& elapsed) { return asks(n, elapsed); });
+}
+double mutex(std::uint64_t n) {
+  return measure([n](double& elapsed) { return lock_many(n, elapsed); });
+}
+double arm_and_disarm(std::uint64_t n) {
+  return measure([n](double& elapsed) { return arm_many(n, elapsed); });
+}
+double many_timers(std::uint64_t n) {
+  return measure([n](double& elapsed) { return sleep_many(n, elapsed); });
+}
+double when_all(std::uint64_t n) {
+  return measure([n](double& elapsed) { return join_many(n, elapsed); });
+}
+
+}  // namespace bench::asio_side

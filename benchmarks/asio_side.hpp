@@ -1,0 +1,18 @@
+/// asio_side.hpp — the same work with Asio (libasio-dev), as its documentation would have it: C++20
+/// coroutines on one io_context that one thread runs.
+#pragma once
+
+#include <cstdint>
+
+namespace bench::asio_side {
+
+/// Each returns nanoseconds for `count` of what it is called after, set-up excluded.
+double spawn(std::uint64_t count);              ///< co_spawn of a coroutine that ends at once, detached
+double await_ready_task(std::uint64_t count);   ///< co_await of a coroutine that ends at once
+double channel_ping_pong(std::uint64_t count);  ///< round trips between two coroutines over two channels
+double mutex(std::uint64_t count);              ///< Asio has none; a channel of one token, free at every turn
+double arm_and_disarm(std::uint64_t count);     ///< a steady_timer that is cancelled before it fires
+double many_timers(std::uint64_t count);  ///< so many coroutines that sleep at once, until the last has woken
+double when_all(std::uint64_t count);     ///< members, in groups of 100 that are spawned and joined
+
+}  // namespace bench::asio_side

@@ -1,0 +1,146 @@
+/// task_workloads.cpp — tasks, timers and synchronisation, beside Asio.
+#include <stdexcept>
+#include <vector>
+
+#include <corering/corering.hpp>
+
+#include "asio_side.hpp"
+#include "workloads.hpp"
+
+namespace bench {
+namespace {
+
+using namespace corering;
+
+/// Runs one coroutine that measures itself, on a worker of this thread.
+template <class Coroutine>
+double measure(Coroutine&& coroutine) {
+  double elapsed = 0;
+  Worker worker;
+  const auto run = [](auto& make, double& into) -> Task<void> {
+    co_await make(into);
+    Worker::current()->request_stop();
+  };
+  const Result<void> ran = worker.run([&](Worker&) { spawn(run(coroutine, elapsed)).detach(); });
+  if (!ran) throw std::system_error(ran.error());
+  return elapsed;
+}
+
+double since(TimePoint begin) { return static_cast<double>((Clock::now() - begin).count()); }
+
+Task<void> count_one(std::uint64_t& done) {
+  ++done;
+  co_return;
+}
+
+Task<void> spawn_many(std::uint64_t count, double& elapsed) {
+  std::uint64_t done = 0;
+  const TimePoint begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    spawn(count_one(done)).detach();
+    if (i % 256 == 255) (void)co_await sleep_for(Duration::zero());
+  }
+  while (done < count) (void)co_await sleep_for(Duration::zero());
+  elapsed = since(begin);
+}
+
+Task<void> await_many(std::uint64_t count, double& elapsed) {
+  std::uint64_t done = 0;
+  const TimePoint begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) co_await count_one(done);
+  elapsed = since(begin);
+}
+
+Task<void> answers(Channel<int>& questions, Channel<int>& replies, std::uint64_t count) {
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const Result<int> value = co_await questions.receive();
+    (void)co_await replies.send(*value);
+  }
+}
+Task<void> asks(std::uint64_t count, double& elapsed) {
+  Channel<int> questions(0), replies(0);
+  JoinHandle<void> answering = spawn(answers(questions, replies, count));
+  const TimePoint begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    (void)co_await questions.send(1);
+    const Result<int> reply = co_await replies.receive();
+    if (reply != 1) throw std::runtime_error("a wrong reply");
+  }
+  elapsed = since(begin);
+  co_await std::move(answering);
+}
+
+Task<void> lock_many(std::uint64_t count, double& elapsed) {
+  Mutex mutex;
+  const TimePoint begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const Result<Mutex::Guard> guard = co_await mutex.lock();
+    if (!guard) throw std::system_error(guard.error());
+  }
+  elapsed = since(begin);
+}
+
+Task<void> arm_many(std::uint64_t count, double& elapsed) {
+  std::uint64_t done = 0;
+  const TimePoint begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i)
+    (void)co_await with_timeout(std::chrono::hours(1), count_one(done));
+  elapsed = since(begin);
+  if (done < count) throw std::runtime_error("a deadline passed an hour too early");
+}
+
+Task<void> sleep_a_while(Duration duration, std::uint64_t& woken) {
+  const Result<void> slept = co_await sleep_for(duration);
+  if (slept) ++woken;
+}
+Task<void> sleep_many(std::uint64_t count, double& elapsed) {
+  std::uint64_t woken = 0, random = 1;
+  const TimePoint begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    spawn(sleep_a_while(Duration((random >> 33) % 100'000'000), woken)).detach();
+  }
+  while (woken < count) (void)co_await sleep_for(Duration::zero());
+  elapsed = since(begin);
+}
+
+Task<void> join_many(std::uint64_t count, double& elapsed) {
+  std::uint64_t done = 0;
+  const TimePoint begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; i += 100) {
+    std::vector<Task<void>> members;
+    members.reserve(100);
+    for (int member = 0; member < 100; ++member) members.push_back(count_one(done));
+    (void)co_await when_all(std::move(members));
+  }
+  elapsed = since(begin);
+  if (done < count) throw std::runtime_error("members are missing");
+}
+
+/// One row: a coroutine of ours and the function of Asio's side.
+template <class Coroutine>
+Workload row(const char* name, const char* parameters, std::uint64_t operations,
+             double (*theirs)(std::uint64_t), Coroutine coroutine) {
+  return {.name = name,
+          .parameters = parameters,
+          .other = "asio",
+          .operations = operations,
+          .theirs = theirs,
+          .ours = [coroutine](std::uint64_t n) {
+            return measure([coroutine, n](double& elapsed) { return coroutine(n, elapsed); });
+          }};
+}
+
+}  // namespace
+
+void add_task_workloads(std::vector<Workload>& all) {
+  all.push_back(row("spawn", "create, run, destroy", 1'000'000, asio_side::spawn, spawn_many));
+  all.push_back(row("await", "a task that ends at once", 3'000'000, asio_side::await_ready_task, await_many));
+  all.push_back(row("channel", "round trip of two tasks", 500'000, asio_side::channel_ping_pong, asks));
+  all.push_back(row("mutex", "uncontended", 3'000'000, asio_side::mutex, lock_many));
+  all.push_back(row("timer", "arm and disarm", 1'000'000, asio_side::arm_and_disarm, arm_many));
+  all.push_back(row("timers", "a million sleep 0 to 100 ms", 1'000'000, asio_side::many_timers, sleep_many));
+  all.push_back(row("when_all", "member, groups of 100", 1'000'000, asio_side::when_all, join_many));
+}
+
+}  // namespace bench
