@@ -1,0 +1,51 @@
+/// race.cpp — connects to every address of HOST at once, and says which one answered first.
+#include <arpa/inet.h>
+#include <cstdio>
+#include <netdb.h>
+
+#include <corering/corering.hpp>
+
+using namespace corering;
+
+std::string text_of(const SocketAddress& address) {
+  std::array<char, NI_MAXHOST> host{};
+  ::getnameinfo(address.get(), address.length, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST);
+  return host.data();
+}
+
+/// A connection. A failure is no reason to win, unless it is the last one.
+Task<Result<Fd>> connect_or_wait(SocketAddress address, std::size_t& left) {
+  Fd socket(::socket(address.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Result<void> connected = co_await async_connect(socket.get(), address.get(), address.length);
+  if (connected) co_return std::move(socket);
+  std::fprintf(stderr, "race: %s: %s\n", text_of(address).c_str(), connected.error().message().c_str());
+  if (--left > 0) (void)co_await sleep_until(TimePoint::max());
+  co_return std::unexpected(connected.error());
+}
+
+Task<Result<std::string>> first_to_answer(BlockingPool& pool, const char* host, const char* port) {
+  const auto addresses = co_await lookup(pool, host, port);
+  if (!addresses) co_return std::unexpected(addresses.error());
+  std::size_t left = addresses->size();
+  std::vector<Task<Result<Fd>>> attempts;
+  for (const SocketAddress& address : *addresses) attempts.push_back(connect_or_wait(address, left));
+  // The losers are cancelled and have ended when this returns; a late connection closes itself.
+  const auto first = co_await with_timeout(std::chrono::seconds(5), when_any(std::move(attempts)));
+  if (!first) co_return std::unexpected(first.error());
+  if (!first->result) co_return std::unexpected(first->result.error());
+  co_return text_of((*addresses)[first->index]);
+}
+
+int main(int argc, char** argv) {
+  if (argc != 3) return std::fputs("usage: race HOST PORT\n", stderr), 2;
+  BlockingPool pool;
+  Worker worker;
+  Result<std::string> winner = failure(ECANCELED);
+  if (const Result<void> started = worker.start(); !started) {
+    winner = std::unexpected(started.error());
+  } else {
+    winner = sync_wait(*worker.spawn(first_to_answer(pool, argv[1], argv[2])));
+  }
+  if (winner) return std::printf("%s\n", winner->c_str()), 0;
+  return std::fprintf(stderr, "race: %s\n", winner.error().message().c_str()), 1;
+}
