@@ -19,7 +19,9 @@ Task<Result<Fd>> connect_or_wait(SocketAddress address, std::size_t& left) {
   const Result<void> connected = co_await async_connect(socket.get(), address.get(), address.length);
   if (connected) co_return std::move(socket);
   std::fprintf(stderr, "race: %s: %s\n", text_of(address).c_str(), connected.error().message().c_str());
-  if (--left > 0) (void)co_await sleep_until(TimePoint::max());
+  if (--left > 0) {
+    (void)co_await sleep_until(TimePoint::max());
+  }
   co_return std::unexpected(connected.error());
 }
 
