@@ -70,7 +70,8 @@ awaitable<void> asks(std::uint64_t count, double& elapsed) {
   const auto begin = Clock::now();
   for (std::uint64_t i = 0; i < count; ++i) {
     co_await questions.async_send(asio::error_code(), 1, use_awaitable);
-    if (co_await replies.async_receive(use_awaitable) != 1) throw std::runtime_error("a wrong reply");
+    const int reply = co_await replies.async_receive(use_awaitable);
+    if (reply != 1) throw std::runtime_error("a wrong reply");
   }
   elapsed = since(begin);
 }

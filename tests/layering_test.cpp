@@ -89,8 +89,24 @@ TEST(Layering, public_headers_include_no_private_ones) {
 // g++ 12 lays the frame out wrongly when an `if` or `while` awaits in its condition and the coroutine has no
 // local variable: its resume function never runs. Measured at every optimisation level; the result gets a
 // name instead.
+bool awaits_in_a_condition(const std::string& line) {
+  static const std::regex keyword(R"(\b(if|while) \()");
+  std::smatch found;
+  if (!std::regex_search(line, found, keyword)) return false;
+  const std::string rest = found.suffix();
+  int depth = 1;
+  std::size_t end = 0;
+  for (; end < rest.size() && depth > 0; ++end) depth += rest[end] == '(' ? 1 : rest[end] == ')' ? -1 : 0;
+  return rest.substr(0, end).find("co_await") != std::string::npos;
+}
+
+TEST(Style, sees_an_await_inside_a_condition) {
+  EXPECT_TRUE(awaits_in_a_condition("  if (co_await a()) b();"));
+  EXPECT_TRUE(awaits_in_a_condition("  while ((x = co_await a(b)) > 0) {"));
+  EXPECT_FALSE(awaits_in_a_condition("  if (a(b) > 0) co_await c();"));
+}
+
 TEST(Style, nothing_awaits_inside_a_condition) {
-  static const std::regex condition(R"((if|while) \([^;]*co_await)");
   std::size_t files = 0;
   for (const char* const top : {"include", "src", "tools", "examples", "benchmarks", "tests"}) {
     for (const auto& entry : fs::recursive_directory_iterator(root / top)) {
@@ -99,7 +115,7 @@ TEST(Style, nothing_awaits_inside_a_condition) {
       ++files;
       std::ifstream in(entry.path());
       for (std::string line; std::getline(in, line);) {
-        EXPECT_FALSE(std::regex_search(line, condition)) << entry.path() << ": " << line;
+        EXPECT_FALSE(awaits_in_a_condition(line)) << entry.path() << ": " << line;
       }
     }
   }

@@ -11,7 +11,10 @@
 namespace corering {
 
 BlockingPool::BlockingPool(BlockingPoolOptions options) noexcept
-    : max_threads_(std::max<std::size_t>(options.max_threads, 1)) {}
+    : max_threads_(std::max<std::size_t>(options.max_threads, 1)) {
+  CPU_ZERO(&processors_);
+  sched_getaffinity(0, sizeof processors_, &processors_);
+}
 
 BlockingPool::~BlockingPool() {
   {
@@ -58,6 +61,7 @@ std::size_t BlockingPool::threads() const noexcept {
 
 void BlockingPool::live() noexcept {
   pthread_setname_np(pthread_self(), "corering-block");
+  pthread_setaffinity_np(pthread_self(), sizeof processors_, &processors_);
   // Signals are for the threads of the program.
   sigset_t all;
   sigfillset(&all);

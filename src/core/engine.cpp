@@ -90,9 +90,19 @@ void disarm(TimerNode& node) noexcept { require_loop("timers belong to workers")
 
 void look_after(Waiter& waiter) noexcept { require_loop("only a worker stops").look_after(waiter); }
 
+std::uint64_t turn_ticks() noexcept { return require_loop("only a worker turns").turn_ticks(); }
+
+void require_scope(const Frame* frame) noexcept {
+  CORERING_ASSERT(
+      frame != nullptr && frame->scope != nullptr && frame->scope->strand() != nullptr,
+      "a coroutine of another library can await operations, sleeps, hops and joins; for everything else "
+      "let it start a task of this one with spawn()");
+}
+
 void adopt(const Frame* frame) noexcept {
   Scope* const scope = frame != nullptr ? frame->scope : nullptr;
-  if (Loop::current() != nullptr && scope != nullptr && scope->strand() != nullptr) scope->strand()->begin_here();
+  if (Loop::current() != nullptr && scope != nullptr && scope->strand() != nullptr)
+    scope->strand()->begin_here();
 }
 
 void run_here(std::coroutine_handle<> coroutine) {
@@ -129,7 +139,8 @@ namespace detail {
 
 Worker& require_current_worker(const char* message) noexcept { return require_loop(message).worker(); }
 
-bool start_spawned(Worker& worker, Strand& strand, PostNode& node, std::coroutine_handle<> coroutine) noexcept {
+bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
+                   std::coroutine_handle<> coroutine) noexcept {
   if (Loop* const here = Loop::current(); here != nullptr && here == &worker.loop()) {
     if (trace::enabled()) [[unlikely]]
       trace::record(Kind::spawned, trace::no_opcode, coroutine.address());
@@ -149,7 +160,9 @@ void Joiner::prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   if (home_ != nullptr) engine::expect_homecoming();
   begin_wait(frame);
   // Too early for a join in a cancelled scope to be refused: the task has to be joined all the same.
-  if (home_ != nullptr && engine::refuses_waits(frame)) task_.root().request_cancel(CancelReason::asked());
+  if (home_ != nullptr && engine::refuses_waits(frame)) {
+    task_.root().request_cancel({.reason = CancelReason::asked()});
+  }
 }
 
 void Joiner::withdraw() noexcept {
@@ -169,8 +182,10 @@ std::coroutine_handle<> Joiner::wake() noexcept {
   return nullptr;
 }
 
+// Not from within, if it is here: a long chain of joins would grow the stack.
 Waiter* Joiner::cancel(const CancelCause& cause) noexcept {
-  task_.root().request_cancel(cause.reason);
+  if (task_.is_here()) return &task_.root();
+  task_.root().request_cancel(cause);
   return nullptr;
 }
 

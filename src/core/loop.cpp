@@ -27,6 +27,7 @@ constexpr std::size_t ready_budget = 256;
 
 // While stopping, cancel again what an earlier cancel missed because it was between two states.
 constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
+constexpr Duration shortest_patience = std::chrono::milliseconds(10);  // between two reports
 constexpr Duration memory_nap = std::chrono::milliseconds(1);
 
 // 64 KiB: room for what many idle connections may answer at once.
@@ -295,9 +296,9 @@ void Loop::cancel(Completion& completion) noexcept {
   }
 }
 
-// Lands behind its target in the SQ, or the target has been submitted before: the kernel takes them in order, so
-// the target is known to it. And in front of whatever gets the same address later. With no SQE free it is asked
-// for the next time.
+// Lands behind its target in the SQ, or the target has been submitted before: the kernel takes them in order,
+// so the target is known to it. And in front of whatever gets the same address later. With no SQE free it is
+// asked for the next time.
 void Loop::ask_kernel_to_cancel(const Completion& completion) noexcept {
   Sqe* const sqe = find_sqe();
   if (sqe == nullptr) return;
@@ -440,7 +441,7 @@ void Loop::file(const Cqe& cqe) noexcept {
 void Loop::answer(Completion& completion, std::int32_t res) noexcept {
   completion.res_ = res;
   completion.state_ = Completion::State::answered;
-  completion.unlink();  // from those parked, being cancelled, or in no scope
+  completion.unlink();                               // from those parked, being cancelled, or in no scope
   __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
   ready_.push(completion.waiter_);
 }
@@ -474,17 +475,25 @@ void Loop::begin_stop() noexcept {
   stopping_ = true;
   refuses_posts_.store(true, std::memory_order_release);
   patience_ends_ = saturating_add(kernel_.now(), stop_patience_);
-  cancel_everything(false);
+  cancel_everything(!shields_hold_);
 }
 
 namespace {
 
-// What a strand waits for below the scopes that other workers have opened: they are not ours to cancel.
-Waiter* own_part_of(Strand& strand, const Loop& here) noexcept {
-  Waiter* own = &strand.root();
+/// The part of a strand that is its worker's to cancel: what lies below the scopes that other workers have
+/// opened.
+struct OwnPart {
+  Waiter* first;
+  bool in_a_shield;  ///< one that lies above it, or around the whole strand
+};
+
+OwnPart own_part_of(Strand& strand, const Loop& here) noexcept {
+  OwnPart own{.first = &strand.root(), .in_a_shield = strand.root().is_shielded()};
   for (Scope* scope = &strand.root(); scope != nullptr;) {
     Waiter* const below = scope->waiting();
-    if (scope->home() != nullptr && scope->home() != &here) own = below;
+    if (scope->home() != nullptr && scope->home() != &here) {
+      own = {.first = below, .in_a_shield = scope->is_shielded()};
+    }
     scope = below != nullptr ? below->as_scope() : nullptr;
   }
   return own;
@@ -495,11 +504,13 @@ Waiter* own_part_of(Strand& strand, const Loop& here) noexcept {
 void Loop::cancel_everything(bool through_shields) noexcept {
   const CancelCause cause{.reason = CancelReason::asked(), .through_shields = through_shields};
   strands_.for_each([this, &cause](Strand& strand) {
-    for (Waiter* next = own_part_of(strand, *this); next != nullptr;) next = next->cancel(cause);
+    const OwnPart own = own_part_of(strand, *this);
+    if (own.in_a_shield && !cause.through_shields) return;
+    for (Waiter* next = own.first; next != nullptr;) next = next->cancel(cause);
   });
   // Coroutines that must come back, from wherever they are.
   scopes_.for_each([&cause](Scope& scope) {
-    if (cause.through_shields || !scope.is_shielded()) scope.request_cancel(cause.reason);
+    if (cause.through_shields || !scope.is_shielded()) scope.request_cancel(cause);
   });
   while (!orphans_.empty()) orphans_.front().cancel(cause);
   parked_.for_each([this](Completion& completion) {
@@ -509,7 +520,7 @@ void Loop::cancel_everything(bool through_shields) noexcept {
 
 void Loop::lose_patience() noexcept {
   shields_hold_ = false;
-  patience_ends_ = saturating_add(kernel_.now(), stop_patience_);
+  patience_ends_ = saturating_add(kernel_.now(), std::max(stop_patience_, shortest_patience));
   cancel_everything(true);
   worker_.report_stuck();
 }
@@ -565,11 +576,12 @@ void Loop::detach() noexcept {
 void Loop::refuse_everything() noexcept {
   if (ended_) return;
   const Running here(*this);
+  shields_hold_ = false;  // there is no ring to clean up with
   begin_stop();
   while (!quiet() || !posts_.try_close()) {
     drain_posts();
     run_ready();
-    if (ready_.empty() && expected_homecomings_ > 0) kernel_.nap(memory_nap);
+    if (ready_.empty()) kernel_.nap(memory_nap);  // for those that are still away
   }
   ended_ = true;
 }

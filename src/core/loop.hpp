@@ -97,8 +97,8 @@ class Loop {
   /// The trace's clock, read when this turn began.
   [[nodiscard]] std::uint64_t turn_ticks() const noexcept { return turn_ticks_; }
 
-  /// From now on only coroutines that come back are taken. Where to wait until every strand has ended that does
-  /// not belong to the same tree of members as one's own.
+  /// From now on only coroutines that come back are taken. Where to wait until every strand has ended that
+  /// does not belong to the same tree of members as one's own.
   [[nodiscard]] QueuedWaiter::Line& begin_drain() noexcept;
 
   [[nodiscard]] TaskDump dump();
@@ -147,7 +147,7 @@ class Loop {
 
   // Draining.
   void release_drained() noexcept;
-  [[nodiscard]] bool only_works_for(const QueuedWaiter& drainer) noexcept;
+  [[nodiscard]] bool only_drains() noexcept;
 
   // Cancelling.
   void ask_kernel_to_cancel(const Completion& completion) noexcept;
@@ -177,10 +177,10 @@ class Loop {
   ReadyQueue ready_;
   TimerHeap timers_;
   std::uint64_t turn_ticks_ = 0;
-  IntrusiveList<Strand> strands_;       // those that are here
-  IntrusiveList<Scope> scopes_;         // those that must be closed here, their coroutines may be elsewhere
-  IntrusiveList<Completion> parked_;    // no SQE was free
-  IntrusiveList<Waiter> orphans_;       // in no scope: coroutines of another library
+  IntrusiveList<Strand> strands_;     // those that are here
+  IntrusiveList<Scope> scopes_;       // those that must be closed here, their coroutines may be elsewhere
+  IntrusiveList<Completion> parked_;  // no SQE was free
+  IntrusiveList<Waiter> orphans_;     // in no scope: coroutines of another library
   IntrusiveList<Completion> cancelling_;
   std::uint64_t in_flight_ = 0;               // operations the kernel has not answered
   std::uint64_t controls_in_flight_ = 0;      // our own cancels
@@ -189,7 +189,8 @@ class Loop {
   std::uint64_t received_wakes_ = 0;          // ... and that have arrived
   std::uint64_t wake_count_ = 0;              // what the wake read reads into
   TimePoint next_cancel_ = TimePoint::min();  // when to ask again for what is being cancelled
-  TimePoint patience_ends_ = TimePoint::max();  // while stopping: when to pierce shields and name what is left
+  TimePoint patience_ends_ =
+      TimePoint::max();  // while stopping: when to pierce shields and name what is left
   bool wake_read_armed_ = false;
   bool mark_was_taken_ = false;  // by a poster, while we slept
   bool stopping_ = false;

@@ -6,6 +6,7 @@ namespace corering {
 bool SuspendedWaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   engine::require_worker(
       "a coroutine waits for others only on a worker: hop first, with co_await SwitchToWorker(worker)");
+  engine::require_scope(frame);
   coroutine_ = coroutine;
   begin_wait(frame);
   if (!engine::refuses_waits(frame)) return true;

@@ -1,7 +1,6 @@
 /// scope.cpp — opening, closing, and the walk of a cancellation.
-#include <corering/core/scope.hpp>
-
 #include <corering/base/assert.hpp>
+#include <corering/core/scope.hpp>
 #include <corering/core/strand.hpp>
 
 #include "core/loop.hpp"
@@ -26,12 +25,18 @@ void Scope::inherit(const Scope* outer, Shield shield) noexcept {
 void Scope::open(Frame* outer, Shield shield) noexcept {
   Loop* const here = Loop::current();
   CORERING_ASSERT(here != nullptr,
-                  "a deadline, a shield, a group or a combinator was awaited on a thread without a worker: run it in a "
-                  "task, as in sync_wait(*worker.spawn(task()))");
+                  "a deadline, a shield, a group or a stop token was awaited on a thread without a worker: "
+                  "run it in a task, as in "
+                  "sync_wait(*worker.spawn(task()))");
+  CORERING_ASSERT(
+      outer != nullptr && outer->scope != nullptr && outer->scope->strand_ != nullptr,
+      "a deadline, a shield, a group or a stop token was awaited under a coroutine of another library: start "
+      "a task of this one with spawn()");
   home_ = here;
-  const Scope* const around = outer != nullptr ? outer->scope : nullptr;
-  if (around != nullptr) strand_ = around->strand_;
-  inherit(around, shield);
+  strand_ = outer->scope->strand_;
+  inherit(outer->scope, shield);
+  // A worker that stops has cancelled what was there; this came later, and may be about to leave it.
+  if (here->refuses_waits(this) && !cancelled()) reason_ = CancelReason::asked();
   here->opened(*this);
   begin_wait(outer);
 }
@@ -44,11 +49,7 @@ void Scope::close() noexcept {
 
 bool Scope::is_home() const noexcept { return Loop::current() == home_; }
 
-void Scope::go_home(PostNode& node) noexcept {
-  if (strand_ != nullptr) return strand_->go_home(*home_, node);
-  const bool pushed = home_->post_regardless(node);
-  CORERING_ASSERT(pushed, "a worker ended before a scope that it had opened");
-}
+void Scope::go_home(PostNode& node) noexcept { strand_->go_home(*home_, node); }
 
 Waiter* Scope::cancel(const CancelCause& cause) noexcept {
   if (shields_ && !cause.through_shields) return nullptr;
@@ -65,13 +66,20 @@ void Scope::cancel_now(const CancelCause& cause) noexcept {
   for (Waiter* next = waiting_; next != nullptr;) next = next->cancel(cause);
 }
 
-void Scope::request_cancel(CancelReason reason) noexcept {
-  if (strand_ != nullptr) strand_->request_cancel(*this, reason);
+void Scope::request_cancel(const CancelCause& cause) noexcept { strand_->request_cancel(*this, cause); }
+
+void Scope::ask(const CancelCause& cause) noexcept {
+  if (cause.through_shields) requested_through_shields_.store(true, std::memory_order_relaxed);
+  int none = 0;
+  requested_.compare_exchange_strong(none, cause.reason.value(), std::memory_order_release,
+                                     std::memory_order_relaxed);
 }
 
-void Scope::ask(CancelReason reason) noexcept {
-  int none = 0;
-  requested_.compare_exchange_strong(none, reason.value(), std::memory_order_release, std::memory_order_relaxed);
+CancelCause Scope::take_request() noexcept {
+  const CancelReason reason = CancelReason::from_value(requested_.exchange(0, std::memory_order_acquire));
+  if (!reason) return {};
+  return {.reason = reason,
+          .through_shields = requested_through_shields_.exchange(false, std::memory_order_relaxed)};
 }
 
 void Scope::describe(std::string& text) const { text += "what is inside a scope"; }

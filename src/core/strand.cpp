@@ -1,9 +1,8 @@
 /// strand.cpp — where a strand is, and how a cancellation finds it.
-#include <corering/core/strand.hpp>
-
 #include <mutex>
 
 #include <corering/base/assert.hpp>
+#include <corering/core/strand.hpp>
 
 #include "core/loop.hpp"
 
@@ -22,8 +21,17 @@ void Strand::begin_at(Loop& there, PostNode& node) noexcept {
 
 void Strand::arrive(Loop& here) noexcept { here.hosts(*this); }
 
+// Only a strand itself changes where it is, so what it reads here is true.
+void Strand::check_is_here() const noexcept {
+  CORERING_ASSERT(
+      location_ == nullptr || location_ == Loop::current(),
+      "a task was resumed on another thread than its worker's: wait for other threads with SharedEvent or "
+      "SharedChannel, which bring it home");
+}
+
 bool Strand::hop(Loop& there, PostNode& node) noexcept {
   Loop* const here = Loop::current();
+  check_is_here();
   unlink();
   node.strand = this;
   {
@@ -40,6 +48,7 @@ bool Strand::hop(Loop& there, PostNode& node) noexcept {
 }
 
 void Strand::go_home(Loop& home, PostNode& node) noexcept {
+  check_is_here();
   unlink();
   node.strand = this;
   const std::lock_guard lock(lock_);
@@ -49,6 +58,7 @@ void Strand::go_home(Loop& home, PostNode& node) noexcept {
 }
 
 bool Strand::end(Finish finish, void* owner) noexcept {
+  check_is_here();
   unlink();
   const std::lock_guard lock(lock_);
   location_ = nullptr;
@@ -64,22 +74,22 @@ bool Strand::is_here() noexcept {
 }
 
 void Strand::cancel(const CancelCause& cause) noexcept {
-  if (!is_here()) return request_cancel(root_, cause.reason);
+  if (!is_here()) return request_cancel(root_, cause);
   for (Waiter* next = &root_; next != nullptr;) next = next->cancel(cause);
 }
 
-void Strand::request_cancel(Scope& scope, CancelReason reason) noexcept {
+void Strand::request_cancel(Scope& scope, const CancelCause& cause) noexcept {
   Loop* const here = Loop::current();
   {
     const std::lock_guard lock(lock_);
     if (location_ == nullptr) return;  // it has ended
     if (location_ != here) {
-      scope.ask(reason);
+      scope.ask(cause);
       if (!message_under_way_) post_message();
       return;
     }
   }
-  scope.cancel_now({.reason = reason});
+  scope.cancel_now(cause);
 }
 
 void Strand::post_message() noexcept {
@@ -108,7 +118,7 @@ void Strand::message_came_to(Loop& here) noexcept {
   for (Waiter* waiter = &root_; waiter != nullptr;) {
     Scope* const scope = waiter->as_scope();
     if (scope == nullptr) return;
-    if (const CancelReason reason = scope->take_request()) scope->cancel_now({.reason = reason});
+    if (const CancelCause cause = scope->take_request(); cause.reason) scope->cancel_now(cause);
     waiter = scope->waiting();
   }
 }

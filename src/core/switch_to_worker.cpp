@@ -45,23 +45,34 @@ Result<void> SwitchToWorker::await_resume() noexcept {
 
 namespace detail {
 
-Visit::Visit(Frame& own) noexcept : own_(own), outer_(own.scope) {
-  if (Loop::current() == nullptr) return;
+Visit::Visit(Frame& own) noexcept : own_(own), outer_(own.scope), worker_(engine::current_worker()) {
+  if (worker_ == nullptr) return;
+  if (outer_ == nullptr) {  // a coroutine of another library is at the root
+    engine::expect_homecoming();
+    return;
+  }
   open(&own);
   own.scope = this;
 }
 
-bool Visit::await_ready() const noexcept { return home_ == nullptr || Loop::current() == home_; }
+bool Visit::await_ready() const noexcept { return worker_ == nullptr || engine::current_worker() == worker_; }
 
 void Visit::await_suspend(std::coroutine_handle<> coroutine) noexcept {
   node_.coroutine = coroutine;
-  go_home(node_);
+  if (outer_ != nullptr) return go_home(node_);
+  node_.kind = PostNode::Kind::homecoming;
+  engine::post_home(*worker_, node_);
 }
 
 void Visit::await_resume() noexcept {
-  if (home_ == nullptr) return;
-  own_.scope = outer_;
-  close();
+  if (worker_ == nullptr) return;
+  if (outer_ != nullptr) {
+    own_.scope = outer_;
+    close();
+  } else if (node_.kind != PostNode::Kind::homecoming) {
+    engine::forgo_homecoming();  // it was here all the time
+  }
+  worker_ = nullptr;
 }
 
 }  // namespace detail

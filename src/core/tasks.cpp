@@ -56,7 +56,8 @@ TaskInfo info_of(Strand& strand, TimePoint now, std::int64_t raw_now, const trac
 
 std::string TaskDump::to_string() const {
   std::string text = "worker " + worker + ": " + std::to_string(tasks.size()) + " tasks, " +
-                     std::to_string(operations_in_flight) + " operations in flight\n";
+                     std::to_string(operations_in_flight) + " operations in flight, " +
+                     std::to_string(expected_back) + " waits for other threads\n";
   for (const TaskInfo& task : tasks) {
     text += "- waits for " + task.waits_for;
     if (task.waiting) text += ", for " + in_seconds(*task.waiting);
@@ -77,6 +78,15 @@ TaskDump Loop::dump() {
   const TimePoint deadline_now = kernel_.now();
   strands_.for_each(
       [&](Strand& strand) { dump.tasks.push_back(info_of(strand, deadline_now, now.ns, scale)); });
+  // What they do over there is for that worker to read.
+  const Strand* last = nullptr;
+  scopes_.for_each([&](const Scope& scope) {
+    Strand& strand = *scope.strand();
+    if (&strand == last || strand.is_here()) return;
+    last = &strand;
+    dump.tasks.push_back({.spawned_at = strand.spawned_at, .waits_for = "something on another worker"});
+  });
+  dump.expected_back = expected_homecomings_;
   return dump;
 }
 
@@ -108,19 +118,23 @@ const Strand& top_of(const Strand& strand) noexcept {
 }  // namespace
 
 void Loop::release_drained() noexcept {
-  drainers_.for_each([this](QueuedWaiter& drainer) {
-    if (only_works_for(drainer)) drainer.wake();
-  });
+  if (!only_drains()) return;
+  while (!drainers_.empty()) drainers_.front().wake();
 }
 
-bool Loop::only_works_for(const QueuedWaiter& drainer) noexcept {
-  const Strand* const mine = &top_of(*drainer.frame()->scope->strand());
+// True when every strand here, or expected here, belongs to the tree of one that drains.
+bool Loop::only_drains() noexcept {
   bool alone = posts_.is_empty() && orphans_.empty();
-  const auto check = [&](const Strand* strand) {
-    if (strand == nullptr || &top_of(*strand) != mine) alone = false;
+  const auto check = [&](const Strand& strand) {
+    if (!alone) return;
+    bool drains = false;
+    drainers_.for_each([&](const QueuedWaiter& drainer) {
+      drains = drains || &top_of(*drainer.frame()->scope->strand()) == &top_of(strand);
+    });
+    alone = drains;
   };
-  strands_.for_each([&](Strand& strand) { check(&strand); });
-  scopes_.for_each([&](Scope& scope) { check(scope.strand()); });  // some of these are elsewhere
+  strands_.for_each([&](const Strand& strand) { check(strand); });
+  scopes_.for_each([&](const Scope& scope) { check(*scope.strand()); });  // some of these are elsewhere
   return alone;
 }
 

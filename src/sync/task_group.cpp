@@ -1,8 +1,7 @@
 /// task_group.cpp — who runs, who waits for a turn, and what a failure does.
-#include <corering/sync/task_group.hpp>
-
 #include <corering/base/assert.hpp>
 #include <corering/core/engine.hpp>
+#include <corering/sync/task_group.hpp>
 
 namespace corering {
 
@@ -15,6 +14,20 @@ void TaskGroup::begin(std::coroutine_handle<> joining, Frame* outer) noexcept {
   joining_ = joining;
   outer_ = outer;
   home_loop_ = home();
+  join_.joins(outer);
+  waits_for(&join_, engine::turn_ticks());
+}
+
+void TaskGroup::begin_body(detail::MemberBase& body) noexcept {
+  body_member_ = &body;
+  running_.push_back(body);
+  (void)body.begin(*this, outer_, this, outer_->awaiting);
+}
+
+void TaskGroup::body_failed(std::exception_ptr exception) noexcept {
+  fail(std::move(exception));
+  body_runs_ = false;
+  finish_if_ended();
 }
 
 void TaskGroup::add(ChildBase& child, std::source_location where) noexcept {
@@ -32,16 +45,25 @@ void TaskGroup::start(ChildBase& child) noexcept {
 }
 
 void TaskGroup::member_ended(detail::MemberBase& member) noexcept {
-  auto& child = static_cast<ChildBase&>(member);
-  child.unlink();
+  member.unlink();
+  if (member.exception()) fail(member.exception());
+  if (&member == body_member_) {
+    take_body_failure();
+    body_runs_ = false;
+  } else {
+    child_ended(static_cast<ChildBase&>(member));
+  }
+  finish_if_ended();
+}
+
+void TaskGroup::child_ended(ChildBase& child) noexcept {
   --running_count_;
   --unfinished_;
-  if (child.exception()) fail(child.exception());
   if (const std::error_code error = child.error()) fail(error);
   child.dispose();
   start_those_in_line();
-  if (has_room() && !waiting_for_room_.empty()) waiting_for_room_.front().wake();
-  finish_if_ended();
+  // All of them: one that went on alone might not use the room.
+  while (has_room() && !waiting_for_room_.empty()) waiting_for_room_.front().wake();
 }
 
 void TaskGroup::start_those_in_line() noexcept {
@@ -57,15 +79,9 @@ void TaskGroup::start_those_in_line() noexcept {
   }
 }
 
-void TaskGroup::body_ended(Frame* body) noexcept {
-  body_runs_ = false;
-  join_.begin_wait(body);
-  finish_if_ended();
-}
-
 void TaskGroup::finish_if_ended() noexcept {
   if (body_runs_ || unfinished_ > 0) return;
-  join_.end_wait();
+  waits_no_more();
   close();
   engine::schedule(joining_);
 }
@@ -73,7 +89,7 @@ void TaskGroup::finish_if_ended() noexcept {
 void TaskGroup::cancel() noexcept {
   CORERING_ASSERT(is_home(), "a group was cancelled on another worker than its own");
   if (!cancelled()) cancelled_by_itself_ = true;
-  request_cancel(CancelReason::asked());
+  cancel_now({.reason = CancelReason::asked()});  // who awaits the group stays where the group is
 }
 
 void TaskGroup::fail(std::exception_ptr exception) noexcept {
@@ -95,7 +111,8 @@ void TaskGroup::cancel_members(const CancelCause& cause) noexcept {
 }
 
 void TaskGroup::Join::describe(std::string& text) const {
-  text.append(std::to_string(group_.size())).append(" tasks of its group");
+  text.append(std::to_string(group_.size())).append(" tasks");
+  text.append(group_.body_runs_ ? " and the body of its group" : " of its group");
 }
 
 void TaskGroup::Room::describe(std::string& text) const { text += "room in a group"; }

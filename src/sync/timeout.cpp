@@ -5,8 +5,6 @@ namespace corering::detail {
 
 void DeadlineScope::begin(Frame* outer) noexcept {
   open(outer);
-  CORERING_ASSERT(strand() != nullptr,
-                  "a deadline was awaited under a coroutine of another library: start the task with spawn()");
   const TimePoint own = limit_.duration ? saturating_add(engine::now(), *limit_.duration) : limit_.time;
   if (own >= deadline_) return;  // one around it is nearer, or this is never
   deadline_ = own;
@@ -16,7 +14,7 @@ void DeadlineScope::begin(Frame* outer) noexcept {
 
 void DeadlineScope::pass() noexcept {
   passed_ = CancelReason::deadline(limit_.duration.value_or(Duration::zero()), limit_.where);
-  request_cancel(passed_);
+  request_cancel({.reason = passed_});
 }
 
 void DeadlineScope::end() noexcept {

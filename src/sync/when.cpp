@@ -13,6 +13,7 @@ void Members::prepare(std::coroutine_handle<> outer, Frame* frame) noexcept {
   home_loop_ = engine::current_loop(
       "when_all or when_any was awaited on a thread without a worker: run it in a task, as in "
       "sync_wait(*worker.spawn(task()))");
+  engine::require_scope(frame);
   outer_ = outer;
   begin_wait(frame);
 }
@@ -21,9 +22,12 @@ bool Members::begin(MemberBase& member) noexcept {
   ++total_;
   ++left_;
   running_.push_back(member);
-  const bool has_ended = member.begin(*this, frame_, frame_ != nullptr ? frame_->scope : nullptr,
-                                      frame_ != nullptr ? frame_->awaiting : std::source_location());
-  return !has_ended || until_ == Until::all;
+  const bool has_ended = member.begin(*this, frame_, frame_->scope, frame_->awaiting);
+  if (!has_ended || until_ == Until::all) return true;
+  // The first at once, whatever becomes of those that have begun before it.
+  first_ = &member;
+  cancel_the_others();
+  return false;
 }
 
 Waiter* Members::cancel(const CancelCause& cause) noexcept {

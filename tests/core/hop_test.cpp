@@ -1,4 +1,7 @@
 /// hop_test.cpp — SwitchToWorker, operations with a worker named, and coming home.
+#include <stdexcept>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "support/story.hpp"
@@ -81,6 +84,34 @@ TEST(OperationOn, leaves_a_plain_threads_coroutine_on_the_worker) {
   EXPECT_EQ(sync_wait(nop_elsewhere(there.worker)), &there.worker);
 }
 
+/// Something to do on a worker that throws there.
+struct Throws {
+  Throws() noexcept = default;
+  bool await_ready() const noexcept { return true; }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  Result<void> await_resume() const { throw std::runtime_error("over there"); }
+};
+Task<Result<void>> throws_under_a_deadline(Worker& there) {
+  co_return co_await with_timeout(std::chrono::hours(1), Throws()).on(there);
+}
+Task<void> comes_home_with_an_exception(Worker& there, std::string& what) {
+  Worker* const home = Worker::current();
+  for (Worker* const where : {&there, home}) {
+    try {
+      (void)co_await throws_under_a_deadline(*where);
+    } catch (const std::runtime_error& error) {
+      what += error.what();
+    }
+    EXPECT_EQ(Worker::current(), home);
+  }
+}
+TEST(OperationOn, comes_home_with_an_exception) {
+  RunningWorker there;
+  std::string what;
+  test::run_on_a_worker_here(comes_home_with_an_exception(there.worker, what));
+  EXPECT_EQ(what, "over thereover there");
+}
+
 Task<Result<void>> nop_on(Worker& there) { co_return co_await async_nop().on(there); }
 
 TEST(OperationOn, a_stopped_worker_is_told_at_home) {
@@ -138,6 +169,87 @@ struct Loose {
   explicit Loose(std::coroutine_handle<> handle) noexcept : handle(handle) {}
   std::coroutine_handle<> handle;
 };
+
+/// A coroutine of another library.
+struct Foreign {
+  struct promise_type {
+    Foreign get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_never final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }
+  };
+};
+Foreign awaits_ours(int fd, Worker& there, std::vector<std::error_code>& ends) {
+  std::array<std::byte, 1> buffer;
+  const Result<std::size_t> here = co_await async_recv(fd, buffer);
+  if (!here) ends.push_back(here.error());
+  const Result<std::size_t> abroad = co_await async_recv(fd, buffer).on(there);
+  if (!abroad) ends.push_back(abroad.error());
+  const Result<void> slept = co_await sleep_for(std::chrono::hours(1));
+  if (!slept) ends.push_back(slept.error());
+}
+TEST(ForeignCoroutine, awaits_operations_and_is_cancelled_when_its_worker_stops) {
+  test::SocketPair pair;
+  std::vector<std::error_code> ends;
+  {
+    RunningWorker there;
+    there.worker.request_stop();
+    Worker worker;
+    ASSERT_TRUE(worker.start([&](Worker&) { awaits_ours(pair.ours.get(), there.worker, ends); }));
+  }
+  EXPECT_EQ(ends, std::vector<std::error_code>(3, std::error_code(ECANCELED, std::system_category())));
+}
+Foreign receives_on(int fd, Worker& there, std::error_code& ended) {
+  std::array<std::byte, 1> buffer;
+  const Result<std::size_t> got = co_await async_recv(fd, buffer).on(there);
+  if (!got) ended = got.error();
+}
+TEST(ForeignCoroutine, is_sent_home_by_a_worker_that_stops) {
+  test::SocketPair pair;
+  std::error_code ended;
+  RunningWorker there;
+  {
+    Worker home;
+    ASSERT_TRUE(home.start([&](Worker&) { receives_on(pair.ours.get(), there.worker, ended); }));
+    there.worker.request_stop();
+    there.worker.join();
+  }
+  EXPECT_EQ(ended, std::errc::operation_canceled);
+}
+Foreign opens_a_group() {
+  (void)co_await with_group([](TaskGroup&) -> Task<void> { co_return; });
+}
+TEST(ForeignCoroutineDeathTest, that_opens_a_scope_ends_the_program_with_advice) {
+  EXPECT_DEATH(
+      {
+        Worker worker;
+        (void)worker.run([&](Worker&) { opens_a_group(); });
+      },
+      "start a task of this one with spawn");
+}
+
+/// Resumes the coroutine on a thread of its own.
+struct OnAnotherThread {
+  OnAnotherThread() noexcept = default;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) const {
+    std::thread([coroutine] { coroutine.resume(); }).detach();
+  }
+  void await_resume() const noexcept {}
+};
+Task<void> is_taken_away(Worker& home) {
+  co_await OnAnotherThread();
+  (void)co_await SwitchToWorker(home);
+}
+TEST(SwitchToWorkerDeathTest, a_task_that_somebody_resumed_elsewhere_ends_the_program_with_advice) {
+  EXPECT_DEATH(
+      {
+        RunningWorker home;
+        sync_wait(*home.worker.spawn(is_taken_away(home.worker)));
+      },
+      "wait for other threads with SharedEvent");
+}
 
 Loose receives_for_ever(int fd) {
   std::array<std::byte, 1> buffer;

@@ -180,7 +180,6 @@ TEST(Stop, names_and_cancels_what_is_shielded_too_long) {
   EXPECT_EQ(stuck.spawned_at.line(), line);
 }
 
-// What the kernel cannot cancel is named, again and again, and waited for.
 Task<void> blocks_elsewhere(BlockingPool& pool, SharedEvent& begun, SharedEvent& gate) {
   const auto wait = [&begun, &gate] {
     begun.set();
@@ -188,6 +187,131 @@ Task<void> blocks_elsewhere(BlockingPool& pool, SharedEvent& begun, SharedEvent&
   };
   (void)co_await offload(pool, wait);
 }
+
+Task<Result<void>> sleeps_a_little() { co_return co_await sleep_for(30ms); }
+Task<void> shielded_in_every_way(Worker& there, Event& begun, std::vector<std::string>& ends) {
+  const auto note = [&ends](const char* what, const Result<void>& result) {
+    ends.push_back(std::string(what) + (result ? "" : ": " + result.error().message()));
+  };
+  begun.set();
+  const auto [one, two] = co_await shield(when_all(sleeps_a_little(), sleeps_a_little()));
+  note("when_all", one && two ? Result<void>() : failure(ECANCELED));
+  note("group", co_await shield(with_group([](TaskGroup& group) -> Task<void> {
+         group.spawn(sleeps_a_little());
+         co_return;
+       })));
+  note("abroad", co_await shield(sleep_for(30ms).on(there)));
+}
+TEST(Stop, spares_what_is_inside_a_shield_wherever_it_is) {
+  std::vector<std::string> ends;
+  Event begun;
+  {
+    RunningWorker there;
+    RunningWorker running;
+    running.worker.spawn(shielded_in_every_way(there.worker, begun, ends))->detach();
+    sync_wait(*running.worker.spawn(nothing()));
+  }
+  EXPECT_EQ(ends, (std::vector<std::string>{"when_all", "group", "abroad"}));
+}
+TEST(Stop, of_the_worker_that_is_visited_spares_a_shielded_visitor) {
+  std::error_code ended;
+  bool finished = false;
+  RunningWorker home;
+  const auto visits_shielded = [](Worker& to, bool& done) -> Task<void> {
+    done = (co_await shield(sleep_for(50ms).on(to))).has_value();
+  };
+  std::optional<JoinHandle<void>> visitor;
+  {
+    RunningWorker there;
+    visitor = std::move(*home.worker.spawn(visits_shielded(there.worker, finished)));
+    while (there.worker.dump_tasks()->tasks.empty()) std::this_thread::yield();
+  }
+  sync_wait(std::move(*visitor));
+  EXPECT_TRUE(finished);
+}
+
+// A shield that stands on another worker is pierced as well, and its task is named.
+Task<void> shielded_abroad(Worker& there) {
+  const auto leaves = [](Worker& to) -> Task<void> {
+    (void)co_await SwitchToWorker(to);
+    (void)co_await shield(sleep_for(1h));
+  };
+  (void)co_await with_timeout(1h, leaves(there));
+}
+TEST(Stop, loses_patience_with_what_is_abroad_too) {
+  RunningWorker there;
+  std::vector<TaskDump> reports;
+  {
+    RunningWorker home(
+        {.stop_patience = 20ms, .on_stuck = [&](const TaskDump& dump) { reports.push_back(dump); }});
+    home.worker.spawn(shielded_abroad(there.worker))->detach();
+    while (there.worker.dump_tasks()->tasks.empty()) std::this_thread::yield();
+  }
+  ASSERT_GE(reports.size(), 1U);
+  ASSERT_EQ(reports[0].tasks.size(), 1U);
+  EXPECT_EQ(reports[0].tasks[0].waits_for, "something on another worker");
+}
+
+// It leaves the worker when that stops already: the scope that has to be closed there is cancelled from the
+// start.
+Task<void> leaves_while_it_stops(Worker& there, std::error_code& ended) {
+  (void)co_await sleep_for(1h);
+  const auto later = [](Worker& to, std::error_code& into) -> Task<void> {
+    const Result<void> slept = co_await sleep_for(1h).on(to);
+    if (!slept) into = slept.error();
+  };
+  spawn(later(there, ended)).detach();
+}
+TEST(Stop, cancels_what_leaves_the_worker_meanwhile) {
+  RunningWorker there;
+  std::error_code ended;
+  std::atomic<int> reports = 0;
+  {
+    RunningWorker home({.stop_patience = 10s, .on_stuck = [&](const TaskDump&) { ++reports; }});
+    home.worker.spawn(leaves_while_it_stops(there.worker, ended))->detach();
+    sync_wait(*home.worker.spawn(nothing()));
+  }
+  EXPECT_EQ(ended, std::errc::operation_canceled);
+  EXPECT_EQ(reports, 0);
+}
+
+TEST(Stop, of_a_worker_that_never_ran_knows_no_shields) {
+  std::vector<std::error_code> ends;
+  RunningWorker there;
+  const auto tries_everything = [](Worker& other, std::vector<std::error_code>& into) -> Task<void> {
+    std::array<std::byte, 1> buffer;
+    const Result<std::size_t> read = co_await shield(async_read(0, buffer, 0));
+    const Result<void> slept = co_await shield(sleep_for(1ms));
+    const Result<void> abroad = co_await sleep_for(1h).on(other);
+    into = {read.error(), slept.error(), abroad.error()};
+  };
+  {
+    Worker never;
+    never.spawn(tries_everything(there.worker, ends))->detach();
+  }
+  EXPECT_EQ(ends, std::vector<std::error_code>(3, std::error_code(ECANCELED, std::system_category())));
+}
+
+TEST(Stop, with_no_patience_reports_now_and_then_only) {
+  BlockingPool pool;
+  SharedEvent begun, gate;
+  std::atomic<int> reports = 0;
+  std::jthread opener([&] {
+    std::this_thread::sleep_for(100ms);
+    gate.set();
+  });
+  const TimePoint began = Clock::now();
+  {
+    RunningWorker running(
+        {.stop_patience = Duration::zero(), .on_stuck = [&](const TaskDump&) { ++reports; }});
+    running.worker.spawn(blocks_elsewhere(pool, begun, gate))->detach();
+    begun.wait_blocking();
+  }
+  EXPECT_GE(reports, 1);
+  EXPECT_LE(reports, 2 + (Clock::now() - began) / 10ms);
+}
+
+// What the kernel cannot cancel is named, again and again, and waited for.
 TEST(Stop, names_what_cannot_be_cancelled_until_it_ends) {
   BlockingPool pool;
   SharedEvent begun, gate;
@@ -293,6 +417,21 @@ TEST(Drain, waits_for_the_other_tasks_and_refuses_new_ones) {
   EXPECT_EQ(finished, 7) << "cancelled at the end, it still ended";
 }
 
+Task<void> drains_too(bool& drained) {
+  const Result<void> done = co_await with_timeout(1h, Worker::current()->drain());
+  drained = done.has_value();
+}
+Task<void> two_drain(bool& first, bool& second) {
+  JoinHandle<void> other = spawn(drains_too(first));
+  co_await drains_too(second);
+  co_await std::move(other);
+}
+TEST(Drain, by_two_tasks_does_not_wait_for_each_other) {
+  bool first = false, second = false;
+  test::run_on_a_worker_here(two_drain(first, second));
+  EXPECT_TRUE(first && second);
+}
+
 Task<void> away(Worker& there, int& finished) {
   (void)co_await sleep_for(10ms).on(there);
   ++finished;
@@ -338,7 +477,7 @@ TEST(Dump, shows_every_task_with_its_chain_of_awaits) {
   EXPECT_EQ(dump->worker, "dumped");
   EXPECT_EQ(dump->operations_in_flight, 1U);
   const std::string text = dump->to_string();
-  ASSERT_EQ(dump->tasks.size(), 4U) << text;
+  ASSERT_EQ(dump->tasks.size(), 5U) << text;
   const auto task = [&](const std::string& waits_for) -> const TaskInfo& {
     for (const TaskInfo& one : dump->tasks) {
       if (one.waits_for.starts_with(waits_for)) return one;
@@ -346,7 +485,8 @@ TEST(Dump, shows_every_task_with_its_chain_of_awaits) {
     ADD_FAILURE() << "nothing waits for " << waits_for << ":\n" << text;
     return dump->tasks.front();
   };
-  EXPECT_EQ(task("2 of 2 members").spawned_at.line(), spawned_at);
+  EXPECT_EQ(task("1 tasks and the body of its group").spawned_at.line(), spawned_at);
+  EXPECT_EQ(task("2 of 2 members").deadline_in, std::nullopt);
   EXPECT_EQ(task("a mutex").deadline_in, std::nullopt);
   EXPECT_GT(task("sleep without end").deadline_in.value(), 59min);
   const TaskInfo& receiving = task("recv (fd ");
@@ -354,7 +494,7 @@ TEST(Dump, shows_every_task_with_its_chain_of_awaits) {
   ASSERT_GE(receiving.awaits.size(), 3U) << text;
   EXPECT_NE(std::string(receiving.awaits[0].function_name()).find("inner_wait"), std::string::npos) << text;
   EXPECT_NE(std::string(receiving.awaits[1].function_name()).find("outer_wait"), std::string::npos) << text;
-  for (const char* const part : {"worker dumped: 4 tasks, 1 operations in flight", "inner_wait", "outer_wait",
+  for (const char* const part : {"worker dumped: 5 tasks, 1 operations in flight", "inner_wait", "outer_wait",
                                  "waits_in_many_ways", "deadline in 3599.", "spawned at"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
   }

@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 /// What the operations work on, made anew for each case. Everything is closed at its end.
 struct Props {
   test::TemporaryDirectory directory;
+  std::string path = directory / "file";
   test::SocketPair empty;  ///< nothing to receive on `ours`
   test::SocketPair full;   ///< no room to send on `ours`
   test::Listener listener;
@@ -30,7 +31,7 @@ struct Props {
   std::array<std::byte, 16> buffer{};
   struct statx status{};
 
-  Props() : file(::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+  Props() : file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
     std::array<int, 2> fds{};
     EXPECT_EQ(::pipe2(fds.data(), O_CLOEXEC), 0);
     pipe_reader = Fd(fds[0]);
@@ -85,8 +86,7 @@ Task<std::error_code> joins(Props& props) {
 const std::vector<OperationCase>& operations() {
   static const std::vector<OperationCase> all = {
       {"nop", [](Props&) { return error_of(async_nop()); }},
-      {"openat",
-       [](Props& p) { return error_of(async_openat(AT_FDCWD, (p.directory / "file").c_str(), O_RDONLY)); }},
+      {"openat", [](Props& p) { return error_of(async_openat(AT_FDCWD, p.path.c_str(), O_RDONLY)); }},
       {"read", [](Props& p) { return error_of(async_read(p.pipe_reader.get(), p.buffer, current_position)); },
        [](Props& p) { send_byte(p.pipe_writer.get()); }},
       {"write", [](Props& p) { return error_of(async_write(p.file.get(), p.buffer, 0)); }},
@@ -306,6 +306,22 @@ TEST(CancelledScope, takes_parked_operations_back) {
                              {.sq_entries = 4, .cq_entries = 8, .kernel = &kernel});
   ASSERT_EQ(outcomes.size(), 20U);
   for (const std::error_code& outcome : outcomes) EXPECT_EQ(outcome, std::errc::operation_canceled);
+}
+
+Task<void> joins_in_a_chain(int depth) {
+  if (depth == 0) {
+    (void)co_await sleep_for(1h);
+  } else {
+    co_await spawn(joins_in_a_chain(depth - 1));
+  }
+}
+TEST(CancelledScope, at_the_end_of_a_long_chain_of_joins_does_not_grow_the_stack) {
+  RunningWorker running;
+  auto chain = running.worker.spawn(joins_in_a_chain(50'000));
+  while (running.worker.dump_tasks(1h)->tasks.size() <= 50'000) {
+  }
+  chain->request_cancel();
+  sync_wait(std::move(*chain));
 }
 
 // ---- races ----

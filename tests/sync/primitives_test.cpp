@@ -326,6 +326,24 @@ Task<void> served_and_cancelled() {
   co_await std::move(two);
   EXPECT_EQ(second, 8);
 }
+Task<void> two_served_and_cancelled() {
+  Channel<int> channel(2);
+  const auto receives = [](Channel<int>& from) -> Task<void> { (void)co_await from.receive(); };
+  JoinHandle<void> one = spawn(receives(channel));
+  JoinHandle<void> two = spawn(receives(channel));
+  (void)co_await async_nop();
+  for (int value : {1, 2}) EXPECT_TRUE(channel.try_send(value));
+  one.request_cancel();
+  two.request_cancel();
+  co_await std::move(one);
+  co_await std::move(two);
+  EXPECT_EQ(co_await channel.receive(), 1);
+  EXPECT_EQ(co_await channel.receive(), 2);
+}
+TEST(Channel, takes_values_back_in_the_order_they_were_sent) {
+  run_on_a_worker_here(two_served_and_cancelled());
+}
+
 TEST(Channel, takes_the_value_of_a_cancelled_receiver_back) { run_on_a_worker_here(served_and_cancelled()); }
 
 // ---- AsyncGenerator ----

@@ -1,6 +1,7 @@
 /// shared_test.cpp — what many threads share: events, channels, pools of blocking threads.
 #include <atomic>
 #include <numeric>
+#include <sched.h>
 #include <stdexcept>
 #include <thread>
 
@@ -244,6 +245,22 @@ TEST(Offload, is_bounded) {
   sync_wait(std::move(*there));
   EXPECT_LE(most, 3);
   EXPECT_LE(pool.threads(), 3U);
+}
+
+TEST(Offload, of_a_pinned_worker_may_use_every_processor) {
+  BlockingPool pool;
+  RunningWorker pinned({.cpu = 0});
+  const auto counts = [](BlockingPool& on) -> Task<Result<int>> {
+    const auto usable = [] {
+      cpu_set_t set{};
+      sched_getaffinity(0, sizeof set, &set);
+      return CPU_COUNT(&set);
+    };
+    co_return co_await offload(on, usable);
+  };
+  cpu_set_t ours{};
+  sched_getaffinity(0, sizeof ours, &ours);
+  EXPECT_EQ(sync_wait(*pinned.worker.spawn(counts(pool))), CPU_COUNT(&ours));
 }
 
 // The only thread is held: the first function runs and is waited for, the second has not begun and is

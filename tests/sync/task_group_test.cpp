@@ -276,6 +276,55 @@ TEST(TaskGroup, joins_children_on_other_workers) {
   run_on_a_worker_here(has_children_abroad(there.worker));
 }
 
+// The body is on another worker when the group is cancelled: its children are not, and end there and then.
+Task<Result<void>> body_abroad(TaskGroup& group, Worker& there, int children) {
+  int cancelled = 0;
+  for (int i = 0; i < children; ++i) group.spawn(waits_for_ever(cancelled));
+  const Result<void> slept = co_await sleep_for(1h).on(there);
+  EXPECT_FALSE(slept);
+  while (cancelled < children) (void)co_await shield(async_nop());
+  co_return slept;
+}
+Task<void> is_cancelled_while_its_body_is_abroad(Worker& there) {
+  for (int i = 0; i < 50; ++i) {
+    const Result<void> timed = co_await with_timeout(std::chrono::microseconds(i * 10),
+                                                     with_group([&](TaskGroup& group) -> Task<Result<void>> {
+                                                       co_return co_await body_abroad(group, there, 20);
+                                                     }));
+    EXPECT_EQ(timed.error(), std::errc::timed_out);
+    const Result<void> failed = co_await with_group([&](TaskGroup& group) -> Task<Result<void>> {
+      group.spawn(fails_with(EIO, std::chrono::microseconds(i * 10)));
+      co_return co_await body_abroad(group, there, 20);
+    });
+    EXPECT_EQ(failed.error(), std::errc::io_error);
+  }
+}
+TEST(TaskGroup, is_cancelled_at_home_while_its_body_is_abroad) {
+  test::RunningWorker there;
+  run_on_a_worker_here(is_cancelled_while_its_body_is_abroad(there.worker));
+}
+
+Task<void> waits_for_room_and_leaves_it(TaskGroup& group, int& let_go) {
+  const Result<void> room = co_await group.room();
+  if (room) ++let_go;
+}
+Task<void> room_that_is_not_used() {
+  int let_go = 0, sum = 0;
+  const Result<void> result = co_await with_group(
+      [&](TaskGroup& group) -> Task<void> {
+        group.spawn(adds(1, 2ms, sum));
+        JoinHandle<void> other = spawn(waits_for_room_and_leaves_it(group, let_go));
+        co_await waits_for_room_and_leaves_it(group, let_go);
+        co_await std::move(other);
+      },
+      {.max_running = 1});
+  EXPECT_TRUE(result);
+  EXPECT_EQ(let_go, 2);
+}
+TEST(TaskGroup, room_that_one_does_not_use_is_there_for_the_next) {
+  run_on_a_worker_here(room_that_is_not_used());
+}
+
 Task<void> spawns_from_abroad(Worker& there) {
   (void)co_await with_group([&](TaskGroup& group) -> Task<void> {
     (void)co_await SwitchToWorker(there);

@@ -249,6 +249,33 @@ TEST(WhenAny, disposes_of_a_late_success) {
   EXPECT_EQ(test::open_descriptors(), descriptors);
 }
 
+// What did not begin is let go: a join leaves its task running.
+Task<void> any_that_need_not_begin() {
+  Event ended;
+  const auto sets = [](Event& event) -> Task<void> {
+    (void)co_await async_nop();
+    event.set();
+  };
+  JoinHandle<void> running = spawn(sets(ended));
+  Event set(true);
+  const auto first = co_await when_any(set.wait(), std::move(running));
+  EXPECT_EQ(first.index, 0U);
+  EXPECT_TRUE(co_await ended.wait()) << "the task goes on by itself";
+}
+TEST(WhenAny, lets_go_of_what_need_not_begin) { run_on_a_worker_here(any_that_need_not_begin()); }
+
+Task<void> any_ready_behind_one_that_runs() {
+  Channel<int> channel(1);
+  int value = 7;
+  EXPECT_TRUE(channel.try_send(value));
+  const auto first = co_await when_any(nothing(), channel.receive());
+  EXPECT_EQ(first.index, 1U) << "it has the value: nobody may overtake it now";
+  EXPECT_EQ(std::get<1>(first.result), 7);
+}
+TEST(WhenAny, is_decided_by_the_first_that_needs_no_waiting) {
+  run_on_a_worker_here(any_ready_behind_one_that_runs());
+}
+
 // ---- on many workers ----
 
 Task<Worker*> stays_on(Worker& there) {

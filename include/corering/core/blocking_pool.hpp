@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
+#include <sched.h>
 #include <thread>
 #include <vector>
 
@@ -25,8 +26,10 @@ struct BlockingPoolOptions {
 };
 
 /// A bounded number of threads and a line of jobs, first in, first out; the line itself is not bounded,
-/// because a job lies in the frame of who waits for it. Shared by any number of workers. Destroyed when
-/// nobody waits for it any more; the destructor joins its threads. See offload() (sync/offload.hpp).
+/// because a job lies in the frame of who waits for it. Its threads run on the processors that are
+/// open to the thread that makes it, also when a pinned worker starts them. Shared by any number of workers.
+/// Destroyed when nobody waits for it any more; the destructor joins its threads. See offload()
+/// (sync/offload.hpp).
 class BlockingPool {
  public:
   explicit BlockingPool(BlockingPoolOptions options = {}) noexcept;
@@ -46,6 +49,7 @@ class BlockingPool {
   void live() noexcept;
 
   const std::size_t max_threads_;
+  cpu_set_t processors_;
   mutable std::mutex mutex_;
   std::condition_variable work_;
   // Under the mutex:

@@ -32,9 +32,9 @@ void require_worker(const char* message) noexcept;
 /// without a worker behind what sync_wait runs there, or at once if there is neither.
 void schedule(std::coroutine_handle<> coroutine) noexcept;
 
-/// Hands the node's coroutine to `worker`, from any thread; if it belongs to a strand, use Strand::hop(). False
-/// when the worker takes no more work: then nothing has happened. After true the node and its coroutine may
-/// already run elsewhere.
+/// Hands the node's coroutine to `worker`, from any thread; if it belongs to a strand, use Strand::hop().
+/// False when the worker takes no more work: then nothing has happened. After true the node and its coroutine
+/// may already run elsewhere.
 [[nodiscard]] bool post(Worker& worker, PostNode& node) noexcept;
 
 /// Hands a coroutine back to the worker that expects it (expect_homecoming), which cannot refuse.
@@ -46,8 +46,8 @@ void expect_homecoming() noexcept;
 void forgo_homecoming() noexcept;
 
 /// True when a coroutine in `frame` (may be null) must not begin to wait here: its scope is cancelled, or the
-/// worker stops. It is then to be scheduled with the reason, so that a loop of refused waits still lets others
-/// run.
+/// worker stops. It is then to be scheduled with the reason, so that a loop of refused waits still lets
+/// others run.
 [[nodiscard]] bool refuses_waits(const Frame* frame) noexcept;
 
 /// Why it does: the scope's reason, or ECANCELED.
@@ -56,13 +56,20 @@ void forgo_homecoming() noexcept;
 /// On a worker: its kernel's clock.
 [[nodiscard]] TimePoint now() noexcept;
 
-/// On a worker: calls the node's function at `deadline`; disarm() takes it back, on the same worker.
+/// On a worker: calls the node's function at `deadline` (no memory for that ends the program); disarm() takes
+/// it back, on the same worker.
 void arm(TimerNode& node, TimePoint deadline) noexcept;
 void disarm(TimerNode& node) noexcept;
 
 /// On a worker: `waiter`, which waits in no scope, is cancelled when the worker stops, unless it has left the
 /// list before.
 void look_after(Waiter& waiter) noexcept;
+
+/// On a worker: the trace's clock when its present turn began.
+[[nodiscard]] std::uint64_t turn_ticks() noexcept;
+
+/// Ends the program with a message unless `frame` is in a scope, as the library's own tasks are.
+void require_scope(const Frame* frame) noexcept;
 
 /// A strand that was on a thread without a worker goes on here, if this is a worker.
 void adopt(const Frame* frame) noexcept;

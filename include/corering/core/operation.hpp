@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <concepts>
 #include <coroutine>
+#include <exception>
 #include <source_location>
 
 #include <corering/base/fd.hpp>
@@ -53,10 +54,16 @@ Task<Result<T>> await_on(Worker& worker, Operation operation) {
   Visit visit(co_await OwnFrame());
   const Result<void> hopped = co_await SwitchToWorker(worker);
   Result<T> result = failure(ECANCELED);
-  if (hopped) {
-    result = co_await std::move(operation);
+  std::exception_ptr thrown;
+  try {
+    if (hopped) {
+      result = co_await std::move(operation);
+    }
+  } catch (...) {
+    thrown = std::current_exception();  // it goes home, too
   }
   co_await visit;  // also when refused: a worker that never ran refuses on whatever thread destroys it
+  if (thrown) std::rethrow_exception(thrown);
   co_return result;
 }
 
@@ -68,8 +75,9 @@ Task<Result<T>> await_on(Worker& worker, Operation operation) {
 /// `co_await op` on a worker fills an SQE at once and resumes on that worker with the result. On a thread
 /// without a worker it ends the program with a message; `co_await op.on(worker)` is the way from there. When
 /// the awaiting coroutine's scope is cancelled, the kernel is asked to cancel the operation; it still ends by
-/// its own answer, which may be a success. If it is cancelled, or was not begun because the scope is cancelled
-/// already, the error is the scope's: ECANCELED, or which deadline has passed (core/cancellation.hpp).
+/// its own answer, which may be a success. If it is cancelled, or was not begun because the scope is
+/// cancelled already, the error is the scope's: ECANCELED, or which deadline has passed
+/// (core/cancellation.hpp).
 template <class T>
 class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation {
  public:

@@ -2,8 +2,8 @@
 ///
 /// A coroutine runs in one scope, and so does what it awaits. Whatever it waits for registers there as the
 /// one thing to cancel: one store, no list. A scope that is opened inside another one registers in the same
-/// way, so cancelling walks from the outermost scope to the innermost wait. Cancelling resumes nothing by itself:
-/// what was waiting becomes ready, or asks the kernel and becomes ready with the kernel's answer.
+/// way, so cancelling walks from the outermost scope to the innermost wait. Cancelling resumes nothing by
+/// itself: what was waiting becomes ready, or asks the kernel and becomes ready with the kernel's answer.
 #pragma once
 
 #include <atomic>
@@ -75,7 +75,7 @@ class Scope : public Waiter {
 
   /// The same from any thread: elsewhere than where the coroutine is, as a message. Never waits. The caller
   /// sees to it that the scope is still open.
-  void request_cancel(CancelReason reason) noexcept;
+  void request_cancel(const CancelCause& cause) noexcept;
 
   Waiter* cancel(const CancelCause& cause) noexcept override;
   void describe(std::string& text) const override;
@@ -89,10 +89,8 @@ class Scope : public Waiter {
   [[nodiscard]] Loop* home() const noexcept { return home_; }
 
   /// What another thread has asked for while the coroutine was elsewhere; taking it ends it.
-  void ask(CancelReason reason) noexcept;
-  [[nodiscard]] CancelReason take_request() noexcept {
-    return CancelReason::from_value(requested_.exchange(0, std::memory_order_acquire));
-  }
+  void ask(const CancelCause& cause) noexcept;
+  [[nodiscard]] CancelCause take_request() noexcept;
 
   /// `waiter` is what the coroutine in here waits for now; `ticks` is when that began.
   void waits_for(Waiter* waiter, std::uint64_t ticks) noexcept {
@@ -131,6 +129,7 @@ class Scope : public Waiter {
   CancelReason reason_;
   bool shields_ = false;   // itself
   bool shielded_ = false;  // itself, or something around it
+  std::atomic<bool> requested_through_shields_ = false;
   std::atomic<int> requested_ = 0;
 };
 

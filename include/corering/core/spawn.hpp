@@ -126,8 +126,7 @@ struct SpawnedPromise : ReturnsOutcome<T> {
     return nullptr;
   }
   static void finish_later(void* address) noexcept {
-    const std::coroutine_handle<> next =
-        finish(std::coroutine_handle<SpawnedPromise>::from_address(address));
+    const std::coroutine_handle<> next = finish(std::coroutine_handle<SpawnedPromise>::from_address(address));
     if (next) engine::schedule(next);
   }
 
@@ -193,7 +192,9 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
 
   /// Asks the task to end: cancels its scope. Any thread; does not wait. The task still ends in its own time,
   /// and is joined or detached as ever.
-  void request_cancel() noexcept { coroutine_.promise().strand.root().request_cancel(CancelReason::asked()); }
+  void request_cancel() noexcept {
+    coroutine_.promise().strand.root().request_cancel({.reason = CancelReason::asked()});
+  }
 
   class Awaiter {
    public:
@@ -201,11 +202,18 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
         : coroutine_(coroutine), joiner_(coroutine.promise().strand) {}
     Awaiter(Awaiter&&) = delete;
     ~Awaiter() {
+      if (!begun_) {  // a member of when_any that had no need to begin
+        JoinHandle(coroutine_).detach();
+        return;
+      }
       CORERING_ASSERT(coroutine_.promise().join.ended(),
                       "a coroutine was destroyed while it joined a running task");
       coroutine_.destroy();
     }
-    bool await_ready() const noexcept { return coroutine_.promise().join.ended(); }
+    bool await_ready() noexcept {
+      begun_ = true;
+      return coroutine_.promise().join.ended();
+    }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
       joiner_.prepare(awaiting, frame_of(awaiting));
@@ -221,6 +229,7 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
 
    private:
     Handle coroutine_;
+    bool begun_ = false;
     detail::Joiner joiner_;
   };
 
@@ -251,8 +260,8 @@ Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_locatio
 
 }  // namespace detail
 
-/// Starts `task` on the worker whose loop runs the caller, behind what is ready there, as a strand of its own:
-/// it is not cancelled when the caller is (TaskGroup is for that), only by its handle or when the worker
+/// Starts `task` on the worker whose loop runs the caller, behind what is ready there, as a strand of its
+/// own: it is not cancelled when the caller is (TaskGroup is for that), only by its handle or when the worker
 /// stops. On a thread without a worker it ends the program with a message: Worker::spawn() is the way from
 /// there.
 template <class T>

@@ -58,7 +58,9 @@ class Strand : public ListNode {
   void cancel(const CancelCause& cause) noexcept;
 
   /// See Scope::request_cancel().
-  void request_cancel(Scope& scope, CancelReason reason) noexcept;
+  void request_cancel(Scope& scope, const CancelCause& cause) noexcept;
+
+  [[nodiscard]] bool is_here() noexcept;
 
  private:
   class Root : public Scope {
@@ -71,7 +73,7 @@ class Strand : public ListNode {
     Strand& strand;
   };
 
-  [[nodiscard]] bool is_here() noexcept;
+  void check_is_here() const noexcept;
   static void message_arrived(CallNode& node, Loop& here) noexcept;
   void message_came_to(Loop& here) noexcept;
   void post_message() noexcept;
@@ -82,7 +84,7 @@ class Strand : public ListNode {
   SpinLock lock_;
   // Under the lock:
   Loop* location_ = nullptr;  // null on a thread without a worker
-  Finish finish_ = nullptr;  // set when it has ended but for its message
+  Finish finish_ = nullptr;   // set when it has ended but for its message
   void* owner_ = nullptr;
   bool message_under_way_ = false;
   Message message_;

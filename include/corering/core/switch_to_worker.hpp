@@ -12,8 +12,8 @@ namespace corering {
 /// `co_await SwitchToWorker(worker)`: the coroutine suspends here and goes on on the worker's thread, through
 /// its MPSC queue; the eventfd is written only if the worker is asleep. Already there, it does not suspend.
 /// ECANCELED when the worker is stopping or has ended: the coroutine goes on where it is (or, if the worker
-/// is destroyed without having run, on the thread that destroys it). A hop is not cancelled: clean-up code may
-/// have to make it. The worker object must outlive the hop.
+/// is destroyed without having run, on the thread that destroys it). A hop is not cancelled: clean-up code
+/// may have to make it. The worker object must outlive the hop.
 class [[nodiscard]] SwitchToWorker {
  public:
   explicit SwitchToWorker(Worker& worker) noexcept : worker_(worker) {}
@@ -53,12 +53,14 @@ class OwnFrame {
   Frame* frame_ = nullptr;
 };
 
-/// What a coroutine of the library does between now and `co_await visit` may take it to other workers; then it
-/// is back where it was. Made on a thread without a worker it is nothing. The worker does not end before.
+/// What a coroutine of the library does between now and `co_await visit` may take it to other workers; then
+/// it is back where it was. Made on a thread without a worker it is nothing. The worker does not end before.
 class [[nodiscard]] Visit : private Scope {
  public:
   explicit Visit(Frame& own) noexcept;
-  ~Visit() override { CORERING_ASSERT(home_ == nullptr, "a coroutine was destroyed while it was away from its worker"); }
+  ~Visit() override {
+    CORERING_ASSERT(worker_ == nullptr, "a coroutine was destroyed while it was away from its worker");
+  }
 
   bool await_ready() const noexcept;
   void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -67,6 +69,7 @@ class [[nodiscard]] Visit : private Scope {
  private:
   Frame& own_;
   Scope* outer_;
+  Worker* worker_;  ///< to which it comes back; null when that is nowhere, or has happened
   PostNode node_;
 };
 

@@ -1,4 +1,5 @@
-/// task_dump.hpp — every task of a worker: what it waits for, since when, and through which awaits it got there.
+/// task_dump.hpp — every task of a worker: what it waits for, since when, and through which awaits it got
+/// there.
 #pragma once
 
 #include <optional>
@@ -11,20 +12,24 @@
 
 namespace corering {
 
-/// One strand: a spawned task, a member of a group or of when_all, or what a plain thread has sent here.
+/// One strand that is here, or away and must come back: a spawned task, a member of a group or of when_all,
+/// or what a plain thread has sent here.
 struct TaskInfo {
   std::source_location spawned_at;  ///< line 0 when a plain thread sent it
   std::string waits_for;            ///< "recv (fd 7)"; "running or ready to run"
   std::optional<Duration> waiting;  ///< how long it has waited, to the turn of the loop
   bool cancelled = false;
   bool shielded = false;
-  std::optional<Duration> deadline_in;        ///< what is left of the nearest deadline
-  std::vector<std::source_location> awaits;   ///< innermost first; through the parents of a group's members, too
+  std::optional<Duration> deadline_in;  ///< what is left of the nearest deadline
+  std::vector<std::source_location>
+      awaits;  ///< innermost first; through the parents of a group's members, too
 };
 
 struct TaskDump {
   std::string worker;
   std::uint64_t operations_in_flight = 0;
+  std::uint64_t expected_back =
+      0;  ///< coroutines that other threads are to hand back: joins, shared objects, pools
   std::vector<TaskInfo> tasks;
 
   /// For people: a line per task and one per await.

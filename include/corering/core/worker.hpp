@@ -37,12 +37,12 @@ struct WorkerOptions {
   std::string name = "corering";
 
   /// While stopping: how long shielded clean-up code may go on. Then it is cancelled too, and what is still
-  /// there is named through `on_stuck`, again and again at this interval until nothing is left: a worker never
-  /// leaves an operation in flight behind.
+  /// there is named through `on_stuck`, again and again at this interval until nothing is left: a worker
+  /// never leaves an operation in flight behind.
   Duration stop_patience = std::chrono::seconds(5);
 
-  /// Told, on the worker's thread, which tasks keep it from stopping, each with its operation, descriptor, place
-  /// and waiting time; it must not wait. Nothing set: they are printed on stderr.
+  /// Told, on the worker's thread, which tasks keep it from stopping, each with its operation, descriptor,
+  /// place and waiting time; it must neither wait nor throw. Nothing set: they are printed on stderr.
   std::function<void(const TaskDump&)> on_stuck = nullptr;
 
   /// Where system calls go; for tests. Must outlive the worker.
@@ -53,11 +53,11 @@ struct WorkerOptions {
 /// lives once: it is set up, runs until request_stop() has ended everything, and is destroyed. The destructor
 /// asks for the stop and joins. Minimum kernel: 5.19; designed for 6.1 and newer.
 ///
-/// Stopping: new posts are refused, and every task is cancelled: what it waits for ends with ECANCELED, as does
-/// what it begins to wait for from then on, unless it is shielded (sync/shield.hpp). The worker ends when all of
-/// them have ended and nothing is in flight. What was posted before the refusal still runs. A worker that is destroyed without having run resumes what was
-/// posted to it in its destructor: hops are told ECANCELED, spawned tasks run with every operation answering
-/// ECANCELED.
+/// Stopping: new posts are refused, and every task is cancelled: what it waits for ends with ECANCELED, as
+/// does what it begins to wait for from then on, unless it is shielded (sync/shield.hpp). The worker ends
+/// when all of them have ended and nothing is in flight. What was posted before the refusal still runs. A
+/// worker that is destroyed without having run resumes what was posted to it in its destructor: hops are told
+/// ECANCELED, spawned tasks run with every operation answering ECANCELED.
 class Worker {
  public:
   /// Called once on the worker's thread, with the ring open, before the first turn.
@@ -99,9 +99,10 @@ class Worker {
   }
 
   /// `co_await worker.drain()`, by one of its own tasks: refuses, from then on, what other threads post, and
-  /// resumes when every task on the worker has ended but the caller's own, with the members of groups and
-  /// combinators that it awaits. If it is cancelled before, it fails with the scope's reason: a deadline around
-  /// it (sync/timeout.hpp) is how long a server lets its requests finish.
+  /// resumes when every task on the worker has ended but those that drain it, with the members of groups and
+  /// combinators that they await. (A post that another thread had begun before may still arrive.) If it is
+  /// cancelled before, it fails with the scope's reason: a deadline around it (sync/timeout.hpp) is how long
+  /// a server lets its requests finish.
   DrainOperation drain() noexcept { return DrainOperation(*loop_); }
 
   /// What every task that is on this worker waits for, since when, and through which awaits. Any thread: on

@@ -1,7 +1,9 @@
 /// channel_state.hpp — what is in a channel, and who waits at its ends. Knows neither threads nor coroutines.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -16,7 +18,8 @@ template <class T>
 class ChannelParty : public ListNode {
  public:
   std::optional<T> value;
-  bool closed = false;  ///< the channel was closed before its turn came
+  std::uint64_t number = 0;  ///< in which order waiting receivers were served
+  bool closed = false;       ///< the channel was closed before its turn came
 };
 
 /// First in, first out, for values and for parties. Every function that lets another party go on hands it out
@@ -38,6 +41,7 @@ class ChannelState {
     } else if (!receivers_.empty()) {
       woken = &receivers_.pop_front();
       woken->value = std::move(sender.value);
+      woken->number = next_number_++;
     } else if (count_ < capacity_) {
       push(std::move(*sender.value));
     } else {
@@ -49,7 +53,7 @@ class ChannelState {
   /// Gives the receiver the oldest value; or tells it that the channel is closed and empty.
   [[nodiscard]] Outcome receive(Party& receiver, Party*& woken) {
     if (!returned_.empty()) {
-      receiver.value = std::move(returned_.front());
+      receiver.value = std::move(returned_.front().value);
       returned_.pop_front();
     } else if (count_ > 0) {
       receiver.value = pop();
@@ -71,13 +75,17 @@ class ChannelState {
   void line_up_sender(Party& sender) noexcept { senders_.push_back(sender); }
   void line_up_receiver(Party& receiver) noexcept { receivers_.push_back(receiver); }
 
-  /// A receiver that has been served does not want its value after all: it goes to the next one, or in front.
+  /// A receiver that has been served does not want its value after all: it goes to the next one, or in front,
+  /// in the order in which such values were sent. Ends the program when there is no memory for that.
   void give_back(Party& receiver, Party*& woken) {
     if (!receivers_.empty()) {
       woken = &receivers_.pop_front();
       woken->value = std::move(receiver.value);
+      woken->number = receiver.number;
     } else {
-      returned_.push_front(std::move(*receiver.value));
+      const auto later = std::ranges::find_if(
+          returned_, [&receiver](const Returned& other) { return other.number > receiver.number; });
+      returned_.insert(later, Returned{receiver.number, std::move(*receiver.value)});
     }
     receiver.value.reset();
   }
@@ -99,6 +107,11 @@ class ChannelState {
   [[nodiscard]] std::size_t size() const noexcept { return count_ + returned_.size(); }
 
  private:
+  struct Returned {
+    std::uint64_t number;
+    T value;
+  };
+
   void push(T&& value) {
     slots_[(first_ + count_) % capacity_] = std::move(value);
     ++count_;
@@ -116,7 +129,8 @@ class ChannelState {
   std::size_t first_ = 0;
   std::size_t count_ = 0;
   bool closed_ = false;
-  std::deque<T> returned_;  // by receivers that were cancelled: older than what is in the slots
+  std::uint64_t next_number_ = 0;
+  std::deque<Returned> returned_;  // by receivers that were cancelled: older than what is in the slots
   IntrusiveList<Party> receivers_;
   IntrusiveList<Party> senders_;
 };

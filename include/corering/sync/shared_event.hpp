@@ -10,8 +10,7 @@
 namespace corering {
 
 /// As Event, for any number of workers and plain threads. What was written before set() is visible to whom it
-/// lets go on. set() may be the last thing that is done with it: a waiter that goes on may destroy it at
-/// once.
+/// lets go on. It may be destroyed as soon as every wait has returned, even while set() is on its way out.
 class SharedEvent {
  public:
   explicit SharedEvent(bool set = false) noexcept : set_(set) {}

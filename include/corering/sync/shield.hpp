@@ -17,8 +17,7 @@ class ShieldScope : public Scope {
 template <class Inner>
 class [[nodiscard]] ShieldAwaiter : public ScopedAwaiter<ShieldScope, Inner> {
  public:
-  explicit ShieldAwaiter(Inner&& inner) noexcept
-      : ScopedAwaiter<ShieldScope, Inner>(std::forward<Inner>(inner)) {}
+  explicit ShieldAwaiter(Inner&& inner) : ScopedAwaiter<ShieldScope, Inner>(std::forward<Inner>(inner)) {}
   await_result_t<Inner> await_resume() { return this->inner_result(); }
 };
 
@@ -26,7 +25,7 @@ template <class Inner>
 class [[nodiscard("a shield does nothing until it is awaited")]] Shielded {
  public:
   explicit Shielded(Inner inner) : inner_(std::move(inner)) {}
-  ShieldAwaiter<Inner> operator co_await() && noexcept { return ShieldAwaiter<Inner>(std::move(inner_)); }
+  ShieldAwaiter<Inner> operator co_await() && { return ShieldAwaiter<Inner>(std::move(inner_)); }
 
  private:
   Inner inner_;
@@ -34,9 +33,9 @@ class [[nodiscard("a shield does nothing until it is awaited")]] Shielded {
 
 }  // namespace detail
 
-/// Awaits `awaitable` on a worker, out of reach of what cancels the caller: it works although the caller's scope
-/// has been cancelled or is cancelled meanwhile, and without the caller's deadline. Put one of its own inside
-/// (with_timeout): clean-up should not wait for ever either. A stopping worker lets it work for
+/// Awaits `awaitable` on a worker, out of reach of what cancels the caller: it works although the caller's
+/// scope has been cancelled or is cancelled meanwhile, and without the caller's deadline. Put one of its own
+/// inside (with_timeout): clean-up should not wait for ever either. A stopping worker lets it work for
 /// WorkerOptions::stop_patience.
 template <Awaitable Inner>
 auto shield(Inner&& awaitable) {

@@ -5,7 +5,6 @@
 #include <stop_token>
 #include <utility>
 
-#include <corering/base/assert.hpp>
 #include <corering/core/scoped_await.hpp>
 
 namespace corering {
@@ -17,9 +16,6 @@ class StopTokenScope : public Scope {
 
   void begin(Frame* outer) noexcept {
     open(outer);
-    CORERING_ASSERT(
-        strand() != nullptr,
-        "a stop token was awaited under a coroutine of another library: start the task with spawn()");
     callback_.emplace(std::move(token_), Cancel(*this));
   }
   // Waits for a call that is under way on another thread: after this nobody knows the scope.
@@ -28,7 +24,7 @@ class StopTokenScope : public Scope {
  private:
   struct Cancel {
     explicit Cancel(StopTokenScope& scope) noexcept : scope(scope) {}
-    void operator()() const noexcept { scope.request_cancel(CancelReason::asked()); }
+    void operator()() const noexcept { scope.request_cancel({.reason = CancelReason::asked()}); }
     StopTokenScope& scope;
   };
 
@@ -39,7 +35,7 @@ class StopTokenScope : public Scope {
 template <class Inner>
 class [[nodiscard]] StoppableAwaiter : public ScopedAwaiter<StopTokenScope, Inner> {
  public:
-  StoppableAwaiter(Inner&& inner, std::stop_token token) noexcept
+  StoppableAwaiter(Inner&& inner, std::stop_token token)
       : ScopedAwaiter<StopTokenScope, Inner>(std::forward<Inner>(inner), std::move(token)) {}
   await_result_t<Inner> await_resume() { return this->inner_result(); }
 };
@@ -48,7 +44,7 @@ template <class Inner>
 class [[nodiscard("it does nothing until it is awaited")]] Stoppable {
  public:
   Stoppable(Inner inner, std::stop_token token) : inner_(std::move(inner)), token_(std::move(token)) {}
-  StoppableAwaiter<Inner> operator co_await() && noexcept {
+  StoppableAwaiter<Inner> operator co_await() && {
     return StoppableAwaiter<Inner>(std::move(inner_), std::move(token_));
   }
 

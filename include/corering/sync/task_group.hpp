@@ -30,16 +30,17 @@ class GroupAwaiter;
 class TaskGroup : private Scope, private detail::MemberOwner {
  public:
   /// Starts `task` on this worker, behind what is ready, as a member of the group: it is cancelled with the
-  /// group, and the group ends after it. Tasks of the group may call it too. With max_running of them running,
-  /// it starts when one of those has ended. A failure (an exception, or a Result that is an error) cancels the
-  /// group; a task that could not start before that is destroyed.
+  /// group, and the group ends after it. Tasks of the group may call it too. With max_running of them
+  /// running, it starts when one of those has ended. A failure (an exception, or a Result that is an error)
+  /// cancels the group; a task that could not start before that is destroyed.
   template <class T>
   void spawn(Task<T> task, std::source_location where = std::source_location::current()) {
     add(*new Child<T>(std::move(task)), where);
   }
 
-  /// Waits until another task could start at once, for producers that are not to run ahead. Fails with the
-  /// group's reason when it is cancelled.
+  /// Waits until another task could start at once, for producers that are not to run ahead; several that wait
+  /// go on together, and what they spawn beyond the limit waits for its turn. Fails with the scope's reason
+  /// when the group is cancelled.
   auto room() noexcept { return WaitOperation<Room, TaskGroup>(*this); }
 
   /// Cancels every task of the group and its body; what they report because of that is no failure.
@@ -66,7 +67,8 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   template <class T>
   class Child final : public ChildBase {
    public:
-    explicit Child(Task<T> task) noexcept : task_(std::move(task)), awaiter_(std::move(task_).operator co_await()) {}
+    explicit Child(Task<T> task) noexcept
+        : task_(std::move(task)), awaiter_(std::move(task_).operator co_await()) {}
 
    private:
     std::coroutine_handle<> start(std::coroutine_handle<Frame> awaiting) override {
@@ -87,13 +89,14 @@ class TaskGroup : private Scope, private detail::MemberOwner {
     std::error_code error_;
   };
 
-  /// What the group's own coroutine waits for when the body has ended.
+  /// What the coroutine that awaits the group waits for.
   class Join final : public Waiter {
    public:
     explicit Join(TaskGroup& group) noexcept : group_(group) {}
-    using Waiter::begin_wait;
-    using Waiter::end_wait;
-    Waiter* cancel(const CancelCause&) noexcept override { return nullptr; }  // the members are told by the group
+    void joins(Frame* frame) noexcept { frame_ = frame; }
+    Waiter* cancel(const CancelCause&) noexcept override {
+      return nullptr;
+    }  // the members are told by the group
     void describe(std::string& text) const override;
 
    private:
@@ -107,6 +110,7 @@ class TaskGroup : private Scope, private detail::MemberOwner {
     bool await_ready() const noexcept { return group_.has_room(); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+      group_.check_home("room in a group was awaited on another worker than the group's");
       wait_in(group_.waiting_for_room_, coroutine, frame_of(coroutine));
     }
     Result<void> await_resume() noexcept { return finish(); }
@@ -119,11 +123,16 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   explicit TaskGroup(const TaskGroupOptions& options) noexcept : max_running_(options.max_running) {}
   ~TaskGroup() override;
 
+  void check_home(const char* message) const noexcept { CORERING_ASSERT(is_home(), message); }
   [[nodiscard]] bool has_room() const noexcept { return unfinished_ < max_running_; }
 
   /// Opens it; `joining` is resumed when the body and every task have ended.
   void begin(std::coroutine_handle<> joining, Frame* outer) noexcept;
-  void body_ended(Frame* body) noexcept;
+  void begin_body(detail::MemberBase& body) noexcept;
+  void body_failed(std::exception_ptr exception) noexcept;
+  /// Reports a Result of the body that is an error to fail().
+  virtual void take_body_failure() noexcept = 0;
+  void child_ended(ChildBase& child) noexcept;
   void finish_if_ended() noexcept;
 
   void add(ChildBase& child, std::source_location where) noexcept;
@@ -148,6 +157,7 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   QueuedWaiter::Line waiting_for_room_;
   std::size_t running_count_ = 0;
   std::size_t unfinished_ = 0;  // running or in line
+  detail::MemberBase* body_member_ = nullptr;
   bool body_runs_ = true;
   bool cancelled_by_itself_ = false;  // cancel(), or a failure
   std::exception_ptr exception_;
@@ -166,33 +176,29 @@ inline constexpr bool is_task<Task<T>> = true;
 template <class Body>
 concept GroupBody = std::invocable<Body&, TaskGroup&> && is_task<std::invoke_result_t<Body&, TaskGroup&>>;
 
-/// The group, its body, and the coroutine that waits for both.
+/// The group, its body, and the coroutine that waits for both. The body is a strand of its own, as its tasks
+/// are: it may hop, while the awaiting coroutine stays where the group is.
 template <class Body>
-class [[nodiscard]] GroupAwaiter : private TaskGroup, private Continuation {
+class [[nodiscard]] GroupAwaiter : private TaskGroup {
  public:
   using Inner = std::invoke_result_t<Body&, TaskGroup&>;
   using T = await_result_t<Inner>;
   using ResultType = typename AsResult<T>::type;
 
-  GroupAwaiter(Body&& body, const TaskGroupOptions& options)
-      : TaskGroup(options), Continuation(&resumed), body_(std::move(body)) {}
+  GroupAwaiter(Body&& body, const TaskGroupOptions& options) : TaskGroup(options), body_(std::move(body)) {}
 
   bool await_ready() const noexcept { return false; }
 
   template <class Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> outer) noexcept {
+  void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
     begin(outer, frame_of(outer));
-    inner_frame().awaited_by = frame_of(outer);
-    inner_frame().scope = this;
     try {
-      task_.emplace(body_(static_cast<TaskGroup&>(*this)));
-      awaiter_.emplace(std::move(*task_).operator co_await());
-      return awaiter_->await_suspend(handle());
+      member_.emplace(body_(static_cast<TaskGroup&>(*this)));
     } catch (...) {
-      fail(std::current_exception());
-      awaiter_.reset();
-      return handle();
+      body_failed(std::current_exception());
+      return;
     }
+    begin_body(*member_);
   }
 
   ResultType await_resume() {
@@ -201,42 +207,19 @@ class [[nodiscard]] GroupAwaiter : private TaskGroup, private Continuation {
     if constexpr (std::is_void_v<T>) {
       return {};
     } else {
-      return std::move(*value_);
+      return std::move(member_->result());
     }
   }
 
  private:
-  static void resumed(void* self) { static_cast<GroupAwaiter&>(Continuation::from(self)).come_home(); }
-
-  void come_home() noexcept {
-    if (!is_home()) {
-      node_.coroutine = handle();
-      return go_home(node_);
-    }
-    if (awaiter_) take_value();
-    body_ended(&inner_frame());
-  }
-
-  void take_value() noexcept {
-    try {
-      if constexpr (std::is_void_v<T>) {
-        awaiter_->await_resume();
-      } else {
-        value_.emplace(awaiter_->await_resume());
-        if constexpr (is_result<T>) {
-          if (!*value_) fail(value_->error());
-        }
-      }
-    } catch (...) {
-      fail(std::current_exception());
+  void take_body_failure() noexcept override {
+    if constexpr (is_result<T>) {
+      if (member_->has_result() && !member_->result()) fail(member_->result().error());
     }
   }
 
   Body body_;
-  PostNode node_;
-  std::optional<Inner> task_;
-  std::optional<typename Inner::Awaiter> awaiter_;
-  std::optional<Kept<T>> value_;
+  std::optional<Member<Inner>> member_;
 };
 
 template <class Body>
@@ -252,15 +235,15 @@ class [[nodiscard("a group does nothing until it is awaited")]] GroupOperation {
 
 }  // namespace detail
 
-/// `co_await with_group([&](TaskGroup& group) -> Task<void> { group.spawn(...); ... co_return; })`, on a worker:
-/// runs the body and whatever it spawns into the group, and resumes when all of that has ended, body and tasks
-/// alike. So what the tasks refer to in the awaiting coroutine stays alive for them; what is local to the body
-/// does not, unless the body waits.
+/// `co_await with_group([&](TaskGroup& group) -> Task<void> { group.spawn(...); ... co_return; })`, on a
+/// worker: runs the body and whatever it spawns into the group, and resumes when all of that has ended, body
+/// and tasks alike. So what the tasks refer to in the awaiting coroutine stays alive for them; what is local
+/// to the body does not, unless the body waits.
 ///
-/// Yields Result<T> where the body is a Task<T> or Task<Result<T>>. The first failure, an exception or a Result
-/// that is an error, cancels the rest of the group; it comes out when all have ended, the exception as an
-/// exception, also if an error came first. Cancelled from outside, the group reports what its members report.
-/// The body is moved into the awaiter: it may capture.
+/// Yields Result<T> where the body is a Task<T> or Task<Result<T>>. The first failure, an exception or a
+/// Result that is an error, cancels the rest of the group; it comes out when all have ended, the exception as
+/// an exception, also if an error came first. Cancelled from outside, the group reports what its members
+/// report. The body is moved into the awaiter: it may capture.
 template <class Body>
   requires detail::GroupBody<std::remove_cvref_t<Body>>
 auto with_group(Body&& body, const TaskGroupOptions& options = {}) {

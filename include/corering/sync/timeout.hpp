@@ -53,7 +53,7 @@ class [[nodiscard]] TimeoutAwaiter : public ScopedAwaiter<DeadlineScope, Inner> 
   using T = await_result_t<Inner>;
   using ResultType = typename AsResult<std::remove_cvref_t<T>>::type;
 
-  TimeoutAwaiter(Inner&& inner, const Limit& limit) noexcept
+  TimeoutAwaiter(Inner&& inner, const Limit& limit)
       : ScopedAwaiter<DeadlineScope, Inner>(std::forward<Inner>(inner), limit) {}
 
   ResultType await_resume() {
@@ -80,9 +80,7 @@ class [[nodiscard("a deadline does nothing until it is awaited")]] Timeout {
 
   Timeout(Inner inner, const Limit& limit) : inner_(std::move(inner)), limit_(limit) {}
 
-  TimeoutAwaiter<Inner> operator co_await() && noexcept {
-    return TimeoutAwaiter<Inner>(std::move(inner_), limit_);
-  }
+  TimeoutAwaiter<Inner> operator co_await() && { return TimeoutAwaiter<Inner>(std::move(inner_), limit_); }
 
   /// The same on `worker`, wherever it is awaited; hops there and back as IoOperation::on() does. The time
   /// begins to run over there.
