@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
   if (port < 1 || port > 65535) return std::fputs("usage: graceful_server PORT (1 to 65535)\n", stderr), 2;
   Result<Signals> stop = Signals::block({SIGINT, SIGTERM});
   Result<Signals> dump = Signals::block({SIGUSR1});
-  if (!stop || !dump) return std::perror("graceful_server: signals"), 1;
+  if (!stop || !dump) return std::fputs("graceful_server: the signals cannot be blocked\n", stderr), 1;
   const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

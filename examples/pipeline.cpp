@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
   if (const Result<void> started = worker.start(); !started) {
     counts = std::unexpected(started.error());
   } else {
-    counts = sync_wait(*worker.spawn(count(argv[1])));
+    counts = sync_wait(worker.spawn(count(argv[1])).value());
   }
   if (counts) return std::printf("%zu %zu %s\n", counts->lines, counts->bytes, argv[1]), 0;
   return std::fprintf(stderr, "pipeline: %s: %s\n", argv[1], counts.error().message().c_str()), 1;

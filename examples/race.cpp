@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   if (const Result<void> started = worker.start(); !started) {
     winner = std::unexpected(started.error());
   } else {
-    winner = sync_wait(*worker.spawn(first_to_answer(pool, argv[1], argv[2])));
+    winner = sync_wait(worker.spawn(first_to_answer(pool, argv[1], argv[2])).value());
   }
   if (winner) return std::printf("%s\n", winner->c_str()), 0;
   return std::fprintf(stderr, "race: %s\n", winner.error().message().c_str()), 1;

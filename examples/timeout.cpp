@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   Result<void> done = worker.start();
   if (done) {
     const auto limit = std::chrono::milliseconds(static_cast<long>(seconds * 1000));
-    done = sync_wait(*worker.spawn(run(pool, argv, limit)));
+    done = sync_wait(worker.spawn(run(pool, argv, limit)).value());
   }
   if (done) return 0;
   return std::fprintf(stderr, "timeout: %s\n", done.error().message().c_str()), 1;

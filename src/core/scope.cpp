@@ -26,8 +26,8 @@ void Scope::open(Frame* outer, Shield shield) noexcept {
   Loop* const here = Loop::current();
   CORERING_ASSERT(here != nullptr,
                   "a deadline, a shield, a group or a stop token was awaited on a thread without a worker: "
-                  "run it in a task, as in "
-                  "sync_wait(*worker.spawn(task()))");
+                  "put .on(worker) behind the deadline, or run all of it in a task, as in "
+                  "sync_wait(worker.spawn(task()).value())");
   CORERING_ASSERT(
       outer != nullptr && outer->scope != nullptr && outer->scope->strand_ != nullptr,
       "a deadline, a shield, a group or a stop token was awaited under a coroutine of another library: start "

@@ -131,7 +131,10 @@ void Worker::join() {
 void Worker::report_stuck() noexcept {
   const TaskDump dump = loop_->dump();
   if (options_.on_stuck) return options_.on_stuck(dump);
-  const std::string text = "corering: a worker cannot stop; " + dump.to_string();
+  const std::string text =
+      "corering: cannot stop yet, " + dump.to_string() +
+      "(a task that is cancelled and yet keeps waiting anew retries: let its loop end when "
+      "is_cancellation(error) says so)\n";
   (void)!::write(STDERR_FILENO, text.data(), text.size());
 }
 

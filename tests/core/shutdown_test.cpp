@@ -346,7 +346,7 @@ void stop_with_something_stuck() {
 }
 TEST(StopDeathTest, prints_what_holds_it_up_unless_somebody_else_does) {
   EXPECT_EXIT(stop_with_something_stuck(), testing::ExitedWithCode(0),
-              "a worker cannot stop; worker corering: 1 tasks");
+              "cannot stop yet, worker corering: 1 tasks");
 }
 
 // ---- workers that wait for each other ----

@@ -161,9 +161,10 @@ Spawned<T> run_spawned(Task<T> task) {
 }  // namespace detail
 
 /// The way to a spawned task's result. Await it once (`co_await std::move(handle)`) or detach it; dropping it
-/// detaches. A coroutine on a worker resumes on that worker, whichever one the task ended on; elsewhere it
-/// resumes where the task ended. The task's exception comes out of the await. If the coroutine is cancelled
-/// while it joins, the task is cancelled, and the join goes on until it has ended.
+/// detaches: the task goes on, so nothing that it refers to may be a local of who drops the handle. A
+/// coroutine on a worker resumes on that worker, whichever one the task ended on; elsewhere it resumes where
+/// the task ended. The task's exception comes out of the await. If the coroutine is cancelled while it joins,
+/// the task is cancelled, and the join goes on until it has ended.
 template <class T>
 class [[nodiscard("join the task, or say detach()")]] JoinHandle {
  public:
@@ -187,12 +188,16 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
     if (exception) engine::report_detached_exception(exception);
   }
 
-  /// True once the task has ended: awaiting will not suspend.
-  [[nodiscard]] bool done() const noexcept { return coroutine_.promise().join.ended(); }
+  /// True once the task has ended: awaiting will not suspend. Not after a join, detach() or a move.
+  [[nodiscard]] bool done() const noexcept {
+    require_task();
+    return coroutine_.promise().join.ended();
+  }
 
   /// Asks the task to end: cancels its scope. Any thread; does not wait. The task still ends in its own time,
-  /// and is joined or detached as ever.
+  /// and is joined or detached as ever. Not after that, or a move.
   void request_cancel() noexcept {
+    require_task();
     coroutine_.promise().strand.root().request_cancel({.reason = CancelReason::asked()});
   }
 
@@ -237,8 +242,13 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
     CORERING_ASSERT(coroutine_, "a handle can be joined once, and not after detach() or a move");
     return Awaiter(std::exchange(coroutine_, nullptr));
   }
+  Awaiter operator co_await() & = delete;  // write co_await std::move(handle): it can be joined once
 
  private:
+  void require_task() const noexcept {
+    CORERING_ASSERT(coroutine_, "a handle was used after it had been joined, detached or moved from");
+  }
+
   Handle coroutine_;
 };
 

@@ -141,6 +141,7 @@ class [[nodiscard("a task does nothing until it is awaited")]] Task {
                     "a task can be awaited once, and not after a move");
     return Awaiter(coroutine_);
   }
+  Awaiter operator co_await() & = delete;  // write co_await std::move(task): it can be awaited once
 
  private:
   friend promise_type;

@@ -19,8 +19,8 @@
 
 namespace corering {
 
-/// Read or write at the file's own position, as read(2) and write(2) do; the only way for pipes and
-/// terminals.
+/// Read or write at the file's own position, as read(2) and write(2) do. What has no position, as pipes and
+/// terminals, wants this.
 inline constexpr std::uint64_t current_position = ~std::uint64_t{0};
 
 namespace detail {
@@ -51,8 +51,7 @@ inline IoOperation<Fd> async_openat(int directory, const char* path, int flags, 
 
 /// pread(2): up to `into.size()` bytes from `offset` (current_position: where the file stands). Fewer may
 /// come; 0 is the end of the file.
-inline IoOperation<std::size_t> async_read(
-    int fd, std::span<std::byte> into, std::uint64_t offset) noexcept {
+inline IoOperation<std::size_t> async_read(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept {
   return IoOperation<std::size_t>(Request{.addr = detail::address_of(into.data()),
                                           .fd = fd,
                                           .len = detail::clamp_length(into.size()),
@@ -62,8 +61,8 @@ inline IoOperation<std::size_t> async_read(
 
 /// pwrite(2): up to `from.size()` bytes at `offset` (current_position: where the file stands). Fewer may be
 /// taken. Not for sockets: a closed peer would raise SIGPIPE, async_send does not.
-inline IoOperation<std::size_t> async_write(
-    int fd, std::span<const std::byte> from, std::uint64_t offset) noexcept {
+inline IoOperation<std::size_t> async_write(int fd, std::span<const std::byte> from,
+                                            std::uint64_t offset) noexcept {
   return IoOperation<std::size_t>(Request{.addr = detail::address_of(from.data()),
                                           .fd = fd,
                                           .len = detail::clamp_length(from.size()),
@@ -76,9 +75,8 @@ enum class Sync : std::uint8_t { everything, data_only };
 
 /// fsync(2), or fdatasync(2) with Sync::data_only. Not ordered behind writes that have not completed yet.
 inline IoOperation<void> async_fsync(int fd, Sync what = Sync::everything) noexcept {
-  return IoOperation<void>(Request{.fd = fd,
-                                   .what = plain(Opcode::fsync),
-                                   .op_flags = what == Sync::data_only ? abi::fsync_datasync : 0});
+  return IoOperation<void>(Request{
+      .fd = fd, .what = plain(Opcode::fsync), .op_flags = what == Sync::data_only ? abi::fsync_datasync : 0});
 }
 
 /// statx(2): fills `into` with what `mask` (STATX_*) asks for. `path` "" with AT_EMPTY_PATH means `directory`
@@ -128,11 +126,9 @@ class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
   Fd fd_;
 };
 
-/// close(2). Takes the descriptor over: it is closed whatever happens, also in a cancelled scope (then without
-/// the ring) and if the operation is never awaited. No operation on it may be in flight; the kernel
+/// close(2). Takes the descriptor over: it is closed whatever happens, also in a cancelled scope (then
+/// without the ring) and if the operation is never awaited. No operation on it may be in flight; the kernel
 /// would keep that one armed.
-inline CloseOperation async_close(Fd fd) noexcept {
-  return CloseOperation(std::move(fd));
-}
+inline CloseOperation async_close(Fd fd) noexcept { return CloseOperation(std::move(fd)); }
 
 }  // namespace corering

@@ -44,10 +44,12 @@ class Event {
 class [[nodiscard]] Event::Awaiter final : public QueuedWaiter {
  public:
   explicit Awaiter(Event& event) noexcept : event_(event) {}
-  bool await_ready() const noexcept { return event_.set_; }
+  bool await_ready() const noexcept {
+    event_.owner_.check();
+    return event_.set_;
+  }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    event_.owner_.check();
     wait_in(event_.line_, coroutine, frame_of(coroutine));
   }
   Result<void> await_resume() noexcept { return finish(); }

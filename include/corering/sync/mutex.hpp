@@ -57,12 +57,12 @@ class [[nodiscard]] Mutex::Awaiter final : public QueuedWaiter {
  public:
   explicit Awaiter(Mutex& mutex) noexcept : mutex_(mutex) {}
   bool await_ready() const noexcept {
+    mutex_.owner_.check();
     if (mutex_.locked_) return false;
     return mutex_.locked_ = true;
   }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    mutex_.owner_.check();
     wait_in(mutex_.line_, coroutine, frame_of(coroutine));
   }
   Result<Guard> await_resume() noexcept {

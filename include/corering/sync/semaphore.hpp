@@ -66,13 +66,13 @@ class [[nodiscard]] Semaphore::Awaiter final : public QueuedWaiter {
  public:
   Awaiter(Semaphore& semaphore, std::size_t count) noexcept : semaphore_(semaphore), count_(count) {}
   bool await_ready() const noexcept {
+    semaphore_.owner_.check();
     if (!semaphore_.line_.empty() || semaphore_.free_ < count_) return false;
     semaphore_.free_ -= count_;
     return true;
   }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    semaphore_.owner_.check();
     wait_in(semaphore_.line_, coroutine, frame_of(coroutine));
   }
   Result<Permit> await_resume() noexcept {

@@ -36,7 +36,8 @@ class SharedChannel {
   SendOperation send(T value) { return SendOperation(*this, std::move(value)); }
   auto receive() noexcept { return WaitOperation<Receiver, SharedChannel>(*this); }
 
-  /// For plain threads: the same, blocking.
+  /// For plain threads: the same, blocking. Nothing but the other end or close() wakes them; in particular
+  /// not the stop of the worker where the other end was, so whoever leaves last closes the channel.
   Result<void> send_blocking(T value);
   Result<T> receive_blocking();
 

@@ -243,7 +243,9 @@ class [[nodiscard("a group does nothing until it is awaited")]] GroupOperation {
 /// Yields Result<T> where the body is a Task<T> or Task<Result<T>>. The first failure, an exception or a
 /// Result that is an error, cancels the rest of the group; it comes out when all have ended, the exception as
 /// an exception, also if an error came first. Cancelled from outside, the group reports what its members
-/// report. The body is moved into the awaiter: it may capture.
+/// report. The body is moved into the awaiter: it may capture. (g++ 12 destroys
+/// twice what a lambda captures by value that stands inside the co_await expression: give it a name and move
+/// it in.) A task of a server that must not take the others down with it returns no failure.
 template <class Body>
   requires detail::GroupBody<std::remove_cvref_t<Body>>
 auto with_group(Body&& body, const TaskGroupOptions& options = {}) {
