@@ -22,9 +22,11 @@ struct Unit {
   std::int64_t nanoseconds;
   const char* name;
 };
-constexpr std::array<Unit, 5> units = {{{1, " ns"}, {1'000, " us"}, {1'000'000, " ms"}, {1'000'000'000, " s"}, {3'600'000'000'000, " h"}}};
+constexpr std::array<Unit, 5> units = {
+    {{1, " ns"}, {1'000, " us"}, {1'000'000, " ms"}, {1'000'000'000, " s"}, {3'600'000'000'000, " h"}}};
 
-/// Where deadlines were set that have passed. Grows by one for each such place in the source, and never shrinks.
+/// Where deadlines were set that have passed. Grows by one for each such place in the source, and never
+/// shrinks.
 class Places {
  public:
   unsigned number_of(const std::source_location& where) noexcept {
@@ -81,7 +83,8 @@ class DeadlineCategory final : public std::error_category {
     const unsigned amount = packed & amount_mask;
     const Unit& unit = units[packed >> amount_bits & unit_mask];
     const std::string length = amount == 0 ? "" : " of " + std::to_string(amount) + unit.name;
-    return "the deadline" + length + " set at " + places().name(packed >> (amount_bits + unit_bits)) + " has passed";
+    return "the deadline" + length + " set at " + places().name(packed >> (amount_bits + unit_bits)) +
+           " has passed";
   }
 
   std::error_condition default_error_condition(int) const noexcept override { return std::errc::timed_out; }
@@ -95,7 +98,8 @@ const std::error_category& deadline_category() noexcept {
 }
 
 bool is_cancellation(const std::error_code& error) noexcept {
-  return error == std::error_code(ECANCELED, std::system_category()) || error.category() == deadline_category();
+  return error == std::error_code(ECANCELED, std::system_category()) ||
+         error.category() == deadline_category();
 }
 
 CancelReason CancelReason::deadline(Duration asked_for, std::source_location where) noexcept {

@@ -25,8 +25,8 @@ decltype(auto) awaiter_of(Awaitable&& awaitable) {
 template <class Awaitable>
 using awaiter_t = decltype(awaiter_of(std::declval<Awaitable>()));
 
-/// Begins to await. Returns what is to be resumed now: `awaiting` itself if there is nothing to wait for, what
-/// the awaiter starts, or null when it waits.
+/// Begins to await. Returns what is to be resumed now: `awaiting` itself if there is nothing to wait for,
+/// what the awaiter starts, or null when it waits.
 template <class Awaiter>
 std::coroutine_handle<> start_awaiting(Awaiter& awaiter, std::coroutine_handle<Frame> awaiting) {
   if (awaiter.await_ready()) return awaiting;

@@ -54,11 +54,11 @@ class Completion : public Waiter {
   friend class Loop;
 
   enum class State : std::uint8_t {
-    idle,       ///< not started, or the answer has been taken
-    parked,     ///< waits for a free SQE; in the loop's list
-    in_flight,  ///< the kernel's (or in the list of those that no scope looks after)
-    cancelling, ///< the kernel has been asked to cancel it; in the loop's list
-    answered,   ///< ready to be resumed
+    idle,        ///< not started, or the answer has been taken
+    parked,      ///< waits for a free SQE; in the loop's list
+    in_flight,   ///< the kernel's (or in the list of those that no scope looks after)
+    cancelling,  ///< the kernel has been asked to cancel it; in the loop's list
+    answered,    ///< ready to be resumed
   };
 
   [[noreturn]] void abort_destroyed_in_flight() const noexcept;

@@ -18,8 +18,8 @@ class Strand;
 /// What travels through the queue. Must stay alive, and untouched by the pusher, until the owner has popped
 /// it.
 struct PostNode {
-  /// Who the node is for: a coroutine that hops, one that comes back to its home worker, something to call, or
-  /// the stop request.
+  /// Who the node is for: a coroutine that hops, one that comes back to its home worker, something to call,
+  /// or the stop request.
   enum class Kind : std::uint8_t { hop, homecoming, call, stop };
 
   PostNode* next = nullptr;

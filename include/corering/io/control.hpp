@@ -14,8 +14,7 @@ inline IoOperation<void> async_nop() noexcept {
 
 /// poll(2), once: waits until one of `events` (POLLIN, POLLOUT, ...) holds for `fd`, and returns those that
 /// do, POLLERR and POLLHUP included.
-inline IoOperation<unsigned> async_poll(
-    int fd, unsigned events) noexcept {
+inline IoOperation<unsigned> async_poll(int fd, unsigned events) noexcept {
   return IoOperation<unsigned>(Request{.fd = fd, .what = plain(Opcode::poll_add), .op_flags = events});
 }
 
@@ -23,8 +22,7 @@ inline IoOperation<unsigned> async_poll(
 /// them still ends by its own answer: ECANCELED, or its normal result if it was faster. The way to close a
 /// descriptor that is in use: cancel, let the operations end, close. Minimum kernel 5.19; io_uring_enter(2),
 /// IORING_ASYNC_CANCEL_FD.
-inline IoOperation<unsigned> async_cancel(
-    int fd) noexcept {
+inline IoOperation<unsigned> async_cancel(int fd) noexcept {
   return IoOperation<unsigned>(
       Request{.fd = fd, .what = plain(Opcode::async_cancel), .op_flags = abi::cancel_fd | abi::cancel_all});
 }

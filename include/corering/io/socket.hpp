@@ -16,7 +16,8 @@ namespace corering {
 
 /// accept4(2): the next connection, owned and close-on-exec. `peer` and `peer_length` may be null; else they
 /// are filled as accept(2) does. A connection that arrives after the wait was abandoned is closed.
-inline IoOperation<Fd> async_accept(int listener, sockaddr* peer = nullptr, socklen_t* peer_length = nullptr) noexcept {
+inline IoOperation<Fd> async_accept(int listener, sockaddr* peer = nullptr,
+                                    socklen_t* peer_length = nullptr) noexcept {
   return IoOperation<Fd>(Request{.addr = detail::address_of(peer),
                                  .fd = listener,
                                  .off = detail::address_of(peer_length),
@@ -25,16 +26,13 @@ inline IoOperation<Fd> async_accept(int listener, sockaddr* peer = nullptr, sock
 }
 
 /// connect(2) to `address`, which must stay alive until resumed.
-inline IoOperation<void> async_connect(
-    int socket, const sockaddr* address, socklen_t length) noexcept {
-  return IoOperation<void>(
-      Request{
-          .addr = detail::address_of(address), .fd = socket, .off = length, .what = plain(Opcode::connect)});
+inline IoOperation<void> async_connect(int socket, const sockaddr* address, socklen_t length) noexcept {
+  return IoOperation<void>(Request{
+      .addr = detail::address_of(address), .fd = socket, .off = length, .what = plain(Opcode::connect)});
 }
 
 /// recv(2): what has arrived, at most `into.size()` bytes; 0 is the peer's end of stream. `flags` are MSG_*.
-inline IoOperation<std::size_t> async_recv(
-    int socket, std::span<std::byte> into, int flags = 0) noexcept {
+inline IoOperation<std::size_t> async_recv(int socket, std::span<std::byte> into, int flags = 0) noexcept {
   return IoOperation<std::size_t>(Request{.addr = detail::address_of(into.data()),
                                           .fd = socket,
                                           .len = detail::clamp_length(into.size()),
@@ -44,8 +42,8 @@ inline IoOperation<std::size_t> async_recv(
 
 /// send(2), always with MSG_NOSIGNAL: a closed peer is EPIPE, never SIGPIPE. Fewer bytes than asked may be
 /// taken; with MSG_WAITALL the kernel goes on until all are, or an error.
-inline IoOperation<std::size_t> async_send(
-    int socket, std::span<const std::byte> from, int flags = 0) noexcept {
+inline IoOperation<std::size_t> async_send(int socket, std::span<const std::byte> from,
+                                           int flags = 0) noexcept {
   return IoOperation<std::size_t>(Request{.addr = detail::address_of(from.data()),
                                           .fd = socket,
                                           .len = detail::clamp_length(from.size()),
