@@ -87,7 +87,6 @@ Task<Result<void>> works_with_files(Script& script) {
 Task<void> repeats(Script& script, int rounds) {
   const test::Listener listener(script.port);
   EXPECT_TRUE(listener.bound) << "the port is free again: " << strerror(errno);
-  script.port = listener.port();
   for (int round = 0; round < rounds; ++round) {
     const Result<void> ended = co_await with_group([&](TaskGroup& group) -> Task<Result<void>> {
       group.spawn(serves(group, listener.fd.get()));
@@ -104,7 +103,7 @@ Task<void> repeats(Script& script, int rounds) {
 
 TEST(Stop, at_each_of_500_operations_ends_soon_and_leaves_nothing) {
   const int descriptors = test::open_descriptors();
-  std::uint16_t port = 0;
+  const std::uint16_t port = test::port_to_rebind();
   for (int stop_at = 1; stop_at <= 500; ++stop_at) {
     Script script{
         .stop_at = stop_at,
@@ -117,7 +116,6 @@ TEST(Stop, at_each_of_500_operations_ends_soon_and_leaves_nothing) {
     }
     ASSERT_GE(script.operations, stop_at);
     ASSERT_LT(Clock::now() - script.stopped_at, 1s) << "stopped at operation " << stop_at;
-    port = script.port;
     script.file.reset();
     ASSERT_EQ(test::open_descriptors(), descriptors) << "stopped at operation " << stop_at;
   }

@@ -428,6 +428,7 @@ Task<void> accepts(int listener) {
 // Closing a ring is no barrier: unless the accept has really ended, the port stays taken.
 TEST(Stop, frees_a_listening_port_at_once) {
   sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  address.sin_port = htons(test::port_to_rebind());
   for (int round = 0; round < 50; ++round) {
     Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0)

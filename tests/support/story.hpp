@@ -71,6 +71,21 @@ struct SocketPair {
   Fd theirs;
 };
 
+/// A port of 127.0.0.1 to bind again and again: free at the moment, and below those that clients of other
+/// tests are given, which stay taken for a minute.
+inline std::uint16_t port_to_rebind() {
+  const auto first = static_cast<unsigned>(::getpid());
+  for (unsigned i = 0; i < 12'000; ++i) {
+    sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    address.sin_port = htons(static_cast<std::uint16_t>(20'000 + (first * 37 + i) % 12'000));
+    const Fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+      return ntohs(address.sin_port);
+    }
+  }
+  std::abort();
+}
+
 /// A TCP socket that listens on a free port of 127.0.0.1, and where that is.
 struct Listener {
   explicit Listener(std::uint16_t port = 0) : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

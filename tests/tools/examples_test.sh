@@ -12,10 +12,11 @@ expect() {
   timeout 30 "$@" > "$dir/out" 2>&1 < /dev/null || got=$?
   [ "$got" -eq "$status" ] && grep -qF -- "$text" "$dir/out" || fail "$*: status $got, said: $(cat "$dir/out")"
 }
+# Below the range that connecting clients are given: their ports stay taken for a minute.
 free_port() {
   local port
   for _ in $(seq 100); do
-    port=$((20000 + RANDOM % 20000))
+    port=$((20000 + RANDOM % 12000))
     (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
   done
   fail "no free port"
@@ -25,7 +26,7 @@ wait_for_port() {
     (exec 3<> "/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
     sleep 0.05
   done
-  fail "nothing listens on port $1"
+  fail "nothing listens on port $1: $(cat "$dir/log")"
 }
 
 # pipeline: what wc says, at awkward sizes.
