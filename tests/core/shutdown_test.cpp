@@ -222,7 +222,7 @@ TEST(Stop, of_the_worker_that_is_visited_spares_a_shielded_visitor) {
   {
     RunningWorker there;
     visitor = std::move(*home.worker.spawn(visits_shielded(there.worker, finished)));
-    while (there.worker.dump_tasks()->tasks.empty()) std::this_thread::yield();
+    while (there.worker.dump_tasks(1h)->tasks.empty()) std::this_thread::yield();
   }
   sync_wait(std::move(*visitor));
   EXPECT_TRUE(finished);
@@ -243,7 +243,7 @@ TEST(Stop, loses_patience_with_what_is_abroad_too) {
     RunningWorker home(
         {.stop_patience = 20ms, .on_stuck = [&](const TaskDump& dump) { reports.push_back(dump); }});
     home.worker.spawn(shielded_abroad(there.worker))->detach();
-    while (there.worker.dump_tasks()->tasks.empty()) std::this_thread::yield();
+    while (there.worker.dump_tasks(1h)->tasks.empty()) std::this_thread::yield();
   }
   ASSERT_GE(reports.size(), 1U);
   ASSERT_EQ(reports[0].tasks.size(), 1U);
@@ -376,7 +376,7 @@ TEST(Stop, sends_visitors_home_without_cancelling_them) {
   {
     RunningWorker there;
     visitor = std::move(*home.worker.spawn(is_visited_then_goes_on(there.worker, ended, went_on)));
-    while (there.worker.dump_tasks()->tasks.empty()) std::this_thread::yield();
+    while (there.worker.dump_tasks(1h)->tasks.empty()) std::this_thread::yield();
   }
   sync_wait(std::move(*visitor));
   EXPECT_EQ(ended, std::errc::operation_canceled);
@@ -469,8 +469,9 @@ TEST(Dump, shows_every_task_with_its_chain_of_awaits) {
   RunningWorker running({.name = "dumped"});
   const unsigned spawned_at = __LINE__ + 1;
   auto handle = running.worker.spawn(waits_in_many_ways(pair.ours.get()));
-  std::this_thread::sleep_for(20ms);
-  const std::optional<TaskDump> dump = running.worker.dump_tasks();
+  while (running.worker.dump_tasks(1h)->operations_in_flight == 0) std::this_thread::yield();
+  std::this_thread::sleep_for(10ms);  // so long it has waited at least
+  const std::optional<TaskDump> dump = running.worker.dump_tasks(1h);
   ASSERT_TRUE(dump);
   EXPECT_EQ(dump->worker, "dumped");
   EXPECT_EQ(dump->operations_in_flight, 1U);
@@ -514,10 +515,10 @@ TEST(Dump, of_a_busy_worker_gives_up_and_of_an_ended_one_is_empty) {
   EXPECT_FALSE(worker.dump_tasks(5ms));
   gate.set();
   sync_wait(std::move(*blocked));
-  EXPECT_TRUE(worker.dump_tasks()->tasks.empty());
+  EXPECT_TRUE(worker.dump_tasks(1h)->tasks.empty());
   worker.request_stop();
   worker.join();
-  EXPECT_TRUE(worker.dump_tasks()->tasks.empty());
+  EXPECT_TRUE(worker.dump_tasks(1h)->tasks.empty());
 }
 
 Task<void> hops_through(Worker& there) {
@@ -532,8 +533,8 @@ TEST(Dump, may_be_asked_for_at_any_moment) {
   for (int i = 0; i < 20; ++i) hopping.push_back(std::move(*first.worker.spawn(hops_through(second.worker))));
   std::size_t seen = 0;
   for (int i = 0; i < 300; ++i) {
-    seen += first.worker.dump_tasks()->tasks.size();
-    seen += second.worker.dump_tasks()->tasks.size();
+    seen += first.worker.dump_tasks(1h)->tasks.size();
+    seen += second.worker.dump_tasks(1h)->tasks.size();
   }
   EXPECT_GT(seen, 0U);
   for (auto& one : hopping) one.request_cancel();
@@ -567,14 +568,16 @@ TEST(Signals, that_do_not_exist_are_refused) {
   EXPECT_EQ(Signals::block({SIGUSR1, 12345}).error(), std::errc::invalid_argument);
 }
 
-Task<void> dumps_and_stops(Signals& signals, std::span<Worker* const> workers, int output) {
+Task<void> dumps_and_stops(Signals& signals, std::span<Worker* const> workers, int output, int input,
+                           std::string& text) {
   JoinHandle<void> dumping = spawn(dump_tasks_on(signals, workers, output));
   ::kill(::getpid(), SIGUSR1);
-  std::array<std::byte, 1> buffer;
-  (void)co_await sleep_for(20ms);
+  std::array<std::byte, 4096> buffer;
+  const Result<std::size_t> got = co_await async_read(input, buffer, current_position);
+  EXPECT_TRUE(got);
+  if (got) text.assign(reinterpret_cast<const char*>(buffer.data()), *got);
   dumping.request_cancel();
   co_await std::move(dumping);
-  (void)buffer;
 }
 TEST(Signals, make_a_dump_of_every_worker) {
   Result<Signals> signals = Signals::block({SIGUSR1});
@@ -582,15 +585,12 @@ TEST(Signals, make_a_dump_of_every_worker) {
   std::array<int, 2> fds{};
   ASSERT_EQ(::pipe2(fds.data(), O_CLOEXEC), 0);
   const Fd reader(fds[0]);
-  Fd writer(fds[1]);
+  const Fd writer(fds[1]);
   RunningWorker other({.name = "other"});
   Worker* const workers[] = {&other.worker};
-  test::run_on_a_worker_here(dumps_and_stops(*signals, workers, writer.get()));
-  writer.reset();
-  std::array<char, 4096> text{};
-  const ssize_t got = ::read(reader.get(), text.data(), text.size());
-  ASSERT_GT(got, 0);
-  EXPECT_EQ(std::string(text.data()).find("worker other: 0 tasks"), 0U) << text.data();
+  std::string text;
+  test::run_on_a_worker_here(dumps_and_stops(*signals, workers, writer.get(), reader.get(), text));
+  EXPECT_TRUE(text.starts_with("worker other: 0 tasks")) << text;
 }
 
 }  // namespace
