@@ -5,6 +5,7 @@
 #include <limits>
 
 #include <corering/core/engine.hpp>
+#include <corering/core/ring_resource.hpp>
 #include <corering/core/spawn.hpp>
 #include <corering/core/sync_wait.hpp>
 #include <corering/core/worker.hpp>
@@ -125,6 +126,42 @@ void report_detached_exception(std::exception_ptr exception) noexcept {
     dprintf(2, "corering: a detached task ended with an exception that is not a std::exception\n");
   }
   std::abort();
+}
+
+int register_resource(unsigned opcode, void* argument, unsigned count) noexcept {
+  return require_loop("a ring's resources are registered on its worker")
+      .ring()
+      .register_resource(opcode, argument, count);
+}
+
+void attach_resource(RingResource& resource) noexcept {
+  require_loop("a ring's resources are made on its worker").attach_resource(resource);
+}
+
+std::uint16_t next_buffer_group() noexcept {
+  return require_loop("buffer pools are made on a worker").next_buffer_group();
+}
+
+RingResource*& file_table() noexcept { return require_loop("file tables are made on a worker").file_table(); }
+
+RingResource*& buffer_table() noexcept {
+  return require_loop("buffers are registered on a worker").buffer_table();
+}
+
+std::uint64_t open_inbox(Inbox& inbox) {
+  return require_loop("an inbox is opened on a worker").open_inbox(inbox);
+}
+
+void close_inbox(std::uint64_t address) noexcept {
+  require_loop("an inbox is closed on its worker").close_inbox(address);
+}
+
+int ring_fd() noexcept { return require_loop("only a worker has a ring").ring().descriptor(); }
+
+std::uint32_t sq_entries() noexcept { return require_loop("only a worker has a ring").ring().sq_entries(); }
+
+const Capabilities& capabilities() noexcept {
+  return require_loop("what a ring can do is asked on its worker: hop there first").capabilities();
 }
 
 }  // namespace engine

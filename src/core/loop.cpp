@@ -17,9 +17,12 @@ namespace {
 
 using trace::Kind;
 
-// user_data of the loop's own SQEs; every other value is the address of a Completion.
+// user_data: the address of a Completion, or one of the loop's own, which have a low bit set.
+constexpr std::uint64_t own_bits = 7;
 constexpr std::uint64_t wake_read_tag = 1;
 constexpr std::uint64_t control_tag = 2;
+constexpr std::uint64_t message_tag = 4;  // above it: the inbox's slot << 32, its generation << 3
+constexpr std::uint32_t generation_mask = 0x1fff'ffff;
 
 // How many coroutines run before the kernel gets its turn: an enter costs about as much as two or three
 // resumes, and 256 resumes are well under the time a sleeping core needs to wake up.
@@ -119,6 +122,7 @@ void Loop::wake() noexcept {
 // ---- birth ----
 
 Result<void> Loop::attach(const WorkerOptions& options) {
+  if (!wrong_name_in_mask().empty()) return std::unexpected(setup_error(SetupStep::mask, EINVAL));
   attached_at_ = trace::ClockPair::now();
   turn_ticks_ = attached_at_.ticks;
   eventfd_ = kernel_.open_eventfd();
@@ -220,6 +224,16 @@ void Loop::process_completions() noexcept {
   }
 }
 
+const Capabilities& Loop::capabilities() {
+  // The real kernel is the same for every worker.
+  if (&kernel_ == &real_kernel()) {
+    static const Capabilities of_this_machine = probe(real_kernel());
+    return of_this_machine;
+  }
+  if (own_capabilities_ == nullptr) own_capabilities_ = std::make_unique<Capabilities>(probe(kernel_));
+  return *own_capabilities_;
+}
+
 // ---- operations ----
 
 [[gnu::always_inline]] inline void Loop::start(Completion& completion, Frame* frame) noexcept {
@@ -228,12 +242,25 @@ void Loop::process_completions() noexcept {
   if (scope != nullptr) [[likely]]
     scope->waits_for(&completion, turn_ticks_);
   if (refuses_waits(scope)) [[unlikely]]
-    return answer(completion, -ECANCELED);
+    return answer(completion, {.res = -ECANCELED});
   if (parked_.empty()) [[likely]] {
     if (Sqe* const sqe = find_sqe(); sqe != nullptr) [[likely]]
       return fill(*sqe, completion);
   }
   park(completion);
+}
+
+// All SQEs of a chain go with one enter, and nothing comes between them.
+void Loop::start_chain(std::span<Completion* const> links) noexcept {
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    links[i]->links_behind_ = static_cast<std::uint16_t>(links.size() - 1 - i);
+  }
+  if (ring_.free_sqes() < links.size()) note_enter_result(ring_.submit());
+  if (parked_.empty() && ring_.free_sqes() >= links.size()) {
+    for (Completion* const link : links) fill(*ring_.next_sqe(), *link);
+  } else {
+    for (Completion* const link : links) park(*link);
+  }
 }
 
 Sqe* Loop::find_sqe() noexcept {
@@ -260,11 +287,13 @@ void Loop::park(Completion& completion) noexcept {
   parked_.push_back(completion);
 }
 
+// A chain is unparked whole.
 void Loop::unpark() noexcept {
   while (!parked_.empty()) {
-    Sqe* const sqe = find_sqe();
-    if (sqe == nullptr) return;
-    fill(*sqe, parked_.pop_front());
+    const std::uint32_t links = parked_.front().links_behind_ + 1U;
+    if (ring_.free_sqes() < links) note_enter_result(ring_.submit());
+    if (ring_.free_sqes() < links) return;
+    for (std::uint32_t i = 0; i < links; ++i) fill(*ring_.next_sqe(), parked_.pop_front());
   }
 }
 
@@ -282,7 +311,7 @@ void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
 void Loop::cancel(Completion& completion) noexcept {
   switch (completion.state_) {
     case Completion::State::parked:
-      return answer(completion, -ECANCELED);
+      return answer(completion, {.res = -ECANCELED});
     case Completion::State::in_flight:
       completion.unlink();
       completion.state_ = Completion::State::cancelling;
@@ -327,6 +356,13 @@ void Loop::cancel_again() noexcept {
   loop->start(*this, frame);
 }
 
+[[gnu::noinline]] void Completion::start_chain(std::span<Completion* const> links, Frame* frame) noexcept {
+  Loop* const loop = current_loop;
+  CORERING_ASSERT(loop != nullptr, "a chain was awaited on a thread without a worker: hop to one first");
+  for (Completion* const link : links) link->frame_ = frame;
+  loop->start_chain(links);
+}
+
 [[gnu::noinline]] void Completion::start_recorded(Loop& loop, Frame* frame) noexcept {
   const auto opcode = static_cast<std::uint8_t>(request_.opcode());
   trace::record(Kind::await, opcode, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
@@ -342,7 +378,9 @@ Waiter* Completion::cancel(const CancelCause&) noexcept {
 
 void Completion::describe(std::string& text) const {
   text += name_of(opcode());
-  if (request_.fd >= 0) text.append(" (fd ").append(std::to_string(request_.fd)).append(")");
+  if (request_.fd < 0) return;
+  const bool is_slot = (request_.what >> 8 & abi::sqe_fixed_file) != 0;
+  text.append(is_slot ? " (slot " : " (fd ").append(std::to_string(request_.fd)).append(")");
 }
 
 std::error_code Completion::error_of(std::int32_t res) const noexcept {
@@ -356,7 +394,7 @@ std::error_code Completion::error_of(std::int32_t res) const noexcept {
 
 void Completion::record_resumed() const noexcept {
   trace::record(Kind::resumed, static_cast<std::uint8_t>(request_.opcode()), this,
-                static_cast<std::uint64_t>(res_));
+                static_cast<std::uint64_t>(reply_.res));
 }
 
 void Completion::abort_destroyed_in_flight() const noexcept {
@@ -426,24 +464,76 @@ void Loop::note_enter_result(int result) noexcept {
 // ---- completions ----
 
 void Loop::file(const Cqe& cqe) noexcept {
-  switch (cqe.user_data) {
+  if ((cqe.user_data & own_bits) != 0) [[unlikely]]
+    return file_own(cqe);
+  auto& completion = *reinterpret_cast<Completion*>(cqe.user_data);
+  const Reply reply{.res = cqe.res, .flags = cqe.flags};
+  if (completion.gets_many_ && !reply.is_last()) [[unlikely]]
+    return completion.received(reply);
+  --in_flight_;
+  answer(completion, reply);
+}
+
+void Loop::file_own(const Cqe& cqe) noexcept {
+  switch (cqe.user_data & own_bits) {
     case wake_read_tag:
       return wake_read_done(cqe.res);
     case control_tag:
       --controls_in_flight_;
       return;
     default:
-      --in_flight_;
-      answer(*reinterpret_cast<Completion*>(cqe.user_data), cqe.res);
+      return file_message(cqe);
   }
 }
 
-void Loop::answer(Completion& completion, std::int32_t res) noexcept {
-  completion.res_ = res;
+void Loop::answer(Completion& completion, const Reply& reply) noexcept {
   completion.state_ = Completion::State::answered;
-  completion.unlink();                               // from those parked, being cancelled, or in no scope
+  completion.unlink();  // from those parked, being cancelled, or in no scope
+  if (completion.gets_many_) [[unlikely]]
+    return completion.received(reply);
+  completion.reply_ = reply;
   __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
   ready_.push(completion.waiter_);
+}
+
+void Completion::resume_with(const Reply& reply) noexcept {
+  reply_ = reply;
+  Loop::current()->schedule(waiter_);
+}
+
+// The result comes first; the notification, if there is one, says whether the kernel copied after all.
+void NotifiedCompletion::received(const Reply& reply) noexcept {
+  Reply total = reply;
+  if ((reply.flags & abi::cqe_notif) != 0) {
+    const auto usage = static_cast<std::uint32_t>(reply.res) & abi::notif_usage_zc_copied;
+    total = {.res = this->reply().res, .flags = this->reply().flags | reply.flags | usage};
+  }
+  note_reply(total);
+  if (reply.is_last()) resume_with(total);
+}
+
+// ---- messages from other rings ----
+
+std::uint64_t Loop::open_inbox(Inbox& inbox) {
+  const auto free = std::ranges::find(inboxes_, nullptr, &InboxSlot::inbox);
+  const auto slot = static_cast<std::size_t>(free - inboxes_.begin());
+  if (free == inboxes_.end()) inboxes_.emplace_back();
+  inboxes_[slot].inbox = &inbox;
+  return (static_cast<std::uint64_t>(slot) << 32 | (++inboxes_[slot].generation & generation_mask) << 3) |
+         message_tag;
+}
+
+void Loop::close_inbox(std::uint64_t address) noexcept { inboxes_[address >> 32].inbox = nullptr; }
+
+// What comes for an inbox that is closed is dropped: the sender cannot know.
+void Loop::file_message(const Cqe& cqe) noexcept {
+  const std::size_t slot = cqe.user_data >> 32;
+  if (slot >= inboxes_.size()) return;
+  const auto generation = static_cast<std::uint32_t>(cqe.user_data) >> 3;
+  InboxSlot& addressed = inboxes_[slot];
+  if (addressed.inbox != nullptr && (addressed.generation & generation_mask) == generation) {
+    addressed.inbox->received(cqe.res);
+  }
 }
 
 // ---- the eventfd ----
@@ -514,7 +604,8 @@ void Loop::cancel_everything(bool through_shields) noexcept {
   });
   while (!orphans_.empty()) orphans_.front().cancel(cause);
   parked_.for_each([this](Completion& completion) {
-    if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) answer(completion, -ECANCELED);
+    if (completion.frame_ == nullptr || completion.frame_->scope == nullptr)
+      answer(completion, {.res = -ECANCELED});
   });
 }
 
@@ -568,6 +659,7 @@ void Loop::wait_for_kernel() noexcept {
 }
 
 void Loop::detach() noexcept {
+  while (!resources_.empty()) resources_.pop_front().ring_closes();
   ring_.close();
   kernel_.close(eventfd_);
   ended_ = true;

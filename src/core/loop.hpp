@@ -8,8 +8,11 @@
 #include <atomic>
 #include <coroutine>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <sched.h>
+#include <span>
+#include <vector>
 
 #include <corering/base/intrusive_list.hpp>
 #include <corering/base/result.hpp>
@@ -17,9 +20,11 @@
 #include <corering/core/drain.hpp>
 #include <corering/core/mpsc_queue.hpp>
 #include <corering/core/ready_queue.hpp>
+#include <corering/core/ring_resource.hpp>
 #include <corering/core/strand.hpp>
 #include <corering/core/task_dump.hpp>
 #include <corering/core/timer_heap.hpp>
+#include <corering/uring/capabilities.hpp>
 
 #include "trace/ticks.hpp"
 #include "uring/ring.hpp"
@@ -75,6 +80,7 @@ class Loop {
   void refuse_everything() noexcept;
 
   void start(Completion& completion, Frame* frame) noexcept;
+  void start_chain(std::span<Completion* const> links) noexcept;
   void cancel(Completion& completion) noexcept;
   void schedule(std::coroutine_handle<> coroutine) noexcept { ready_.push(coroutine); }
   [[nodiscard]] TimePoint now() const noexcept { return kernel_.now(); }
@@ -107,7 +113,23 @@ class Loop {
   void forgo_homecoming() noexcept { --expected_homecomings_; }
 
   [[nodiscard]] Worker& worker() noexcept { return worker_; }
+  [[nodiscard]] Kernel& kernel() noexcept { return kernel_; }
+  [[nodiscard]] Ring& ring() noexcept { return ring_; }
   [[nodiscard]] std::uint32_t setup_flags() const noexcept { return ring_.setup_flags(); }
+
+  /// Found out when first asked for.
+  [[nodiscard]] const Capabilities& capabilities();
+
+  /// Told before the ring is closed; it leaves the list by itself.
+  void attach_resource(RingResource& resource) noexcept { resources_.push_back(resource); }
+  [[nodiscard]] std::uint16_t next_buffer_group() noexcept { return next_buffer_group_++; }
+  /// The slot that the ring's table of files belongs to; there is one.
+  [[nodiscard]] RingResource*& file_table() noexcept { return file_table_; }
+  [[nodiscard]] RingResource*& buffer_table() noexcept { return buffer_table_; }
+
+  /// What other rings send to the address that this returns is given to `inbox`.
+  [[nodiscard]] std::uint64_t open_inbox(Inbox& inbox);
+  void close_inbox(std::uint64_t address) noexcept;
 
   /// The loop that runs on the calling thread, or null.
   [[nodiscard]] static Loop* current() noexcept;
@@ -139,7 +161,9 @@ class Loop {
 
   // Completions.
   void file(const Cqe& cqe) noexcept;
-  void answer(Completion& completion, std::int32_t res) noexcept;
+  void file_own(const Cqe& cqe) noexcept;
+  void file_message(const Cqe& cqe) noexcept;
+  void answer(Completion& completion, const Reply& reply) noexcept;
 
   // The eventfd.
   [[nodiscard]] bool arm_wake_read() noexcept;
@@ -198,6 +222,16 @@ class Loop {
   bool ended_ = false;
   bool short_of_memory_ = false;  // the kernel refused the last enter for now
   QueuedWaiter::Line drainers_;
+  IntrusiveList<RingResource> resources_;
+  RingResource* file_table_ = nullptr;
+  RingResource* buffer_table_ = nullptr;
+  std::uint16_t next_buffer_group_ = 0;
+  struct InboxSlot {
+    Inbox* inbox = nullptr;
+    std::uint32_t generation = 0;
+  };
+  std::vector<InboxSlot> inboxes_;
+  std::unique_ptr<const Capabilities> own_capabilities_;  // of a kernel that is not the real one
 
   // Every thread.
   MpscQueue posts_;

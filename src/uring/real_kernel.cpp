@@ -13,6 +13,8 @@
 
 #include <corering/uring/kernel.hpp>
 
+#include "uring/mask.hpp"
+
 namespace corering {
 namespace {
 
@@ -35,6 +37,9 @@ class RealRing final : public KernelRing {
   }
 
   int open(RingParams& wanted) noexcept {
+    // CORERING_MASK makes this an older kernel, which refuses what it does not know.
+    const Mask& mask = process_mask();
+    if ((wanted.flags & mask.setup_flags) != 0) return -EINVAL;
     io_uring_params params{};
     params.flags = wanted.flags;
     params.cq_entries = wanted.cq_entries;
@@ -44,7 +49,7 @@ class RealRing final : public KernelRing {
       ::close(fd);
       return mapped;
     }
-    wanted = {params.sq_entries, params.cq_entries, params.flags, params.features};
+    wanted = {params.sq_entries, params.cq_entries, params.flags, params.features & ~mask.features};
     // The k-pointers have been there since liburing 2.0; the copies beside them have not.
     memory_ = {.sq_head = ring_.sq.khead,
                .sq_tail = ring_.sq.ktail,
@@ -68,6 +73,8 @@ class RealRing final : public KernelRing {
     return io_uring_enter2(static_cast<unsigned>(enter_fd_), to_submit, min_complete, flags | enter_flags_,
                            static_cast<sigset_t*>(what), arg == nullptr ? _NSIG / 8 : sizeof *arg);
   }
+
+  int descriptor() const noexcept override { return ring_.ring_fd; }
 
   int register_resource(unsigned opcode, void* arg, unsigned count) noexcept override {
     return io_uring_register(static_cast<unsigned>(ring_.ring_fd), opcode, arg, count);

@@ -30,6 +30,9 @@ class Ring {
   /// The setup flags (abi::setup_*) that this kernel granted.
   [[nodiscard]] std::uint32_t setup_flags() const noexcept { return params_.flags; }
 
+  /// What the kernel says about itself (abi::feature_*).
+  [[nodiscard]] std::uint32_t features() const noexcept { return params_.features; }
+
   /// io_uring_register(2).
   int register_resource(unsigned opcode, void* arg, unsigned count) noexcept {
     return ring_->register_resource(opcode, arg, count);
@@ -43,6 +46,17 @@ class Ring {
     }
     return &memory_.sqes[sq_tail_++ & (memory_.sq_entries - 1)];
   }
+
+  [[nodiscard]] std::uint32_t sq_entries() const noexcept { return memory_.sq_entries; }
+
+  /// How many SQEs next_sqe() can give.
+  [[nodiscard]] std::uint32_t free_sqes() noexcept {
+    sq_head_ = load(memory_.sq_head, std::memory_order_acquire);
+    return memory_.sq_entries - (sq_tail_ - sq_head_);
+  }
+
+  /// For other rings' messages.
+  [[nodiscard]] int descriptor() const noexcept { return ring_->descriptor(); }
 
   /// SQEs filled but not yet taken by the kernel.
   [[nodiscard]] std::uint32_t unsubmitted() const noexcept {

@@ -50,9 +50,14 @@ constexpr std::array advices = {
         SetupStep::pinning, EINVAL,
         "the worker cannot be pinned: the processor asked for does not exist or is not in this process's set "
         "(taskset -p, cgroup cpuset)"},
+    Advice{SetupStep::mask, EINVAL,
+           "the environment variable CORERING_MASK names something that cannot be hidden: unset it, or take "
+           "names "
+           "that `corering doctor` prints, separated by commas"},
 };
 
-constexpr std::array step_names = {"io_uring_setup", "eventfd", "starting the thread", "pinning the thread"};
+constexpr std::array step_names = {"io_uring_setup", "eventfd", "starting the thread", "pinning the thread",
+                                   "CORERING_MASK"};
 
 class SetupCategory final : public std::error_category {
  public:

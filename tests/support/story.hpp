@@ -115,6 +115,13 @@ class RunningWorker {
   Worker worker;
 };
 
+/// What an operation fails with; nothing if it succeeds.
+template <class Operation>
+Task<std::error_code> error_of(Operation operation) {
+  const auto result = co_await std::move(operation);
+  co_return result ? std::error_code() : result.error();
+}
+
 /// Runs `task` on a worker of the calling thread, to its end, and stops that worker.
 inline Task<void> then_stop(Task<void> task) {
   co_await std::move(task);

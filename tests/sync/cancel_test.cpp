@@ -49,11 +49,7 @@ struct OperationCase {
   std::function<void(Props&)> complete = [](Props&) {};
 };
 
-template <class Operation>
-Task<std::error_code> error_of(Operation operation) {
-  const auto result = co_await std::move(operation);
-  co_return result ? std::error_code() : result.error();
-}
+using test::error_of;
 
 void send_byte(int fd) { EXPECT_EQ(::write(fd, "x", 1), 1); }
 void drain(int fd) {

@@ -6,44 +6,94 @@
 #include <coroutine>
 #include <exception>
 #include <source_location>
+#include <type_traits>
+#include <utility>
 
+#include <corering/base/assert.hpp>
 #include <corering/base/fd.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/completion.hpp>
+#include <corering/core/ring_resource.hpp>
 #include <corering/core/switch_to_worker.hpp>
 #include <corering/core/task.hpp>
 
 namespace corering {
 
-/// What the kernel's `res`, which is no error, means by the type of the result. A late success that nobody
+/// What the kernel's reply, which is no error, means by the type of the result. A late success that nobody
 /// takes is disposed of by that type: an Fd closes itself.
+///
+/// This is the usual payload of an operation. Another one may have, besides decode(),
+///  - `void prepare(Request&)`, called when it lies where it stays, for what the kernel reads by address;
+///  - `void dispose(const Reply&)`, for what comes along with an error;
+///  - `bool is_success(const Reply&)`, for errors that are none;
+///  - `void rewrite(Request&, const Capabilities&)`, to make of a ProbedOperation one that an old kernel
+///  knows;
+///  - `using Base = NotifiedCompletion`, for zero-copy sends.
 template <class T>
-Result<T> decode(std::int32_t res) noexcept {
+struct Answer {
+  T decode(const Reply& reply) const noexcept {
+    if constexpr (std::is_void_v<T>) {
+      return;
+    } else if constexpr (std::same_as<T, Reply>) {
+      return reply;
+    } else {
+      return static_cast<T>(reply.res);
+    }
+  }
+};
+
+namespace detail {
+
+template <class Payload>
+struct BaseOf {
+  using type = Completion;
+};
+template <class Payload>
+  requires requires { typename Payload::Base; }
+struct BaseOf<Payload> {
+  using type = typename Payload::Base;
+};
+
+/// The result that a reply means; `error` says why an operation has failed.
+template <class T, class Payload, class Error>
+Result<T> result_of(Payload& payload, const Reply& reply, Error&& error) {
+  bool success = reply.res >= 0;
+  if constexpr (requires { payload.is_success(reply); }) success = payload.is_success(reply);
+  if (!success) {
+    if constexpr (requires { payload.dispose(reply); }) payload.dispose(reply);
+    return std::unexpected<std::error_code>(error(reply.res));
+  }
   if constexpr (std::is_void_v<T>) {
+    payload.decode(reply);
     return {};
-  } else if constexpr (std::same_as<T, Fd>) {
-    return Fd(res);
   } else {
-    return static_cast<T>(res);
+    return payload.decode(reply);
   }
 }
 
+}  // namespace detail
+
 /// Waits for one operation. See IoOperation::operator co_await.
-template <class T>
-class [[nodiscard]] IoAwaiter : private Completion {
+template <class T, class Payload = Answer<T>>
+class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
  public:
-  explicit IoAwaiter(const Request& request) noexcept : Completion(request) {}
+  explicit IoAwaiter(const Request& request, const Payload& payload = Payload())
+      : detail::BaseOf<Payload>::type(request), payload_(payload) {
+    if constexpr (requires { payload_.prepare(this->request()); }) payload_.prepare(this->request());
+  }
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    start(coroutine, frame_of(coroutine));
+    this->start(coroutine, frame_of(coroutine));
   }
   Result<T> await_resume() noexcept {
-    const std::int32_t res = finish();
-    if (res < 0) return std::unexpected(error_of(res));
-    return decode<T>(res);
+    return detail::result_of<T>(payload_, this->finish(),
+                                [this](std::int32_t res) { return this->error_of(res); });
   }
+
+ protected:
+  [[no_unique_address]] Payload payload_;
 };
 
 namespace detail {
@@ -69,6 +119,62 @@ Task<Result<T>> await_on(Worker& worker, Operation operation) {
 
 }  // namespace detail
 
+/// Names an operation while it is in flight, for others that act on it: async_cancel(tag), async_poll_update,
+/// async_timeout_update. Belongs to one worker; outlives the operation.
+class OperationTag {
+ public:
+  OperationTag() noexcept = default;
+  OperationTag(OperationTag&&) = delete;
+  ~OperationTag() {
+    CORERING_ASSERT(user_data_ == 0, "an operation's tag was destroyed while the operation was in flight");
+  }
+
+  [[nodiscard]] bool in_flight() const noexcept { return user_data_ != 0; }
+  /// The SQE's user_data; 0, which is nobody's, when nothing is in flight.
+  [[nodiscard]] std::uint64_t user_data() const noexcept { return user_data_; }
+
+ private:
+  template <class Awaiter>
+  friend class TaggedAwaiter;
+  std::uint64_t user_data_ = 0;
+};
+
+/// Waits for an operation and lets its tag name it.
+template <class Awaiter>
+class [[nodiscard]] TaggedAwaiter : public Awaiter {
+ public:
+  template <class... Arguments>
+  explicit TaggedAwaiter(OperationTag& tag, Arguments&&... arguments)
+      : Awaiter(std::forward<Arguments>(arguments)...), tag_(tag) {}
+
+  template <class Promise>
+  auto await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    CORERING_ASSERT(!tag_.in_flight(), "one tag was given to two operations at the same time");
+    tag_.user_data_ = reinterpret_cast<std::uintptr_t>(static_cast<Completion*>(this));
+    return Awaiter::await_suspend(coroutine);
+  }
+  auto await_resume() noexcept {
+    tag_.user_data_ = 0;
+    return Awaiter::await_resume();
+  }
+
+ private:
+  OperationTag& tag_;
+};
+
+template <class Operation>
+class [[nodiscard("an operation does nothing until it is awaited")]] TaggedOperation {
+ public:
+  TaggedOperation(Operation operation, OperationTag& tag) : operation_(std::move(operation)), tag_(&tag) {}
+  auto operator co_await() const {
+    return TaggedAwaiter<typename Operation::Awaiter>(*tag_, operation_.request(), operation_.payload());
+  }
+
+ private:
+  Operation operation_;
+  OperationTag* tag_;
+};
+
 /// One request to the kernel, not yet made. Copies freely; does nothing until it is awaited. What the request
 /// points to (buffers, paths, addresses) must stay alive until the awaiting coroutine has been resumed.
 ///
@@ -78,20 +184,113 @@ Task<Result<T>> await_on(Worker& worker, Operation operation) {
 /// its own answer, which may be a success. If it is cancelled, or was not begun because the scope is
 /// cancelled already, the error is the scope's: ECANCELED, or which deadline has passed
 /// (core/cancellation.hpp).
-template <class T>
+template <class T, class Payload = Answer<T>>
 class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation {
  public:
-  explicit IoOperation(const Request& request) noexcept : request_(request) {}
+  using Value = T;
+  using Awaiter = IoAwaiter<T, Payload>;
 
-  IoAwaiter<T> operator co_await() const noexcept { return IoAwaiter<T>(request_); }
+  explicit IoOperation(const Request& request, const Payload& payload = Payload()) noexcept
+      : request_(request), payload_(payload) {}
+
+  Awaiter operator co_await() const noexcept { return Awaiter(request_, payload_); }
 
   /// The same operation on `worker`, wherever it is awaited: hops there (SwitchToWorker), then fills the SQE.
   /// Awaited on another worker, it comes back to that one with the result; awaited on a thread without a
   /// worker, the coroutine stays on `worker`. ECANCELED when the worker is stopping or has ended.
   Task<Result<T>> on(Worker& worker) const { return detail::await_on<T>(worker, *this); }
 
+  /// The same operation, which `tag` names while it is in flight.
+  TaggedOperation<IoOperation> tagged(OperationTag& tag) const {
+    return TaggedOperation<IoOperation>(*this, tag);
+  }
+
+  [[nodiscard]] const Request& request() const noexcept { return request_; }
+  [[nodiscard]] const Payload& payload() const noexcept { return payload_; }
+
  private:
   Request request_;
+  [[no_unique_address]] Payload payload_;
+};
+
+// ---- operations that an older kernel may not have ----
+
+namespace detail {
+
+/// What such an operation needs, and the system call that does the same without waiting, if there is one.
+struct Fallback {
+  using Call = std::int32_t (*)(const Request& request);  ///< a result or -errno
+  Need need;
+  Call call = nullptr;
+};
+
+}  // namespace detail
+
+template <class T, class Payload>
+class [[nodiscard]] ProbedAwaiter : private IoAwaiter<T, Payload> {
+ public:
+  ProbedAwaiter(const Request& request, const Payload& payload, const detail::Fallback& fallback)
+      : IoAwaiter<T, Payload>(request, payload), fallback_(fallback) {}
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    const Capabilities& there = engine::capabilities();
+    made_ = there.has(fallback_.need);
+    if constexpr (requires { this->payload_.rewrite(this->request(), there); }) {
+      if (!made_) this->payload_.rewrite(this->request(), there);
+      made_ = true;
+    }
+    frame_ = frame_of(coroutine);
+    if (made_) {
+      IoAwaiter<T, Payload>::await_suspend(coroutine);
+    } else {
+      engine::schedule(coroutine);  // others run in between, as they would if an SQE had been made
+    }
+  }
+  Result<T> await_resume() noexcept {
+    if (made_) return IoAwaiter<T, Payload>::await_resume();
+    if (engine::refuses_waits(frame_)) return std::unexpected(engine::cancellation_error(frame_));
+    if (fallback_.call == nullptr) return std::unexpected(fallback_.need.unmet());
+    return detail::result_of<T>(
+        this->payload_, {.res = fallback_.call(this->request())},
+        [](std::int32_t res) { return std::error_code(-res, std::system_category()); });
+  }
+
+ private:
+  detail::Fallback fallback_;
+  Frame* frame_ = nullptr;
+  bool made_ = false;  // an SQE was filled
+};
+
+/// An IoOperation that not every kernel has. Where it is missing, an older operation does the same, or the
+/// system call of the same name is made on the worker, if that never waits; else the error names the kernel
+/// that has it (std::errc::operation_not_supported).
+template <class T, class Payload = Answer<T>>
+class [[nodiscard("an operation does nothing until it is awaited")]] ProbedOperation {
+ public:
+  using Value = T;
+
+  ProbedOperation(const Request& request, const detail::Fallback& fallback,
+                  const Payload& payload = Payload()) noexcept
+      : request_(request), payload_(payload), fallback_(fallback) {}
+
+  ProbedAwaiter<T, Payload> operator co_await() const noexcept {
+    return ProbedAwaiter<T, Payload>(request_, payload_, fallback_);
+  }
+
+  /// See IoOperation::on().
+  Task<Result<T>> on(Worker& worker) const { return detail::await_on<T>(worker, *this); }
+
+  /// For chains, where nothing can stand in for it: there it fails on a kernel that lacks it.
+  [[nodiscard]] IoOperation<T, Payload> without_fallback() const noexcept {
+    return IoOperation<T, Payload>(request_, payload_);
+  }
+
+ private:
+  Request request_;
+  [[no_unique_address]] Payload payload_;
+  detail::Fallback fallback_;
 };
 
 }  // namespace corering

@@ -1,9 +1,10 @@
-/// file.hpp — operations on files, named after their system calls.
+/// file.hpp — operations on what is in a file, named after their system calls.
 ///
 /// Each returns an operation to `co_await` on a worker, or `.on(worker)` from anywhere (core/operation.hpp
-/// says how they suspend, resume and fail). Buffers, paths and out-parameters must stay alive until the
-/// awaiting coroutine has resumed. Errors are the system call's own errno, and ECANCELED when the worker
-/// stops.
+/// says how they suspend, resume and fail). The last line of each comment is a row: the kernel's opcode,
+/// since which Linux, the man page that it follows, what must stay alive until the awaiting coroutine has
+/// resumed, and errors to expect besides EBADF and the scope's. "-" is nothing. docs/OPERATIONS.md is made of
+/// these rows.
 #pragma once
 
 #include <algorithm>
@@ -12,10 +13,14 @@
 #include <cstdint>
 #include <fcntl.h>
 #include <span>
-#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
-#include <corering/base/fd.hpp>
 #include <corering/core/operation.hpp>
+#include <corering/io/buffer_pool.hpp>
+#include <corering/io/descriptor.hpp>
+#include <corering/io/file_table.hpp>
+#include <corering/io/registered_buffers.hpp>
 
 namespace corering {
 
@@ -36,65 +41,196 @@ inline std::uint64_t address_of(const void* pointer) noexcept {
   return reinterpret_cast<std::uintptr_t>(pointer);
 }
 
-}  // namespace detail
-
-/// openat(2): opens `path` relative to `directory` (AT_FDCWD: the working directory). The
-/// descriptor is owned; it is close-on-exec whether or not `flags` say O_CLOEXEC. Do not pass O_NONBLOCK for
-/// descriptors used on a ring.
-inline IoOperation<Fd> async_openat(int directory, const char* path, int flags, mode_t mode = 0) noexcept {
-  return IoOperation<Fd>(Request{.addr = detail::address_of(path),
-                                 .fd = directory,
-                                 .len = mode,
-                                 .what = plain(Opcode::openat),
-                                 .op_flags = static_cast<std::uint32_t>(flags | O_CLOEXEC)});
+/// A request to move bytes between memory and a file.
+inline Request transfer(std::uint32_t what, const Descriptor& file, const void* memory, std::size_t length,
+                        std::uint64_t offset, int flags) noexcept {
+  return {.addr = address_of(memory),
+          .fd = file.number(),
+          .len = clamp_length(length),
+          .off = offset,
+          .what = what,
+          .op_flags = static_cast<std::uint32_t>(flags)};
 }
 
+/// -errno of a system call that has failed, else what it returned.
+inline std::int32_t as_reply(long result) noexcept {
+  return result < 0 ? -errno : static_cast<std::int32_t>(result);
+}
+
+/// Of an operation that an older one with the same fields can stand in for.
+template <class T, Opcode Older>
+struct AnswerOr : Answer<T> {
+  void rewrite(Request& request, const Capabilities&) const noexcept {
+    request.what = (request.what & ~0xffU) | static_cast<std::uint32_t>(Older);
+  }
+};
+
+}  // namespace detail
+
 /// pread(2): up to `into.size()` bytes from `offset` (current_position: where the file stands). Fewer may
-/// come; 0 is the end of the file.
-inline IoOperation<std::size_t> async_read(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept {
-  return IoOperation<std::size_t>(Request{.addr = detail::address_of(into.data()),
-                                          .fd = fd,
-                                          .len = detail::clamp_length(into.size()),
-                                          .off = offset,
-                                          .what = plain(Opcode::read)});
+/// come; 0 is the end of the file. `flags` are RWF_* of preadv2(2).
+/// | READ | 5.6 | pread(2) | `into` | EISDIR, EINVAL, EAGAIN (RWF_NOWAIT) |
+inline IoOperation<std::size_t> async_read(const Descriptor& file, std::span<std::byte> into,
+                                           std::uint64_t offset, int flags = 0) noexcept {
+  return IoOperation<std::size_t>(
+      detail::transfer(what(Opcode::read, file), file, into.data(), into.size(), offset, flags));
 }
 
 /// pwrite(2): up to `from.size()` bytes at `offset` (current_position: where the file stands). Fewer may be
-/// taken. Not for sockets: a closed peer would raise SIGPIPE, async_send does not.
-inline IoOperation<std::size_t> async_write(int fd, std::span<const std::byte> from,
-                                            std::uint64_t offset) noexcept {
-  return IoOperation<std::size_t>(Request{.addr = detail::address_of(from.data()),
-                                          .fd = fd,
-                                          .len = detail::clamp_length(from.size()),
-                                          .off = offset,
-                                          .what = plain(Opcode::write)});
+/// taken. Not for sockets: a closed peer would raise SIGPIPE, async_send does not. `flags` are RWF_*, as
+/// RWF_DSYNC or RWF_APPEND.
+/// | WRITE | 5.6 | pwrite(2) | `from` | ENOSPC, EFBIG, EDQUOT, EINVAL |
+inline IoOperation<std::size_t> async_write(const Descriptor& file, std::span<const std::byte> from,
+                                            std::uint64_t offset, int flags = 0) noexcept {
+  return IoOperation<std::size_t>(
+      detail::transfer(what(Opcode::write, file), file, from.data(), from.size(), offset, flags));
+}
+
+/// preadv2(2): into several buffers, at most 1024.
+/// | READV | 5.1 | preadv2(2) | `into` and its buffers | EISDIR, EINVAL |
+inline IoOperation<std::size_t> async_readv(const Descriptor& file, std::span<const iovec> into,
+                                            std::uint64_t offset, int flags = 0) noexcept {
+  return IoOperation<std::size_t>(
+      detail::transfer(what(Opcode::readv, file), file, into.data(), into.size(), offset, flags));
+}
+
+/// pwritev2(2): from several buffers, at most 1024. Not for sockets.
+/// | WRITEV | 5.1 | pwritev2(2) | `from` and its buffers | ENOSPC, EFBIG, EINVAL |
+inline IoOperation<std::size_t> async_writev(const Descriptor& file, std::span<const iovec> from,
+                                             std::uint64_t offset, int flags = 0) noexcept {
+  return IoOperation<std::size_t>(
+      detail::transfer(what(Opcode::writev, file), file, from.data(), from.size(), offset, flags));
+}
+
+/// The same as async_read into a registered buffer, whose pages the kernel need not look up.
+/// | READ_FIXED | 5.1 | pread(2) | `into` | EISDIR, EFAULT |
+inline IoOperation<std::size_t> async_read(const Descriptor& file, const FixedSpan& into,
+                                           std::uint64_t offset, int flags = 0) noexcept {
+  Request request =
+      detail::transfer(what(Opcode::read_fixed, file), file, into.bytes().data(), into.size(), offset, flags);
+  request.extra = in_buffer(into.index());
+  return IoOperation<std::size_t>(request);
+}
+
+/// The same as async_write from a registered buffer.
+/// | WRITE_FIXED | 5.1 | pwrite(2) | `from` | ENOSPC, EFBIG, EFAULT |
+inline IoOperation<std::size_t> async_write(const Descriptor& file, const FixedSpan& from,
+                                            std::uint64_t offset, int flags = 0) noexcept {
+  Request request = detail::transfer(what(Opcode::write_fixed, file), file, from.bytes().data(), from.size(),
+                                     offset, flags);
+  request.extra = in_buffer(from.index());
+  return IoOperation<std::size_t>(request);
+}
+
+/// preadv2(2) into parts of one registered buffer; each of `into` lies inside `within`. An older kernel makes
+/// it a READV.
+/// | READV_FIXED | 6.15 | preadv2(2) | `within`, `into` | EISDIR, EFAULT |
+inline auto async_readv(const Descriptor& file, const FixedSpan& within, std::span<const iovec> into,
+                        std::uint64_t offset, int flags = 0) noexcept {
+  using Payload = detail::AnswerOr<std::size_t, Opcode::readv>;
+  Request request =
+      detail::transfer(what(Opcode::readv_fixed, file), file, into.data(), into.size(), offset, flags);
+  request.extra = in_buffer(within.index());
+  return ProbedOperation<std::size_t, Payload>(request, {.need = Opcode::readv_fixed});
+}
+
+/// pwritev2(2) from parts of one registered buffer. An older kernel makes it a WRITEV.
+/// | WRITEV_FIXED | 6.15 | pwritev2(2) | `within`, `from` | ENOSPC, EFBIG, EFAULT |
+inline auto async_writev(const Descriptor& file, const FixedSpan& within, std::span<const iovec> from,
+                         std::uint64_t offset, int flags = 0) noexcept {
+  using Payload = detail::AnswerOr<std::size_t, Opcode::writev>;
+  Request request =
+      detail::transfer(what(Opcode::writev_fixed, file), file, from.data(), from.size(), offset, flags);
+  request.extra = in_buffer(within.index());
+  return ProbedOperation<std::size_t, Payload>(request, {.need = Opcode::writev_fixed});
+}
+
+/// The same as async_read into a buffer of `pool` that the kernel picks when there is something to read: at
+/// most one buffer's worth, and at most `most`, if that is not 0. An empty buffer is the end of the file.
+/// | READ (BUFFER_SELECT) | 5.7 | pread(2) | `pool` | ENOBUFS: every buffer is lent |
+inline IoOperation<LentBuffer, detail::LentAnswer> async_read(const Descriptor& file, const BufferPool& pool,
+                                                              std::uint64_t offset,
+                                                              std::size_t most = 0) noexcept {
+  Request request =
+      detail::transfer(what(Opcode::read, file, abi::sqe_buffer_select), file, nullptr, most, offset, 0);
+  request.extra = in_buffer(detail::group_of(pool.ring()));
+  return IoOperation<LentBuffer, detail::LentAnswer>(request, detail::LentAnswer(pool.ring()));
 }
 
 /// What fsync makes durable.
 enum class Sync : std::uint8_t { everything, data_only };
 
 /// fsync(2), or fdatasync(2) with Sync::data_only. Not ordered behind writes that have not completed yet.
-inline IoOperation<void> async_fsync(int fd, Sync what = Sync::everything) noexcept {
-  return IoOperation<void>(Request{
-      .fd = fd, .what = plain(Opcode::fsync), .op_flags = what == Sync::data_only ? abi::fsync_datasync : 0});
+/// | FSYNC | 5.1 | fsync(2) | - | EIO, EINVAL |
+inline IoOperation<void> async_fsync(const Descriptor& file, Sync what_to_sync = Sync::everything) noexcept {
+  return IoOperation<void>(Request{.fd = file.number(),
+                                   .what = what(Opcode::fsync, file),
+                                   .op_flags = what_to_sync == Sync::data_only ? abi::fsync_datasync : 0});
 }
 
-/// statx(2): fills `into` with what `mask` (STATX_*) asks for. `path` "" with AT_EMPTY_PATH means `directory`
-/// itself.
-inline IoOperation<void> async_statx(int directory, const char* path, int flags, unsigned mask,
-                                     struct statx& into) noexcept {
-  return IoOperation<void>(Request{.addr = detail::address_of(path),
-                                   .fd = directory,
-                                   .len = mask,
-                                   .off = detail::address_of(&into),
-                                   .what = plain(Opcode::statx),
-                                   .op_flags = static_cast<std::uint32_t>(flags)});
+/// sync_file_range(2): begins or awaits the write-out of a range; says nothing about the file's metadata.
+/// `length` 0 is all behind `offset`. `flags` are SYNC_FILE_RANGE_*.
+/// | SYNC_FILE_RANGE | 5.2 | sync_file_range(2) | - | EINVAL, ESPIPE, EIO |
+inline IoOperation<void> async_sync_file_range(const Descriptor& file, std::uint64_t offset,
+                                               std::uint32_t length, unsigned flags) noexcept {
+  return IoOperation<void>(Request{.fd = file.number(),
+                                   .len = length,
+                                   .off = offset,
+                                   .what = what(Opcode::sync_file_range, file),
+                                   .op_flags = flags});
 }
 
-/// Waits for a close.
+/// fallocate(2): reserves, or with FALLOC_FL_* in `mode` frees, zeroes or shifts a range.
+/// | FALLOCATE | 5.6 | fallocate(2) | - | ENOSPC, EOPNOTSUPP, EINVAL |
+inline IoOperation<void> async_fallocate(const Descriptor& file, int mode, std::uint64_t offset,
+                                         std::uint64_t length) noexcept {
+  return IoOperation<void>(Request{.addr = length,
+                                   .fd = file.number(),
+                                   .len = static_cast<std::uint32_t>(mode),
+                                   .off = offset,
+                                   .what = what(Opcode::fallocate, file)});
+}
+
+/// ftruncate(2): the file is `length` bytes long from now on. An older kernel makes the system call on the
+/// worker, which may then wait for the disk.
+/// | FTRUNCATE | 6.9 | ftruncate(2) | - | EINVAL, EFBIG |
+inline ProbedOperation<void> async_ftruncate(const Descriptor& file, std::uint64_t length) noexcept {
+  const auto call = [](const Request& request) -> std::int32_t {
+    return detail::as_reply(::ftruncate(request.fd, static_cast<off_t>(request.off)));
+  };
+  return ProbedOperation<void>(
+      Request{.fd = file.number(), .off = length, .what = what(Opcode::ftruncate, file)},
+      {.need = Opcode::ftruncate, .call = file.is_slot() ? nullptr : +call});
+}
+
+/// posix_fadvise(2): how the range will be read (POSIX_FADV_*). `length` 0 is to the end.
+/// | FADVISE | 5.6 | posix_fadvise(2) | - | EINVAL, ESPIPE |
+inline IoOperation<void> async_fadvise(const Descriptor& file, std::uint64_t offset, std::uint32_t length,
+                                       int advice) noexcept {
+  return IoOperation<void>(Request{.fd = file.number(),
+                                   .len = length,
+                                   .off = offset,
+                                   .what = what(Opcode::fadvise, file),
+                                   .op_flags = static_cast<std::uint32_t>(advice)});
+}
+
+/// madvise(2) for memory of this process (MADV_*); up to 4 GiB - 1.
+/// | MADVISE | 5.6 | madvise(2) | the memory | EINVAL, ENOMEM |
+inline IoOperation<void> async_madvise(void* memory, std::uint32_t length, int advice) noexcept {
+  return IoOperation<void>(Request{.addr = detail::address_of(memory),
+                                   .len = length,
+                                   .what = what(Opcode::madvise),
+                                   .op_flags = static_cast<std::uint32_t>(advice)});
+}
+
+// ---- closing ----
+
+/// Waits for a close. Owns what it closes until the kernel says that it has.
+template <class Owner>
 class [[nodiscard]] CloseAwaiter : private Completion {
  public:
-  explicit CloseAwaiter(int fd) noexcept : Completion(Request{.fd = fd, .what = plain(Opcode::close)}) {}
+  CloseAwaiter(const Request& request, Owner&& owned) noexcept
+      : Completion(request), owned_(std::move(owned)) {}
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
@@ -104,31 +240,73 @@ class [[nodiscard]] CloseAwaiter : private Completion {
 
   /// A close that the kernel was not allowed to begin is made here: closing always closes.
   Result<void> await_resume() noexcept {
-    const std::int32_t res = finish();
-    if (res == 0) return {};
-    if (res != -ECANCELED) return failure(-res);
-    return ::close(request().fd) == 0 ? Result<void>() : failure(errno);
+    const std::int32_t res = finish().res;
+    if (res == -ECANCELED) {
+      owned_.reset();
+      return {};
+    }
+    (void)owned_.release();
+    if (res < 0) return failure(-res);
+    return {};
   }
+
+ private:
+  Owner owned_;
 };
 
-/// Owns the descriptor until it is awaited.
+/// Owns what is to be closed until it is awaited.
+template <class Owner>
 class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
  public:
-  explicit CloseOperation(Fd fd) noexcept : fd_(std::move(fd)) {}
+  CloseOperation(const Request& request, Owner owned) noexcept
+      : request_(request), owned_(std::move(owned)) {}
 
-  CloseAwaiter operator co_await() && noexcept { return CloseAwaiter(fd_.release()); }
+  CloseAwaiter<Owner> operator co_await() && noexcept {
+    return CloseAwaiter<Owner>(request_, std::move(owned_));
+  }
 
   /// The same on `worker`, wherever it is awaited; hops there and back as IoOperation::on() does. A worker
   /// that refuses answers ECANCELED, and the descriptor is closed all the same.
   Task<Result<void>> on(Worker& worker) && { return detail::await_on<void>(worker, std::move(*this)); }
 
  private:
-  Fd fd_;
+  Request request_;
+  Owner owned_;
 };
 
 /// close(2). Takes the descriptor over: it is closed whatever happens, also in a cancelled scope (then
 /// without the ring) and if the operation is never awaited. No operation on it may be in flight; the kernel
 /// would keep that one armed.
-inline CloseOperation async_close(Fd fd) noexcept { return CloseOperation(std::move(fd)); }
+/// | CLOSE | 5.6 | close(2) | - | EIO |
+inline CloseOperation<Fd> async_close(Fd fd) noexcept {
+  const Request request{.fd = fd.get(), .what = what(Opcode::close)};
+  return CloseOperation<Fd>(request, std::move(fd));
+}
+
+/// The same for a slot of the file table.
+/// | CLOSE (direct) | 5.15 | close(2) | - | EIO |
+inline CloseOperation<FixedFile> async_close(FixedFile file) noexcept {
+  const Request request{.fd = 0, .what = what(Opcode::close), .extra = with_file_index(file.slot() + 1)};
+  return CloseOperation<FixedFile>(request, std::move(file));
+}
+
+// ---- the file table ----
+
+/// Puts a descriptor's file into a free slot of `table`; the descriptor stays open, and may be closed.
+/// | FILES_UPDATE | 5.6, slot picked by the kernel 5.19 | io_uring_register(2) | `table` | ENFILE: no free slot |
+inline IoOperation<FixedFile, detail::InstalledAnswer> async_install(const FileTable& table,
+                                                                     int fd) noexcept {
+  return IoOperation<FixedFile, detail::InstalledAnswer>(
+      Request{.len = 1, .off = abi::file_index_alloc, .what = what(Opcode::files_update)},
+      detail::InstalledAnswer(table, fd));
+}
+
+/// The other way: a descriptor, close-on-exec, for the file in a slot.
+/// | FIXED_FD_INSTALL | 6.8 | io_uring_enter(2) | `file` | EMFILE |
+inline ProbedOperation<Fd> async_fixed_fd_install(const FixedFile& file) noexcept {
+  return ProbedOperation<Fd>(
+      Request{.fd = static_cast<int>(file.slot()), .what = what(Opcode::fixed_fd_install, file)},
+      {.need = Opcode::fixed_fd_install});
+}
 
 }  // namespace corering

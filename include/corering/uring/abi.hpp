@@ -176,9 +176,10 @@ static_assert(opcode_names.size() == static_cast<std::size_t>(Opcode::pipe) + 1)
   return index < opcode_names.size() ? opcode_names[index] : "unknown";
 }
 
-/// Request::what for an operation without SQE flags.
-[[nodiscard]] constexpr std::uint32_t plain(Opcode opcode) noexcept {
-  return static_cast<std::uint32_t>(opcode);
+/// Request::what.
+[[nodiscard]] constexpr std::uint32_t what(Opcode opcode, std::uint32_t sqe_flags = 0,
+                                           std::uint32_t ioprio = 0) noexcept {
+  return static_cast<std::uint32_t>(opcode) | sqe_flags << 8 | ioprio << 16;
 }
 
 /// What an operation will write into an SQE.
@@ -195,8 +196,23 @@ struct Request {
   std::uint32_t what = 0;  ///< opcode, sqe.flags << 8, ioprio << 16
   std::uint32_t op_flags = 0;
   std::uint64_t extra = 0;  ///< buf_index, personality << 16, file_index << 32
+  std::uint64_t addr3 = 0;
+  std::uint64_t pad = 0;
 
   [[nodiscard]] Opcode opcode() const noexcept { return static_cast<Opcode>(what & 0xff); }
+
+  [[nodiscard]] static Request of(const Sqe& sqe) noexcept {
+    return {
+        .addr = sqe.addr,
+        .fd = sqe.fd,
+        .len = sqe.len,
+        .off = sqe.off,
+        .what = sqe.opcode | std::uint32_t{sqe.flags} << 8 | std::uint32_t{sqe.ioprio} << 16,
+        .op_flags = sqe.op_flags,
+        .extra = sqe.buf_index | std::uint64_t{sqe.personality} << 16 | std::uint64_t{sqe.file_index} << 32,
+        .addr3 = sqe.addr3,
+        .pad = sqe.pad};
+  }
 
   void fill(Sqe& sqe, std::uint64_t user_data) const noexcept {
     sqe.opcode = static_cast<std::uint8_t>(what);
@@ -211,10 +227,18 @@ struct Request {
     sqe.buf_index = static_cast<std::uint16_t>(extra);
     sqe.personality = static_cast<std::uint16_t>(extra >> 16);
     sqe.file_index = static_cast<std::uint32_t>(extra >> 32);
-    sqe.addr3 = 0;
-    sqe.pad = 0;
+    sqe.addr3 = addr3;
+    sqe.pad = pad;
   }
 };
+
+/// Request::extra.
+[[nodiscard]] constexpr std::uint64_t in_buffer(std::uint16_t index_or_group) noexcept {
+  return index_or_group;
+}
+[[nodiscard]] constexpr std::uint64_t with_file_index(std::uint32_t index) noexcept {
+  return std::uint64_t{index} << 32;
+}
 
 namespace abi {
 
@@ -236,18 +260,159 @@ inline constexpr std::uint32_t enter_ext_arg = 1U << 3;
 inline constexpr std::uint32_t enter_registered_ring = 1U << 4;  // 5.18
 inline constexpr std::uint32_t enter_no_iowait = 1U << 7;        // 6.15
 
-// io_uring_register(2), opcodes
-inline constexpr std::uint32_t register_iowq_aff = 17;
-inline constexpr std::uint32_t register_ring_fds = 20;
-inline constexpr std::uint32_t unregister_ring_fds = 21;
+// sqe.flags
+inline constexpr std::uint32_t sqe_fixed_file = 1U << 0;
+inline constexpr std::uint32_t sqe_io_drain = 1U << 1;
+inline constexpr std::uint32_t sqe_io_link = 1U << 2;
+inline constexpr std::uint32_t sqe_io_hardlink = 1U << 3;
+inline constexpr std::uint32_t sqe_async = 1U << 4;
+inline constexpr std::uint32_t sqe_buffer_select = 1U << 5;
+inline constexpr std::uint32_t sqe_cqe_skip_success = 1U << 6;
 
-// IORING_OP_ASYNC_CANCEL, sqe.cancel_flags
+// cqe.flags
+inline constexpr std::uint32_t cqe_buffer = 1U << 0;
+inline constexpr std::uint32_t cqe_more = 1U << 1;
+inline constexpr std::uint32_t cqe_sock_nonempty = 1U << 2;
+inline constexpr std::uint32_t cqe_notif = 1U << 3;
+inline constexpr std::uint32_t cqe_buf_more = 1U << 4;  // 6.12
+inline constexpr std::uint32_t cqe_buffer_shift = 16;
+
+// ASYNC_CANCEL, sqe.cancel_flags
 inline constexpr std::uint32_t cancel_all = 1U << 0;  // 5.19
 inline constexpr std::uint32_t cancel_fd = 1U << 1;   // 5.19
 inline constexpr std::uint32_t cancel_any = 1U << 2;  // 5.19
+inline constexpr std::uint32_t cancel_fd_fixed = 1U << 3;
+inline constexpr std::uint32_t cancel_op = 1U << 5;  // 6.6
 
-// IORING_OP_FSYNC, sqe.fsync_flags
+// FSYNC, sqe.fsync_flags
 inline constexpr std::uint32_t fsync_datasync = 1U << 0;
+
+// TIMEOUT and its kin, sqe.timeout_flags
+inline constexpr std::uint32_t timeout_abs = 1U << 0;
+inline constexpr std::uint32_t timeout_update = 1U << 1;
+inline constexpr std::uint32_t timeout_boottime = 1U << 2;
+inline constexpr std::uint32_t timeout_realtime = 1U << 3;
+inline constexpr std::uint32_t link_timeout_update = 1U << 4;
+inline constexpr std::uint32_t timeout_etime_success = 1U << 5;
+inline constexpr std::uint32_t timeout_multishot = 1U << 6;  // 6.4
+
+// POLL_ADD and POLL_REMOVE, sqe.len
+inline constexpr std::uint32_t poll_add_multi = 1U << 0;
+inline constexpr std::uint32_t poll_update_events = 1U << 1;
+
+// SEND, RECV and their kin, sqe.ioprio
+inline constexpr std::uint32_t recvsend_poll_first = 1U << 0;
+inline constexpr std::uint32_t recv_multishot = 1U << 1;        // 6.0
+inline constexpr std::uint32_t recvsend_fixed_buf = 1U << 2;    // 6.0
+inline constexpr std::uint32_t send_zc_report_usage = 1U << 3;  // 6.2
+inline constexpr std::uint32_t recvsend_bundle = 1U << 4;       // 6.10
+inline constexpr std::uint32_t send_vectorized = 1U << 5;       // 6.17
+inline constexpr std::uint32_t notif_usage_zc_copied = 1U << 31;
+
+// ACCEPT, sqe.ioprio
+inline constexpr std::uint32_t accept_multishot = 1U << 0;   // 5.19
+inline constexpr std::uint32_t accept_dontwait = 1U << 1;    // 6.10
+inline constexpr std::uint32_t accept_poll_first = 1U << 2;  // 6.10
+
+// MSG_RING, sqe.addr
+inline constexpr std::uint64_t msg_data = 0;
+inline constexpr std::uint64_t msg_send_fd = 1;  // 6.0
+
+// SPLICE and TEE, sqe.splice_flags
+inline constexpr std::uint32_t splice_fd_in_fixed = 1U << 31;
+
+// FIXED_FD_INSTALL, sqe.install_fd_flags
+inline constexpr std::uint32_t fixed_fd_no_cloexec = 1U << 0;
+
+// NOP, sqe.nop_flags
+inline constexpr std::uint32_t nop_inject_result = 1U << 0;  // 6.10
+
+// URING_CMD of sockets, the low half of sqe.off
+inline constexpr std::uint64_t socket_siocinq = 0;
+inline constexpr std::uint64_t socket_siocoutq = 1;
+inline constexpr std::uint64_t socket_getsockopt = 2;  // 6.7
+inline constexpr std::uint64_t socket_setsockopt = 3;  // 6.7
+
+/// sqe.file_index, which counts from 1: the kernel picks a free slot.
+inline constexpr std::uint32_t file_index_alloc = ~0U;
+
+// io_uring_register(2), opcodes
+inline constexpr std::uint32_t register_probe = 8;
+inline constexpr std::uint32_t register_files_update = 6;
+inline constexpr std::uint32_t register_files2 = 13;
+inline constexpr std::uint32_t unregister_files = 3;
+inline constexpr std::uint32_t register_buffers2 = 15;
+inline constexpr std::uint32_t unregister_buffers = 1;
+inline constexpr std::uint32_t register_buffers_update = 16;
+inline constexpr std::uint32_t register_iowq_aff = 17;
+inline constexpr std::uint32_t register_ring_fds = 20;
+inline constexpr std::uint32_t unregister_ring_fds = 21;
+inline constexpr std::uint32_t register_pbuf_ring = 22;    // 5.19
+inline constexpr std::uint32_t unregister_pbuf_ring = 23;  // 5.19
+inline constexpr std::uint32_t rsrc_register_sparse = 1U << 0;
+inline constexpr std::uint32_t pbuf_ring_inc = 1U << 1;  // 6.12
+inline constexpr std::uint32_t probe_op_supported = 1U << 0;
+
+/// struct io_uring_probe with room for every opcode there can be.
+struct Probe {
+  struct Op {
+    std::uint8_t op = 0;
+    std::uint8_t reserved = 0;
+    std::uint16_t flags = 0;
+    std::uint32_t reserved2 = 0;
+  };
+  std::uint8_t last_op = 0;
+  std::uint8_t ops_len = 0;
+  std::uint16_t reserved = 0;
+  std::array<std::uint32_t, 3> reserved2{};
+  std::array<Op, 256> ops{};
+};
+
+/// struct io_uring_rsrc_register
+struct RsrcRegister {
+  std::uint32_t count = 0;
+  std::uint32_t flags = 0;
+  std::uint64_t reserved = 0;
+  std::uint64_t data = 0;
+  std::uint64_t tags = 0;
+};
+
+/// struct io_uring_rsrc_update2
+struct RsrcUpdate2 {
+  std::uint32_t offset = 0;
+  std::uint32_t reserved = 0;
+  std::uint64_t data = 0;
+  std::uint64_t tags = 0;
+  std::uint32_t count = 0;
+  std::uint32_t reserved2 = 0;
+};
+
+/// struct io_uring_buf_reg
+struct BufferRingRegister {
+  std::uint64_t address = 0;
+  std::uint32_t entries = 0;
+  std::uint16_t group = 0;
+  std::uint16_t flags = 0;
+  std::array<std::uint64_t, 3> reserved{};
+};
+
+/// struct io_uring_buf: an entry of a provided-buffer ring. The ring's tail lies where the first entry has
+/// its last field.
+struct RingBuffer {
+  std::uint64_t address = 0;
+  std::uint32_t length = 0;
+  std::uint16_t id = 0;
+  std::uint16_t tail = 0;
+};
+static_assert(sizeof(RingBuffer) == 16);
+
+/// struct io_uring_recvmsg_out: stands in front of what a multishot recvmsg has received.
+struct RecvmsgOut {
+  std::uint32_t name_length = 0;
+  std::uint32_t control_length = 0;
+  std::uint32_t payload_length = 0;
+  std::uint32_t flags = 0;
+};
 
 /// struct io_uring_getevents_arg: the timeout of an enter.
 struct GetEventsArg {

@@ -48,6 +48,9 @@ class KernelRing {
   virtual int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
                     const abi::GetEventsArg* arg) noexcept = 0;
 
+  /// The ring's descriptor, for messages from other rings; -1 if there is none.
+  [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
+
   /// io_uring_register(2).
   virtual int register_resource(unsigned opcode, void* arg, unsigned count) noexcept = 0;
 };

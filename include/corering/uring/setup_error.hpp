@@ -6,7 +6,7 @@
 namespace corering {
 
 /// The step of a worker's set-up that failed.
-enum class SetupStep { ring, eventfd, thread, pinning };
+enum class SetupStep { ring, eventfd, thread, pinning, mask };
 
 /// Errors of this category name the failed step and the errno. Their message is one sentence that says what
 /// to do; they compare equal to the matching `std::errc`.

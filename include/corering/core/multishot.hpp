@@ -1,0 +1,133 @@
+/// multishot.hpp — one request that the kernel answers again and again.
+///
+/// The request stays armed between two awaits, so it belongs to no frame: it lies in a block of its own, and
+/// is cancelled when the Multishot is destroyed. The block goes when the kernel's last reply is there. What a
+/// reply brought and nobody took is disposed of by its kind. The typed streams of io/streams.hpp stand on
+/// this.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include <corering/core/completion.hpp>
+#include <corering/core/queued_waiter.hpp>
+
+namespace corering {
+namespace detail {
+
+class MultishotBlock : public Completion {
+ public:
+  /// Waits for the next reply, and arms the request if it is not. Fails only if the wait is cancelled; then
+  /// the request stays armed. One at a time.
+  class [[nodiscard]] Awaiter final : public QueuedWaiter {
+   public:
+    explicit Awaiter(MultishotBlock& block) noexcept : block_(block) {}
+    bool await_ready() const noexcept { return block_.has_reply(); }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+      CORERING_ASSERT(block_.line_.empty(), "next() of one stream is awaited by one coroutine at a time");
+      wait_in(block_.line_, coroutine, frame_of(coroutine));
+      if (is_linked()) block_.arm();
+    }
+    Result<Reply> await_resume() noexcept {
+      if (is_suspended()) {
+        if (const Result<void> waited = finish(); !waited) return std::unexpected(waited.error());
+      }
+      return block_.take();
+    }
+    void describe(std::string& text) const override {
+      text += "a stream of ";
+      static_cast<const Completion&>(block_).describe(text);
+    }
+
+   private:
+    MultishotBlock& block_;
+  };
+
+  [[nodiscard]] bool has_reply() const noexcept { return next_ != replies_.size(); }
+  [[nodiscard]] bool is_armed() const noexcept { return !is_idle(); }
+
+  /// Its owner is gone: cancels what is armed and goes itself when that has ended.
+  void abandon() noexcept;
+
+ protected:
+  MultishotBlock(const Request& request, std::size_t limit) noexcept
+      : Completion(request, true), limit_(limit) {}
+
+  virtual void dispose(const Reply& reply) noexcept = 0;
+
+ private:
+  void arm() noexcept;
+  [[nodiscard]] Reply take() noexcept;
+  void received(const Reply& reply) noexcept final;
+  void keep(const Reply& reply) noexcept;
+  void pause() noexcept;
+
+  const std::size_t limit_;
+  QueuedWaiter::Line line_;
+  std::vector<Reply> replies_;
+  std::size_t next_ = 0;
+  bool pausing_ = false;  // we have cancelled it ourselves, for now
+  bool abandoned_ = false;
+};
+
+template <class Payload>
+class MultishotBlockOf final : public MultishotBlock {
+ public:
+  MultishotBlockOf(const Request& request, Payload&& payload, std::size_t limit)
+      : MultishotBlock(request, limit), payload(std::move(payload)) {
+    if constexpr (requires { this->payload.prepare(this->request()); })
+      this->payload.prepare(this->request());
+  }
+
+  Payload payload;
+
+ private:
+  void dispose(const Reply& reply) noexcept override {
+    if (reply.res >= 0) {
+      (void)payload.decode(reply);
+    } else if constexpr (requires { payload.dispose(reply); }) {
+      payload.dispose(reply);
+    }
+  }
+};
+
+}  // namespace detail
+
+/// A request that is answered many times. Made, used and destroyed on one worker, or destroyed after that one
+/// has ended. What the request points to must live until the kernel's last reply, so only what lies in the
+/// payload does.
+template <class Payload>
+class Multishot {
+  using Block = detail::MultishotBlockOf<Payload>;
+
+ public:
+  /// `limit`: when so many replies wait to be taken, the request is cancelled, and armed again when they have
+  /// been: what comes meanwhile stays with the kernel.
+  explicit Multishot(const Request& request, Payload payload = Payload(), std::size_t limit = 64)
+      : block_(new Block(request, std::move(payload), limit)) {}
+  Multishot(Multishot&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  Multishot& operator=(Multishot&& other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~Multishot() {
+    if (block_ != nullptr) block_->abandon();
+  }
+
+  /// See detail::MultishotBlock::Awaiter. A reply without F_MORE (Reply::is_last()) was the last; the next
+  /// call arms anew.
+  [[nodiscard]] auto next() noexcept {
+    return WaitOperation<detail::MultishotBlock::Awaiter, detail::MultishotBlock>(*block_);
+  }
+
+  [[nodiscard]] bool is_armed() const noexcept { return block_->is_armed(); }
+  [[nodiscard]] Payload& payload() noexcept { return block_->payload; }
+
+ private:
+  Block* block_;
+};
+
+}  // namespace corering

@@ -1,0 +1,104 @@
+/// registered_buffers.hpp — buffers whose pages the ring holds, so that no operation has to look them up.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include <corering/base/result.hpp>
+
+namespace corering {
+
+namespace detail {
+class BufferTable;
+}
+
+/// A part of a registered buffer, as operations take it: made by FixedBuffer only, so that the bytes always
+/// lie in the buffer that the index names.
+class FixedSpan {
+ public:
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
+  [[nodiscard]] std::uint16_t index() const noexcept { return index_; }
+
+  [[nodiscard]] FixedSpan first(std::size_t count) const noexcept {
+    return FixedSpan(index_, bytes_.first(count));
+  }
+  [[nodiscard]] FixedSpan subspan(std::size_t offset) const noexcept {
+    return FixedSpan(index_, bytes_.subspan(offset));
+  }
+
+ private:
+  friend class FixedBuffer;
+  FixedSpan(std::uint16_t index, std::span<std::byte> bytes) noexcept : bytes_(bytes), index_(index) {}
+  std::span<std::byte> bytes_;
+  std::uint16_t index_;
+};
+
+/// One buffer of RegisteredBuffers, lent. Gives itself back; aligned to its size's largest power of two, at
+/// least to 512 bytes if that is a multiple of it, so it also serves O_DIRECT.
+class FixedBuffer {
+ public:
+  FixedBuffer() noexcept = default;
+  FixedBuffer(FixedBuffer&& other) noexcept
+      : table_(std::exchange(other.table_, nullptr)), bytes_(other.bytes_), index_(other.index_) {}
+  FixedBuffer& operator=(FixedBuffer&& other) noexcept {
+    std::swap(table_, other.table_);
+    std::swap(bytes_, other.bytes_);
+    std::swap(index_, other.index_);
+    return *this;
+  }
+  ~FixedBuffer();
+
+  [[nodiscard]] bool valid() const noexcept { return table_ != nullptr; }
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
+  /// All of it, for an operation.
+  [[nodiscard]] FixedSpan all() const noexcept { return FixedSpan(index_, bytes_); }
+  [[nodiscard]] FixedSpan first(std::size_t count) const noexcept { return all().first(count); }
+
+ private:
+  friend class detail::BufferTable;
+  FixedBuffer(detail::BufferTable& table, std::uint16_t index, std::span<std::byte> bytes) noexcept
+      : table_(&table), bytes_(bytes), index_(index) {}
+
+  detail::BufferTable* table_ = nullptr;
+  std::span<std::byte> bytes_;
+  std::uint16_t index_ = 0;
+};
+
+struct RegisteredBuffersOptions {
+  std::uint16_t count = 16;
+  std::size_t size = 64 * 1024;  ///< bytes of each, up to 1 GiB
+  bool huge_pages = false;       ///< asked for; where there are none, ordinary ones serve
+};
+
+/// A ring's registered buffers; a ring has one table of them. Belongs to one worker; destroyed there, or
+/// after it has ended, when nothing is lent. The memory counts against RLIMIT_MEMLOCK, without CAP_IPC_LOCK.
+class RegisteredBuffers {
+ public:
+  /// On a worker. EBUSY when its ring has some already; EINVAL for 0 buffers, a size of 0 or above 1 GiB;
+  /// ENOMEM, which also says that RLIMIT_MEMLOCK (ulimit -l) is too low.
+  [[nodiscard]] static Result<RegisteredBuffers> create(RegisteredBuffersOptions options = {});
+
+  RegisteredBuffers(RegisteredBuffers&& other) noexcept : table_(std::exchange(other.table_, nullptr)) {}
+  RegisteredBuffers& operator=(RegisteredBuffers&& other) noexcept {
+    std::swap(table_, other.table_);
+    return *this;
+  }
+  ~RegisteredBuffers();
+
+  /// A buffer that nobody has; not valid() when all are lent.
+  [[nodiscard]] FixedBuffer lend() noexcept;
+
+  [[nodiscard]] std::uint16_t capacity() const noexcept;
+  [[nodiscard]] std::uint16_t lent() const noexcept;
+  [[nodiscard]] bool uses_huge_pages() const noexcept;
+
+ private:
+  explicit RegisteredBuffers(detail::BufferTable* table) noexcept : table_(table) {}
+  detail::BufferTable* table_;
+};
+
+}  // namespace corering

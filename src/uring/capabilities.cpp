@@ -1,0 +1,292 @@
+/// capabilities.cpp — the list of what is newer than our oldest kernel, and how each is tried.
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <corering/base/fd.hpp>
+#include <corering/uring/capabilities.hpp>
+
+#include "uring/mask.hpp"
+#include "uring/ring.hpp"
+
+namespace corering {
+namespace {
+
+constexpr std::array<Offer, static_cast<std::size_t>(Feature::count_)> feature_offers = {{
+    {"single_issuer", "6.0", "a ring that locks a little more"},
+    {"defer_taskrun", "6.1", "COOP_TASKRUN: completions interrupt system calls"},
+    {"recv_multishot", "6.0", "one RECV after the other"},
+    {"send_zc_report_usage", "6.2", "zero-copy sends that do not say whether the kernel copied"},
+    {"timeout_multishot", "6.4", "one TIMEOUT after the other"},
+    {"cancel_by_opcode", "6.6", ""},
+    {"socket_options", "6.7", "getsockopt(2) and setsockopt(2), which do not wait"},
+    {"bundles", "6.10", "one buffer for each receive"},
+    {"accept_dontwait", "6.10", ""},
+    {"nop_inject_result", "6.10", ""},
+    {"incremental_buffers", "6.12", "whole buffers for each receive"},
+    {"no_iowait", "6.15", "an idle worker that shows as iowait"},
+    {"send_vectorized", "6.17", "SENDMSG"},
+}};
+
+struct OpcodeOffer {
+  Opcode opcode;
+  Offer offer;
+};
+constexpr std::array opcode_offers = {
+    OpcodeOffer{Opcode::send_zc, {"send_zc", "6.0", "SEND, which copies"}},
+    OpcodeOffer{Opcode::sendmsg_zc, {"sendmsg_zc", "6.1", "SENDMSG, which copies"}},
+    OpcodeOffer{Opcode::read_multishot, {"read_multishot", "6.7", "one READ after the other"}},
+    OpcodeOffer{Opcode::waitid, {"waitid", "6.7", "pidfd_open(2) and POLL, for one process"}},
+    OpcodeOffer{Opcode::futex_wait, {"futex_wait", "6.7", ""}},
+    OpcodeOffer{Opcode::futex_wake, {"futex_wake", "6.7", "futex(2), which does not wait"}},
+    OpcodeOffer{Opcode::futex_waitv, {"futex_waitv", "6.7", ""}},
+    OpcodeOffer{Opcode::fixed_fd_install, {"fixed_fd_install", "6.8", ""}},
+    OpcodeOffer{Opcode::ftruncate, {"ftruncate", "6.9", "ftruncate(2) on the worker"}},
+    OpcodeOffer{Opcode::bind, {"bind", "6.11", "bind(2), which does not wait"}},
+    OpcodeOffer{Opcode::listen, {"listen", "6.11", "listen(2), which does not wait"}},
+    OpcodeOffer{Opcode::epoll_wait, {"epoll_wait", "6.15", "POLL and epoll_wait(2)"}},
+    OpcodeOffer{Opcode::readv_fixed, {"readv_fixed", "6.15", "READV"}},
+    OpcodeOffer{Opcode::writev_fixed, {"writev_fixed", "6.15", "WRITEV"}},
+    OpcodeOffer{Opcode::pipe, {"pipe", "6.16", "pipe2(2), which does not wait"}},
+};
+
+// ---- trying ----
+
+/// A ring of our own to try things on.
+class Trial {
+ public:
+  explicit Trial(Kernel& kernel) { open_ = ring_.open(kernel, 8, 16).has_value(); }
+
+  [[nodiscard]] bool is_open() const noexcept { return open_; }
+  [[nodiscard]] Ring& ring() noexcept { return ring_; }
+
+  /// What the kernel says to one SQE, in its first CQE.
+  std::int32_t answer_to(Sqe sqe) noexcept {
+    sqe.user_data = 1;
+    Sqe* const slot = ring_.next_sqe();
+    if (slot == nullptr) return -EBUSY;
+    *slot = sqe;
+    std::optional<std::int32_t> first;
+    for (int tries = 0; tries < 100 && !first; ++tries) {
+      const int entered = ring_.submit_and_wait(std::chrono::milliseconds(100));
+      if (entered < 0 && entered != -EINTR && entered != -ETIME) return entered;
+      ring_.reap([&first](const Cqe& cqe) {
+        if (!first) first = cqe.res;
+      });
+    }
+    return first.value_or(-ETIME);
+  }
+
+ private:
+  Ring ring_;
+  bool open_ = false;
+};
+
+// A flag that the kernel does not know is refused before it looks at the descriptor, which is bad.
+bool knows_ioprio(Trial& trial, Opcode opcode, std::uint32_t ioprio, std::uint32_t sqe_flags = 0) {
+  return trial.answer_to({.opcode = static_cast<std::uint8_t>(opcode),
+                          .flags = static_cast<std::uint8_t>(sqe_flags),
+                          .ioprio = static_cast<std::uint16_t>(ioprio),
+                          .fd = -1}) == -EBADF;
+}
+
+bool knows_timeout_multishot(Trial& trial) {
+  const abi::Timespec soon{.seconds = 0, .nanoseconds = 1};
+  return trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::timeout),
+                          .off = 1,
+                          .addr = reinterpret_cast<std::uintptr_t>(&soon),
+                          .len = 1,
+                          .op_flags = abi::timeout_multishot}) == -ETIME;
+}
+
+bool knows_cancel_by_opcode(Trial& trial) {
+  return trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
+                          .len = static_cast<std::uint32_t>(Opcode::accept),
+                          .op_flags = abi::cancel_op | abi::cancel_all}) != -EINVAL;
+}
+
+bool knows_socket_options(Trial& trial) {
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  int type = 0;
+  const std::int32_t length =
+      trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::uring_cmd),
+                       .fd = socket.get(),
+                       .off = abi::socket_getsockopt,
+                       .addr = std::uint64_t{SOL_SOCKET} | std::uint64_t{SO_TYPE} << 32,
+                       .file_index = sizeof type,
+                       .addr3 = reinterpret_cast<std::uintptr_t>(&type)});
+  return length == sizeof type && type == SOCK_STREAM;
+}
+
+bool knows_nop_inject(Trial& trial) {
+  return trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::nop),
+                          .len = 42,
+                          .op_flags = abi::nop_inject_result}) == 42;
+}
+
+bool knows_incremental_buffers(Trial& trial) {
+  constexpr std::size_t page = 4096;
+  void* const memory =
+      ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(memory),
+                               .entries = 2,
+                               .group = 0,
+                               .flags = abi::pbuf_ring_inc};
+  const bool knows = trial.ring().register_resource(abi::register_pbuf_ring, &wish, 1) == 0;
+  if (knows) trial.ring().register_resource(abi::unregister_pbuf_ring, &wish, 1);
+  ::munmap(memory, page);
+  return knows;
+}
+
+bool knows(Trial& trial, Feature feature) {
+  switch (feature) {
+    case Feature::single_issuer:
+      return (trial.ring().setup_flags() & abi::setup_single_issuer) != 0;
+    case Feature::defer_taskrun:
+      return (trial.ring().setup_flags() & abi::setup_defer_taskrun) != 0;
+    case Feature::recv_multishot:
+      return knows_ioprio(trial, Opcode::recv, abi::recv_multishot, abi::sqe_buffer_select);
+    case Feature::send_zc_report_usage:
+      return knows_ioprio(trial, Opcode::send_zc, abi::send_zc_report_usage);
+    case Feature::timeout_multishot:
+      return knows_timeout_multishot(trial);
+    case Feature::cancel_by_opcode:
+      return knows_cancel_by_opcode(trial);
+    case Feature::socket_options:
+      return knows_socket_options(trial);
+    case Feature::bundles:
+      return knows_ioprio(trial, Opcode::recv, abi::recvsend_bundle, abi::sqe_buffer_select);
+    case Feature::accept_dontwait:
+      return knows_ioprio(trial, Opcode::accept, abi::accept_dontwait);
+    case Feature::nop_inject_result:
+      return knows_nop_inject(trial);
+    case Feature::incremental_buffers:
+      return knows_incremental_buffers(trial);
+    case Feature::no_iowait:
+      return (trial.ring().features() & abi::feature_no_iowait) != 0;
+    case Feature::send_vectorized:
+      return knows_ioprio(trial, Opcode::send, abi::send_vectorized);
+    case Feature::count_:
+      break;
+  }
+  return false;
+}
+
+constexpr auto every_feature = [] {
+  std::array<Feature, static_cast<std::size_t>(Feature::count_)> all{};
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<Feature>(i);
+  return all;
+}();
+
+// ---- the mask ----
+
+bool hide(std::string_view name, Capabilities& hidden) noexcept {
+  for (const Feature feature : every_feature) {
+    if (offer_of(feature).name != name) continue;
+    hidden.set(feature, true);
+    return true;
+  }
+  for (const auto& [opcode, offer] : opcode_offers) {
+    if (offer.name != name) continue;
+    hidden.set(opcode, true);
+    return true;
+  }
+  return false;
+}
+
+Mask read_mask(std::string_view names) noexcept {
+  Mask mask;
+  while (!names.empty()) {
+    const std::size_t comma = std::min(names.find(','), names.size());
+    const std::string_view name = names.substr(0, comma);
+    names.remove_prefix(std::min(comma + 1, names.size()));
+    if (!name.empty() && !hide(name, mask.hidden) && mask.wrong_name.empty()) mask.wrong_name = name;
+  }
+  if (mask.hidden.has(Feature::single_issuer)) {
+    mask.setup_flags |= abi::setup_single_issuer | abi::setup_defer_taskrun;  // which needs it
+    mask.hidden.set(Feature::defer_taskrun, true);
+  }
+  if (mask.hidden.has(Feature::defer_taskrun)) mask.setup_flags |= abi::setup_defer_taskrun;
+  if (mask.hidden.has(Feature::no_iowait)) mask.features |= abi::feature_no_iowait;
+  return mask;
+}
+
+// ---- the error ----
+
+constexpr int feature_base = 256;
+
+class UnsupportedCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "corering.unsupported"; }
+
+  std::string message(int value) const override {
+    const Offer* const offer = value >= feature_base ? &offer_of(static_cast<Feature>(value - feature_base))
+                                                     : offer_of(static_cast<Opcode>(value));
+    if (offer == nullptr) return "the kernel does not offer this operation";
+    std::string text(offer->name);
+    text.append(" needs Linux ").append(offer->since);
+    text.append(" or newer, which this kernel is not (or a seccomp profile or CORERING_MASK hides it)");
+    return text;
+  }
+
+  std::error_condition default_error_condition(int) const noexcept override {
+    return std::errc::operation_not_supported;
+  }
+};
+
+const UnsupportedCategory& unsupported_category() noexcept {
+  static const UnsupportedCategory category;
+  return category;
+}
+
+}  // namespace
+
+const Offer& offer_of(Feature feature) noexcept { return feature_offers[static_cast<std::size_t>(feature)]; }
+
+const Offer* offer_of(Opcode opcode) noexcept {
+  for (const auto& [offered, offer] : opcode_offers) {
+    if (offered == opcode) return &offer;
+  }
+  return nullptr;
+}
+
+const Mask& process_mask() noexcept {
+  static const Mask mask = [] {
+    const char* const names = std::getenv("CORERING_MASK");
+    return read_mask(names == nullptr ? "" : names);
+  }();
+  return mask;
+}
+
+std::string_view wrong_name_in_mask() noexcept { return process_mask().wrong_name; }
+
+Capabilities probe(Kernel& kernel) {
+  Capabilities found;
+  Trial trial(kernel);
+  if (!trial.is_open()) return found;
+  abi::Probe probe;
+  if (trial.ring().register_resource(abi::register_probe, &probe, probe.ops.size()) == 0) {
+    for (std::size_t i = 0; i < probe.ops_len; ++i) {
+      if ((probe.ops[i].flags & abi::probe_op_supported) != 0)
+        found.set(static_cast<Opcode>(probe.ops[i].op), true);
+    }
+  }
+  for (const Feature feature : every_feature) found.set(feature, knows(trial, feature));
+  const Capabilities& hidden = process_mask().hidden;
+  for (const Feature feature : every_feature) {
+    if (hidden.has(feature)) found.set(feature, false);
+  }
+  for (const auto& [opcode, offer] : opcode_offers) {
+    if (hidden.has(opcode)) found.set(opcode, false);
+  }
+  return found;
+}
+
+std::error_code Need::unmet() const noexcept { return {value_, unsupported_category()}; }
+
+}  // namespace corering

@@ -1,0 +1,21 @@
+/// mask.hpp — what CORERING_MASK takes away.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include <corering/uring/capabilities.hpp>
+
+namespace corering {
+
+struct Mask {
+  Capabilities hidden;  ///< those that it has are hidden
+  std::uint32_t setup_flags = 0;
+  std::uint32_t features = 0;
+  std::string_view wrong_name;
+};
+
+/// Of this process; read from the environment once.
+[[nodiscard]] const Mask& process_mask() noexcept;
+
+}  // namespace corering
