@@ -7,16 +7,16 @@
 
 using namespace corering;
 
-std::string text_of(const SocketAddress& address) {
+std::string text_of(const Address& address) {
   std::array<char, NI_MAXHOST> host{};
-  ::getnameinfo(address.get(), address.length, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST);
+  ::getnameinfo(address.get(), address.length(), host.data(), host.size(), nullptr, 0, NI_NUMERICHOST);
   return host.data();
 }
 
 /// A connection. A failure is no reason to win, unless it is the last one.
-Task<Result<Fd>> connect_or_wait(SocketAddress address, std::size_t& left) {
+Task<Result<Fd>> connect_or_wait(Address address, std::size_t& left) {
   Fd socket(::socket(address.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const Result<void> connected = co_await async_connect(socket.get(), address.get(), address.length);
+  const Result<void> connected = co_await async_connect(socket.get(), address.get(), address.length());
   if (connected) co_return std::move(socket);
   std::fprintf(stderr, "race: %s: %s\n", text_of(address).c_str(), connected.error().message().c_str());
   if (--left > 0) {
@@ -30,7 +30,7 @@ Task<Result<std::string>> first_to_answer(BlockingPool& pool, const char* host, 
   if (!addresses) co_return std::unexpected(addresses.error());
   std::size_t left = addresses->size();
   std::vector<Task<Result<Fd>>> attempts;
-  for (const SocketAddress& address : *addresses) attempts.push_back(connect_or_wait(address, left));
+  for (const Address& address : *addresses) attempts.push_back(connect_or_wait(address, left));
   // The losers are cancelled and have ended when this returns; a late connection closes itself.
   const auto first = co_await with_timeout(std::chrono::seconds(5), when_any(std::move(attempts)));
   if (!first) co_return std::unexpected(first.error());

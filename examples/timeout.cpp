@@ -7,33 +7,19 @@
 
 using namespace corering;
 
-Task<Result<Fd>> connect_to(BlockingPool& pool, const char* host, const char* port) {
-  const auto addresses = co_await lookup(pool, host, port);
-  if (!addresses) co_return std::unexpected(addresses.error());
-  Result<Fd> connected = failure(EHOSTUNREACH);
-  for (const SocketAddress& address : *addresses) {
-    Fd socket(::socket(address.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const Result<void> done = co_await async_connect(socket.get(), address.get(), address.length);
-    if (done) co_return std::move(socket);
-    connected = std::unexpected(done.error());
-    if (is_cancellation(done.error())) break;
-  }
-  co_return connected;
-}
-
 Task<Result<void>> print_all(BlockingPool& pool, const char* host, const char* port) {
-  const Result<Fd> server = co_await connect_to(pool, host, port);
+  const Result<TcpStream> server = co_await TcpStream::connect(pool, host, port);
   if (!server) co_return std::unexpected(server.error());
   std::array<std::byte, 4096> buffer;
   for (;;) {
-    const Result<std::size_t> got = co_await async_recv(server->get(), buffer);
+    const Result<std::size_t> got = co_await server->read(buffer);
     if (!got) co_return std::unexpected(got.error());
     if (*got == 0) co_return Result<void>();
     if (std::fwrite(buffer.data(), 1, *got, stdout) != *got) co_return failure(errno);
   }
 }
 
-// Everything in print_all is under this one deadline: the look-up, each connect, each recv.
+// Everything in print_all is under this one deadline: the look-up, each connect, each read.
 Task<Result<void>> run(BlockingPool& pool, char** argv, std::chrono::milliseconds limit) {
   co_return co_await with_timeout(limit, print_all(pool, argv[1], argv[2]));
 }

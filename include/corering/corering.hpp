@@ -11,9 +11,14 @@
 #include <corering/core/task_dump.hpp>
 #include <corering/core/worker.hpp>
 #include <corering/core/worker_pool.hpp>
+#include <corering/fs/directory.hpp>
+#include <corering/fs/file.hpp>
 #include <corering/fs/list_directory.hpp>
+#include <corering/fs/watcher.hpp>
 #include <corering/io/buffer_pool.hpp>
+#include <corering/io/byte_stream.hpp>
 #include <corering/io/chain.hpp>
+#include <corering/io/child.hpp>
 #include <corering/io/control.hpp>
 #include <corering/io/descriptor.hpp>
 #include <corering/io/epoll.hpp>
@@ -23,6 +28,7 @@
 #include <corering/io/messages.hpp>
 #include <corering/io/path.hpp>
 #include <corering/io/pipe.hpp>
+#include <corering/io/pipe_stream.hpp>
 #include <corering/io/process.hpp>
 #include <corering/io/raw.hpp>
 #include <corering/io/registered_buffers.hpp>
@@ -30,7 +36,13 @@
 #include <corering/io/socket.hpp>
 #include <corering/io/stream_error.hpp>
 #include <corering/io/streams.hpp>
+#include <corering/net/address.hpp>
+#include <corering/net/datagram.hpp>
 #include <corering/net/lookup.hpp>
+#include <corering/net/serve.hpp>
+#include <corering/net/socket.hpp>
+#include <corering/net/tcp.hpp>
+#include <corering/net/unix.hpp>
 #include <corering/sync/async_generator.hpp>
 #include <corering/sync/channel.hpp>
 #include <corering/sync/event.hpp>

@@ -1,5 +1,6 @@
 /// worker.cpp — the life of a worker around its loop: set-up, thread, stop.
 #include <cerrno>
+#include <csignal>
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -64,6 +65,32 @@ Result<void> Worker::set_up(InitCallback& init_callback, std::exception_ptr& thr
   return {};
 }
 
+namespace {
+
+/// While it lives, a write to a pipe that nobody reads is EPIPE on this thread, and no signal.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() noexcept {
+    ::sigemptyset(&sigpipe_);
+    ::sigaddset(&sigpipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+  }
+  WithoutSigpipe(WithoutSigpipe&&) = delete;
+  ~WithoutSigpipe() {
+    if (::sigismember(&before_, SIGPIPE) == 1) return;
+    const timespec at_once{};
+    while (::sigtimedwait(&sigpipe_, nullptr, &at_once) == SIGPIPE) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t sigpipe_;
+  sigset_t before_;
+};
+
+}  // namespace
+
 void Worker::assert_never_ran() const noexcept {
   CORERING_ASSERT(!thread_.joinable() && !loop_->attached() && !loop_->ended(),
                   "a worker lives once: it was started before, make another one");
@@ -76,6 +103,7 @@ Result<void> Worker::start(InitCallback init_callback) {
   std::exception_ptr thrown;
   record(trace::Kind::thread_start, this, init_callback ? 1 : 0);
   const auto live = [this, &up, &outcome, &thrown, &init_callback] {
+    const WithoutSigpipe quiet;
     name_this_thread(options_.name);
     cpu_set_t helpers = usable_processors();
     if (options_.cpu) outcome = pin_this_thread(*options_.cpu);
@@ -102,6 +130,7 @@ Result<void> Worker::start(InitCallback init_callback) {
 
 Result<void> Worker::run(InitCallback init_callback) {
   assert_never_ran();
+  const WithoutSigpipe quiet;
   std::exception_ptr thrown;
   if (auto ready = set_up(init_callback, thrown); !ready) return ready;
   while (loop_->turn(std::nullopt)) {

@@ -1,6 +1,5 @@
 /// lookup.cpp — getaddrinfo on a pool.
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <netdb.h>
 
@@ -16,7 +15,7 @@ class LookupCategory final : public std::error_category {
   std::string message(int value) const override { return ::gai_strerror(value); }
 };
 
-Result<std::vector<SocketAddress>> look_up_blocking(const std::string& host, const std::string& service) {
+Result<std::vector<Address>> look_up_blocking(const std::string& host, const std::string& service) {
   const addrinfo hints{.ai_flags = host.empty() ? AI_PASSIVE : 0,
                        .ai_family = AF_UNSPEC,
                        .ai_socktype = SOCK_STREAM,
@@ -25,16 +24,17 @@ Result<std::vector<SocketAddress>> look_up_blocking(const std::string& host, con
                        .ai_addr = nullptr,
                        .ai_canonname = nullptr,
                        .ai_next = nullptr};
+  if (host.find('\0') != std::string::npos || service.find('\0') != std::string::npos) {
+    return std::unexpected(std::error_code(EAI_NONAME, lookup_category()));
+  }
   addrinfo* found = nullptr;
   const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
   if (error == EAI_SYSTEM) return failure(errno);
   if (error != 0) return std::unexpected(std::error_code(error, lookup_category()));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
-  std::vector<SocketAddress> addresses;
+  std::vector<Address> addresses;
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    SocketAddress& address = addresses.emplace_back();
-    address.length = one->ai_addrlen;
-    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+    addresses.emplace_back(one->ai_addr, one->ai_addrlen);
   }
   return addresses;
 }
@@ -46,7 +46,7 @@ const std::error_category& lookup_category() noexcept {
   return category;
 }
 
-Task<Result<std::vector<SocketAddress>>> lookup(BlockingPool& pool, std::string host, std::string service) {
+Task<Result<std::vector<Address>>> lookup(BlockingPool& pool, std::string host, std::string service) {
   const auto look_up = [&host, &service] { return look_up_blocking(host, service); };
   co_return co_await offload(pool, look_up);
 }

@@ -300,7 +300,7 @@ Task<void> looks_up(BlockingPool& pool) {
   EXPECT_TRUE(found) << found.error().message();
   if (found) {
     EXPECT_FALSE(found->empty());
-    for (const SocketAddress& address : *found) {
+    for (const Address& address : *found) {
       EXPECT_TRUE(address.get()->sa_family == AF_INET || address.get()->sa_family == AF_INET6);
     }
   }

@@ -58,6 +58,9 @@ struct WorkerOptions {
 /// when all of them have ended and nothing is in flight. What was posted before the refusal still runs. A
 /// worker that is destroyed without having run resumes what was posted to it in its destructor: hops are told
 /// ECANCELED, spawned tasks run with every operation answering ECANCELED.
+///
+/// SIGPIPE is blocked on the worker's thread while it runs by start() or run(): writing to a pipe that nobody
+/// reads is EPIPE.
 class Worker {
  public:
   /// Called once on the worker's thread, with the ring open, before the first turn.

@@ -47,6 +47,10 @@ class OneBufferMessage : public Answer<std::size_t> {
 
  protected:
   [[nodiscard]] const msghdr& message() const noexcept { return message_; }
+  void name(sockaddr* address, socklen_t length) noexcept {
+    message_.msg_name = address;
+    message_.msg_namelen = length;
+  }
 
  private:
   iovec buffer_;

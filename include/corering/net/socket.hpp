@@ -1,0 +1,131 @@
+/// socket.hpp — what every kind of socket has: options, addresses, and an orderly end.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <sys/socket.h>
+#include <utility>
+#include <vector>
+
+#include <corering/base/fd.hpp>
+#include <corering/base/result.hpp>
+#include <corering/core/task.hpp>
+#include <corering/io/socket.hpp>
+#include <corering/io/streams.hpp>
+#include <corering/net/address.hpp>
+
+namespace corering {
+
+namespace detail {
+
+/// An address that lies with whoever waits, so that nobody has to keep it.
+class AddressedTo : public OneBufferMessage {
+ public:
+  AddressedTo(std::span<const std::byte> from, const Address& to) noexcept
+      : OneBufferMessage(from.data(), from.size(), nullptr, 0), to_(to) {}
+  void prepare(Request& request) noexcept {
+    name(to_.room(), to_.length());
+    OneBufferMessage::prepare(request);
+  }
+
+ private:
+  Address to_;
+};
+
+}  // namespace detail
+
+/// Closes a socket in use: cancels what this worker has in flight on it, waits until that has ended, and then
+/// closes. Those who waited on it get ECANCELED, or what came first; nobody gets bytes of whoever is given
+/// the number next. Works in a cancelled scope too.
+[[nodiscard]] Task<Result<void>> close_in_order(Fd socket);
+
+/// Owns a socket. Its destructor closes at once, which must not happen while an operation on it is in flight;
+/// close() may be awaited at any time.
+class Socket {
+ public:
+  explicit Socket(Fd fd) noexcept : fd_(std::move(fd)) {}
+
+  [[nodiscard]] const Fd& fd() const noexcept { return fd_; }
+  [[nodiscard]] bool is_open() const noexcept { return fd_.valid(); }
+  /// Gives the descriptor away.
+  [[nodiscard]] Fd release() noexcept { return std::move(fd_); }
+
+  /// See close_in_order().
+  [[nodiscard]] Task<Result<void>> close() { return close_in_order(std::move(fd_)); }
+
+  [[nodiscard]] Result<Address> local_address() const noexcept { return Address::of_socket(fd_.get()); }
+  [[nodiscard]] Result<Address> peer_address() const noexcept { return Address::of_peer(fd_.get()); }
+
+  /// setsockopt(2) and getsockopt(2), which do not wait.
+  Result<void> set_option(int level, int name, int value) noexcept;
+  [[nodiscard]] Result<int> option(int level, int name) const noexcept;
+
+ private:
+  Fd fd_;
+};
+
+/// A socket that carries a stream of bytes in both directions.
+class StreamSocket : public Socket {
+ public:
+  using Socket::Socket;
+
+  /// What has arrived, at most `into.size()` bytes; 0 is the end. See async_recv.
+  auto read(std::span<std::byte> into) const noexcept { return async_recv(fd(), into); }
+  /// ... in a buffer of `pool`. See async_recv.
+  auto read(const BufferPool& pool) const noexcept { return async_recv(fd(), pool); }
+  /// Some of `from`, or all. See async_send.
+  auto write(std::span<const std::byte> from) const noexcept { return async_send(fd(), from); }
+  /// All of `from`, of whatever size, or an error; how much has gone then is not known.
+  [[nodiscard]] Task<Result<void>> write_all(std::span<const std::byte> from);
+
+  /// What arrives from now on, without a buffer of one's own. See RecvStream.
+  [[nodiscard]] RecvStream stream(BufferPool& pool) const { return RecvStream(fd(), pool); }
+
+  /// Half-close: the peer reads the end, and may still send. See async_shutdown.
+  auto shutdown_write() const noexcept { return async_shutdown(fd(), SHUT_WR); }
+};
+
+struct ListenOptions {
+  int backlog = 4096;  ///< at most net.core.somaxconn
+  bool reuse_address = true;
+  /// Several sockets on one address, as one per worker: the kernel spreads the connections.
+  bool reuse_port = false;
+};
+
+/// Listens; each connection is a Stream. Made anywhere; belongs to the worker of the first accept().
+template <class Stream>
+class Listener : public Socket {
+ public:
+  explicit Listener(Fd fd) noexcept : Socket(std::move(fd)) {}
+
+  /// The next connection, close-on-exec. Waits, and does not spin, while the process or the system has no
+  /// descriptor left. One coroutine at a time. See AcceptStream.
+  [[nodiscard]] Task<Result<Stream>> accept() {
+    if (!connections_) connections_.emplace(fd());
+    Result<Fd> connection = co_await connections_->next();
+    if (!connection) co_return std::unexpected(connection.error());
+    co_return Stream(std::move(*connection));
+  }
+
+  /// Ends a pending accept(), drops the connections that nobody took, and frees the address.
+  [[nodiscard]] Task<Result<void>> close() {
+    connections_.reset();
+    co_return co_await Socket::close();
+  }
+
+ private:
+  std::optional<AcceptStream> connections_;
+};
+
+namespace detail {
+
+/// socket, options, bind, listen: none of them waits.
+[[nodiscard]] Result<Fd> listen_at(const Address& address, const ListenOptions& options);
+[[nodiscard]] Result<Fd> bind_datagram(const Address& address, bool reuse_port);
+/// A socket of the address's family, connected to it.
+[[nodiscard]] Task<Result<Fd>> connect_to(Address address);
+
+}  // namespace detail
+}  // namespace corering

@@ -1,0 +1,93 @@
+/// copy_file.cpp — two buffers: one is read into while the other is written.
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <corering/fs/directory.hpp>
+#include <corering/io/path.hpp>
+#include <corering/sync/shield.hpp>
+#include <corering/sync/when.hpp>
+
+namespace corering {
+namespace {
+
+/// Reads until `into` is full or the file ends.
+Task<Result<std::size_t>> read_fully(const File& file, std::span<std::byte> into, std::uint64_t offset) {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const Result<std::size_t> got = co_await file.read_at(into.subspan(done), offset + done);
+    if (!got) co_return got;
+    if (*got == 0) break;
+    done += *got;
+  }
+  co_return done;
+}
+
+Task<Result<std::uint64_t>> copy_content(const File& from, const File& to, const CopyOptions& options) {
+  std::array<std::vector<std::byte>, 2> buffers;
+  for (auto& buffer : buffers) buffer.resize(std::max<std::size_t>(options.chunk_size, 1));
+  std::uint64_t copied = 0;
+  Result<std::size_t> length = co_await read_fully(from, buffers[0], 0);
+  for (std::size_t turn = 0;; ++turn) {
+    if (!length) co_return std::unexpected(length.error());
+    if (*length == 0) co_return copied;
+    const auto chunk = std::span(buffers[turn % 2]).first(*length);
+    const std::span<std::byte> other = buffers[(turn + 1) % 2];
+    auto both =
+        co_await when_all(to.write_all_at(chunk, copied), read_fully(from, other, copied + chunk.size()));
+    if (!std::get<0>(both)) co_return std::unexpected(std::get<0>(both).error());
+    copied += chunk.size();
+    length = std::get<1>(both);
+    if (options.progress) options.progress(copied);
+  }
+}
+
+bool are_the_same(const struct statx& one, const struct statx& other) noexcept {
+  return one.stx_ino == other.stx_ino && one.stx_dev_major == other.stx_dev_major &&
+         one.stx_dev_minor == other.stx_dev_minor;
+}
+
+/// The target; whether it was created is in `created`.
+Task<Result<File>> open_target(const std::string& path, bool overwrite, bool& created) {
+  OpenOptions create{.read = false, .write = true, .create = true, .exclusive = true, .mode = 0600};
+  Result<File> target = co_await File::open(path, create);
+  created = target.has_value();
+  if (target || !overwrite || target.error() != std::errc::file_exists) co_return target;
+  const OpenOptions existing{.read = false, .write = true};
+  co_return co_await File::open(path, existing);
+}
+
+Task<void> remove_quietly(std::string path) { (void)co_await async_unlinkat(AT_FDCWD, path.c_str()); }
+
+}  // namespace
+
+Task<Result<std::uint64_t>> copy_file(std::string from, std::string to, CopyOptions options) {
+  const Result<File> source = co_await File::open(from);
+  if (!source) co_return std::unexpected(source.error());
+  const Result<struct statx> status = co_await source->stat();
+  if (!status) co_return std::unexpected(status.error());
+  if (S_ISDIR(status->stx_mode)) co_return failure(EISDIR);
+  if (!S_ISREG(status->stx_mode)) co_return failure(EINVAL);
+
+  bool created = false;
+  const Result<File> target = co_await open_target(to, options.overwrite, created);
+  if (!target) co_return std::unexpected(target.error());
+  const Result<struct statx> its_status = co_await target->stat();
+  if (!its_status) co_return std::unexpected(its_status.error());
+  if (are_the_same(*status, *its_status)) co_return failure(EINVAL);
+
+  Result<std::uint64_t> copied = co_await copy_content(*source, *target, options);
+  if (copied) {
+    // An existing target may have been longer. And open's mode had the umask taken off.
+    const Result<void> cut = co_await target->truncate(*copied);
+    if (!cut) copied = std::unexpected(cut.error());
+    if (::fchmod(target->fd().get(), status->stx_mode & 07777) != 0) copied = failure(errno);
+  }
+  if (!copied && created) {
+    co_await shield(remove_quietly(to));
+  }
+  co_return copied;
+}
+
+}  // namespace corering

@@ -1,0 +1,155 @@
+/// file.cpp — opening, and reading and writing to the end.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <new>
+
+#include <corering/fs/file.hpp>
+#include <corering/io/path.hpp>
+
+namespace corering {
+namespace {
+
+class FileCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "corering.file"; }
+  std::string message(int value) const override {
+    switch (static_cast<FileErrc>(value)) {
+      case FileErrc::path_has_nul:
+        return "the path has a NUL byte in it";
+      case FileErrc::misaligned:
+        return "O_DIRECT wants offset, length and memory to be multiples of the file's alignment "
+               "(AlignedBuffer)";
+    }
+    return "unknown";
+  }
+  std::error_condition default_error_condition(int) const noexcept override {
+    return std::errc::invalid_argument;
+  }
+};
+
+int flags_of(const OpenOptions& options) noexcept {
+  int flags = options.read && options.write ? O_RDWR : options.write ? O_WRONLY : O_RDONLY;
+  if (options.create) flags |= O_CREAT;
+  if (options.exclusive) flags |= O_EXCL;
+  if (options.truncate) flags |= O_TRUNC;
+  if (options.append) flags |= O_APPEND;
+  if (options.direct) flags |= O_DIRECT;
+  return flags;
+}
+
+std::unexpected<std::error_code> misaligned() noexcept {
+  return std::unexpected(make_error_code(FileErrc::misaligned));
+}
+
+// <sys/stat.h> of Debian 12 does not know it; Linux does since 6.1. Where it is not known, a page is enough
+// for every device there is.
+constexpr unsigned statx_dioalign = 0x2000;
+constexpr std::size_t usual_alignment = 4096;
+
+std::size_t direct_alignment(int fd) noexcept {
+  struct statx status{};
+  if (::statx(fd, "", AT_EMPTY_PATH, statx_dioalign, &status) != 0) return usual_alignment;
+  if ((status.stx_mask & statx_dioalign) == 0) return usual_alignment;
+  // stx_dio_mem_align and stx_dio_offset_align: bytes 152 to 159 of struct statx.
+  std::array<std::uint32_t, 2> dio{};
+  std::memcpy(dio.data(), reinterpret_cast<const char*>(&status) + 152, sizeof dio);
+  const std::size_t wanted = std::max(dio[0], dio[1]);
+  return wanted == 0 ? usual_alignment : wanted;
+}
+
+}  // namespace
+
+const std::error_category& file_category() noexcept {
+  static const FileCategory category;
+  return category;
+}
+
+Result<void> check_path(const std::string& path) noexcept {
+  if (path.find('\0') != std::string::npos) return std::unexpected(make_error_code(FileErrc::path_has_nul));
+  return {};
+}
+
+Task<Result<File>> File::open(std::string path, OpenOptions options) {
+  if (const Result<void> checked = check_path(path); !checked) co_return std::unexpected(checked.error());
+  Result<Fd> opened = co_await async_openat(AT_FDCWD, path.c_str(), flags_of(options), options.mode);
+  if (!opened) co_return std::unexpected(opened.error());
+  File file(std::move(*opened));
+  if (options.direct) file.alignment_ = direct_alignment(file.fd_.get());
+  co_return file;
+}
+
+Task<Result<File>> File::create(std::string path) {
+  return open(std::move(path), {.read = true, .write = true, .create = true, .truncate = true});
+}
+
+bool File::is_aligned(const void* memory, std::size_t length, std::uint64_t offset) const noexcept {
+  return ((reinterpret_cast<std::uintptr_t>(memory) | length | offset) & (alignment_ - 1)) == 0;
+}
+
+Task<Result<std::size_t>> File::read_at(std::span<std::byte> into, std::uint64_t offset) const {
+  if (!is_aligned(into.data(), into.size(), offset)) co_return misaligned();
+  co_return co_await async_read(fd_, into, offset);
+}
+
+Task<Result<void>> File::read_exact_at(std::span<std::byte> into, std::uint64_t offset) const {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const Result<std::size_t> got = co_await read_at(into.subspan(done), offset + done);
+    if (!got) co_return std::unexpected(got.error());
+    if (*got == 0) {
+      co_return std::unexpected(make_error_code(done == 0 ? StreamErrc::end : StreamErrc::unexpected_end));
+    }
+    done += *got;
+  }
+  co_return Result<void>();
+}
+
+Task<Result<std::size_t>> File::write_at(std::span<const std::byte> from, std::uint64_t offset) const {
+  if (!is_aligned(from.data(), from.size(), offset)) co_return misaligned();
+  co_return co_await async_write(fd_, from, offset);
+}
+
+Task<Result<void>> File::write_all_at(std::span<const std::byte> from, std::uint64_t offset) const {
+  while (!from.empty()) {
+    const Result<std::size_t> put = co_await write_at(from, offset);
+    if (!put) co_return std::unexpected(put.error());
+    from = from.subspan(*put);
+    offset += *put;
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> File::append(std::span<const std::byte> from) const {
+  while (!from.empty()) {
+    if (!is_aligned(from.data(), from.size(), 0)) co_return misaligned();
+    const Result<std::size_t> put = co_await async_write(fd_, from, 0, RWF_APPEND);
+    if (!put) co_return std::unexpected(put.error());
+    from = from.subspan(*put);
+  }
+  co_return Result<void>();
+}
+
+Task<Result<struct statx>> File::stat() const {
+  struct statx status{};
+  const Result<void> known = co_await async_statx(fd_.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, status);
+  if (!known) co_return std::unexpected(known.error());
+  co_return status;
+}
+
+Task<Result<std::uint64_t>> File::size() const {
+  const Result<struct statx> status = co_await stat();
+  if (!status) co_return std::unexpected(status.error());
+  co_return status->stx_size;
+}
+
+Task<Result<void>> File::close() { co_return co_await async_close(std::move(fd_)); }
+
+AlignedBuffer::AlignedBuffer(std::size_t size, std::size_t alignment)
+    : size_((size + alignment - 1) & ~(alignment - 1)),
+      memory_(static_cast<std::byte*>(::operator new[](size_, std::align_val_t(alignment))),
+              Free{std::align_val_t(alignment)}) {}
+
+}  // namespace corering

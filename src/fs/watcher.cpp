@@ -1,0 +1,57 @@
+/// watcher.cpp — inotify's records, one at a time.
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include <corering/fs/file.hpp>
+#include <corering/fs/watcher.hpp>
+
+namespace corering {
+namespace {
+
+// inotify(7): a buffer that holds one event of any name is enough; this holds many.
+constexpr std::size_t buffer_size = 64 * (sizeof(inotify_event) + NAME_MAX + 1);
+
+}  // namespace
+
+Result<Watcher> Watcher::create() {
+  Fd fd(::inotify_init1(IN_CLOEXEC));
+  if (!fd.valid()) return failure(errno);
+  return Watcher(std::move(fd));
+}
+
+Result<int> Watcher::add(const std::string& path, std::uint32_t what) {
+  if (const Result<void> checked = check_path(path); !checked) return std::unexpected(checked.error());
+  const int watch = ::inotify_add_watch(fd_.get(), path.c_str(), what);
+  if (watch < 0) return failure(errno);
+  return watch;
+}
+
+Result<void> Watcher::remove(int watch) noexcept {
+  if (::inotify_rm_watch(fd_.get(), watch) != 0) return failure(errno);
+  return {};
+}
+
+Task<Result<WatchEvent>> Watcher::next() {
+  if (begin_ == end_) {
+    buffer_.resize(buffer_size);
+    const Result<std::size_t> got = co_await async_read(fd_, buffer_, current_position);
+    if (!got) co_return std::unexpected(got.error());
+    begin_ = 0;
+    end_ = *got;
+    if (*got == 0) co_return failure(EIO);
+  }
+  inotify_event header;
+  std::memcpy(&header, buffer_.data() + begin_, sizeof header);
+  WatchEvent event;
+  event.watch = header.wd;
+  event.what = header.mask;
+  event.pair = header.cookie;
+  // The name is padded with NULs.
+  const auto* const name = reinterpret_cast<const char*>(buffer_.data() + begin_ + sizeof header);
+  event.name.assign(name, ::strnlen(name, header.len));
+  begin_ += sizeof header + header.len;
+  co_return event;
+}
+
+}  // namespace corering

@@ -1,0 +1,690 @@
+/// streams_test.cpp — streams, buffers, chains and tables where it gets difficult: full, empty, failing,
+/// late.
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <netinet/in.h>
+#include <set>
+#include <sys/resource.h>
+#include <thread>
+
+#include "support/faulty_kernel.hpp"
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+using test::error_of;
+using test::run_on_a_worker_here;
+using namespace std::chrono_literals;
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+void send_text(int fd, std::string_view text) {
+  EXPECT_EQ(::send(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+}
+BufferPool make_pool(BufferPoolOptions options) {
+  Result<BufferPool> pool = BufferPool::create(options);
+  EXPECT_TRUE(pool) << pool.error().message();
+  return std::move(pool).value();
+}
+Task<void> turns(int count) {
+  for (int i = 0; i < count; ++i) (void)co_await async_nop();
+}
+
+// ---- buffer pools ----
+
+Task<void> conserves(BufferPool& pool) {
+  EXPECT_EQ(pool.in_kernel() + pool.lent(), pool.capacity());
+  co_return;
+}
+
+Task<void> two_reads_out_of_order() {
+  BufferPool pool = make_pool({.count = 4, .size = 64});
+  test::TemporaryDirectory directory;
+  std::ofstream(directory / "one") << "the first file";
+  std::ofstream(directory / "two") << "another one";
+  const Fd one(::open((directory / "one").c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd two(::open((directory / "two").c_str(), O_RDONLY | O_CLOEXEC));
+  // Forced onto helper threads, which finish in any order.
+  const auto slowly = [&pool](int fd) {
+    IoOperation<LentBuffer, detail::LentAnswer> read = async_read(fd, pool, 0);
+    Request request = read.request();
+    request.what |= abi::sqe_async << 8;
+    return IoOperation<LentBuffer, detail::LentAnswer>(request, read.payload());
+  };
+  for (int i = 0; i < 500; ++i) {
+    auto both = co_await when_all(slowly(one.get()), slowly(two.get()));
+    EXPECT_EQ(text_of(std::get<0>(both)->bytes()), "the first file");
+    EXPECT_EQ(text_of(std::get<1>(both)->bytes()), "another one");
+  }
+  EXPECT_EQ(pool.in_kernel(), 4U);
+}
+TEST(BufferPool, gives_each_of_two_reads_its_own_bytes) { run_on_a_worker_here(two_reads_out_of_order()); }
+
+Task<void> ends_and_errors() {
+  BufferPool pool = make_pool({.count = 2, .size = 64});
+  test::TemporaryDirectory directory;
+  std::ofstream(directory / "file") << "x";
+  const Fd file(::open((directory / "file").c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd folder(::open((directory / "").c_str(), O_RDONLY | O_CLOEXEC));
+  for (int i = 0; i < 10; ++i) {
+    const Result<LentBuffer> end = co_await async_read(file, pool, 1);
+    EXPECT_TRUE(end && end->empty());
+    const Result<LentBuffer> error = co_await async_read(folder, pool, 0);
+    EXPECT_EQ(error.error(), std::errc::is_a_directory);
+    const Result<LentBuffer> bad = co_await async_recv(file, pool);
+    EXPECT_EQ(bad.error(), std::errc::not_a_socket);
+    co_await conserves(pool);
+  }
+  EXPECT_EQ(pool.in_kernel(), 2U);
+}
+TEST(BufferPool, loses_no_buffer_at_the_end_and_on_errors) { run_on_a_worker_here(ends_and_errors()); }
+
+Task<void> cancelled_receives() {
+  BufferPool pool = make_pool({.count = 2, .size = 64});
+  test::SocketPair pair;
+  for (int i = 0; i < 200; ++i) {
+    const auto receives = [](int fd, BufferPool& from) -> Task<void> {
+      const Result<LentBuffer> got = co_await async_recv(fd, from);
+      if (got) {
+        EXPECT_EQ(got->size(), 1U);
+      }
+    };
+    JoinHandle<void> receiving = spawn(receives(pair.ours.get(), pool));
+    co_await turns(1);
+    if (i % 2 == 0) send_text(pair.theirs.get(), "x");
+    receiving.request_cancel();
+    co_await std::move(receiving);
+    // What was cancelled before it took the byte leaves it there.
+    if (i % 2 == 0) (void)::recv(pair.ours.get(), std::array<char, 8>().data(), 8, MSG_DONTWAIT);
+    EXPECT_EQ(pool.in_kernel(), 2U);
+  }
+}
+TEST(BufferPool, loses_no_buffer_when_receives_are_cancelled) { run_on_a_worker_here(cancelled_receives()); }
+
+Task<void> pieces_of_one_buffer() {
+  BufferPool pool = make_pool({.count = 2, .size = 1024, .incremental = true});
+  test::SocketPair pair;
+  std::vector<LentBuffer> pieces;
+  std::string all;
+  for (int i = 0; i < 20; ++i) {
+    const std::string text(60, static_cast<char>('a' + i));
+    all += text;
+    send_text(pair.theirs.get(), text);
+    Result<LentBuffer> piece = co_await async_recv(pair.ours.get(), pool);
+    EXPECT_TRUE(piece) << piece.error().message();
+    if (!piece) co_return;
+    pieces.push_back(std::move(*piece));
+    co_await conserves(pool);
+  }
+  std::string kept;
+  for (const LentBuffer& piece : pieces) kept += text_of(piece.bytes());
+  EXPECT_EQ(kept, all) << "pieces do not overlap";
+  std::ranges::reverse(pieces);
+  pieces.resize(7);
+  pieces.clear();
+  EXPECT_EQ(pool.in_kernel(), 2U);
+  EXPECT_EQ(pool.lent(), 0U);
+}
+TEST(BufferPool, hands_out_a_buffer_in_pieces) { run_on_a_worker_here(pieces_of_one_buffer()); }
+
+Task<void> returned_by_another_thread() {
+  BufferPool pool = make_pool({.count = 1, .size = 64});
+  test::SocketPair pair;
+  RecvStream stream(pair.ours.get(), pool);
+  for (int i = 0; i < 50; ++i) {
+    send_text(pair.theirs.get(), "first");
+    Result<LentBuffer> piece = co_await stream.next();
+    EXPECT_TRUE(piece);
+    if (!piece) co_return;
+    send_text(pair.theirs.get(), "second");
+    std::thread elsewhere([held = std::move(*piece)]() mutable { held.give_back(); });
+    // There is no buffer for it until the other thread has given back the only one.
+    const Result<LentBuffer> next = co_await stream.next();
+    EXPECT_TRUE(next);
+    if (next) {
+      EXPECT_EQ(text_of(next->bytes()), "second");
+    }
+    elsewhere.join();
+  }
+}
+TEST(BufferPool, takes_buffers_back_from_other_threads) {
+  run_on_a_worker_here(returned_by_another_thread());
+}
+
+TEST(BufferPool, outlives_its_worker) {
+  std::optional<BufferPool> pool;
+  std::optional<LentBuffer> kept;
+  test::SocketPair pair;
+  send_text(pair.theirs.get(), "kept");
+  const auto fills = [](std::optional<BufferPool>& made, std::optional<LentBuffer>& buffer,
+                        int fd) -> Task<void> {
+    made.emplace(make_pool({.count = 2, .size = 64}));
+    Result<LentBuffer> got = co_await async_recv(fd, *made);
+    if (got) buffer.emplace(std::move(*got));
+  };
+  run_on_a_worker_here(fills(pool, kept, pair.ours.get()));
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(text_of(kept->bytes()), "kept");
+  kept.reset();
+  EXPECT_EQ(pool->lent(), 0U);
+}
+
+Task<void> bad_options() {
+  EXPECT_EQ(BufferPool::create({.count = 3}).error(), std::errc::invalid_argument);
+  EXPECT_EQ(BufferPool::create({.count = 0}).error(), std::errc::invalid_argument);
+  EXPECT_EQ(BufferPool::create({.count = 65536}).error(), std::errc::invalid_argument);
+  EXPECT_EQ(BufferPool::create({.count = 2, .size = 0}).error(), std::errc::invalid_argument);
+  EXPECT_EQ(RegisteredBuffers::create({.count = 0}).error(), std::errc::invalid_argument);
+  const Result<RegisteredBuffers> first = RegisteredBuffers::create({.count = 2, .size = 4096});
+  EXPECT_TRUE(first);
+  EXPECT_EQ(RegisteredBuffers::create().error(), std::errc::device_or_resource_busy);
+  EXPECT_EQ(FileTable::create(0).error(), std::errc::invalid_argument);
+  const Result<FileTable> table = FileTable::create(2);
+  EXPECT_TRUE(table);
+  EXPECT_EQ(FileTable::create(2).error(), std::errc::device_or_resource_busy);
+  const Result<BufferPool> huge = BufferPool::create({.count = 4, .size = 1U << 20, .huge_pages = true});
+  EXPECT_TRUE(huge) << "without huge pages it takes ordinary ones";
+  co_return;
+}
+TEST(BufferPool, refuses_what_makes_no_sense) { run_on_a_worker_here(bad_options()); }
+
+Task<void> lends_registered() {
+  Result<RegisteredBuffers> buffers = RegisteredBuffers::create({.count = 2, .size = 4096});
+  EXPECT_TRUE(buffers);
+  if (!buffers) co_return;
+  FixedBuffer one = buffers->lend();
+  const FixedBuffer two = buffers->lend();
+  EXPECT_TRUE(one.valid() && two.valid());
+  EXPECT_FALSE(buffers->lend().valid()) << "all are lent";
+  one = FixedBuffer();
+  EXPECT_TRUE(buffers->lend().valid()) << "it gave itself back";
+}
+TEST(RegisteredBuffers, lend_themselves_and_come_back) { run_on_a_worker_here(lends_registered()); }
+
+Task<void> fills_the_table(const test::Listener& listener) {
+  Result<FileTable> table = FileTable::create(1);
+  EXPECT_TRUE(table);
+  if (!table) co_return;
+  {
+    const Result<FixedFile> one = co_await async_socket(*table, AF_INET, SOCK_STREAM);
+    EXPECT_TRUE(one);
+    const std::error_code full = co_await error_of(async_socket(*table, AF_INET, SOCK_STREAM));
+    EXPECT_EQ(full, std::errc::too_many_files_open_in_system);
+    if (one) {
+      const Result<void> connected = co_await async_connect(*one, listener.get(), sizeof listener.address);
+      EXPECT_TRUE(connected) << connected.error().message();
+    }
+  }
+  EXPECT_EQ(table->used(), 0U);
+  const Result<FixedFile> again = co_await async_socket(*table, AF_INET, SOCK_STREAM);
+  EXPECT_TRUE(again) << "the slot is free again";
+}
+TEST(FileTable, says_when_it_is_full_and_gives_slots_back) {
+  const test::Listener listener;
+  run_on_a_worker_here(fills_the_table(listener));
+}
+
+// ---- receive streams ----
+
+Task<void> no_buffer_is_free() {
+  BufferPool pool = make_pool({.count = 2, .size = 16});
+  test::SocketPair one, two;
+  RecvStream first(one.ours.get(), pool), second(two.ours.get(), pool);
+  for (int round = 0; round < 20; ++round) {
+    send_text(one.theirs.get(), std::string(64, 'a'));
+    send_text(two.theirs.get(), std::string(64, 'b'));
+    std::string got;
+    while (got.size() < 64) {
+      const Result<LentBuffer> piece = co_await first.next();
+      EXPECT_TRUE(piece) << piece.error().message();
+      if (!piece) co_return;
+      got += text_of(piece->bytes());
+    }
+    EXPECT_EQ(got, std::string(64, 'a'));
+    got.clear();
+    while (got.size() < 64) {
+      const Result<LentBuffer> piece = co_await second.next();
+      EXPECT_TRUE(piece) << piece.error().message();
+      if (!piece) co_return;
+      got += text_of(piece->bytes());
+    }
+    EXPECT_EQ(got, std::string(64, 'b')) << "the other stream took no byte of this one";
+  }
+}
+TEST(RecvStream, waits_for_a_buffer_and_goes_on) { run_on_a_worker_here(no_buffer_is_free()); }
+
+Task<void> reads_to_the_end(int fd) {
+  BufferPool pool = make_pool({.count = 4, .size = 64});
+  RecvStream stream(fd, pool);
+  const Result<LentBuffer> piece = co_await stream.next();
+  EXPECT_TRUE(piece && text_of(piece->bytes()) == "last words");
+  const Result<LentBuffer> end = co_await stream.next();
+  EXPECT_TRUE(!end && is_end(end.error()));
+}
+TEST(RecvStream, ends_with_the_peer) {
+  test::SocketPair pair;
+  send_text(pair.theirs.get(), "last words");
+  pair.theirs.reset();
+  run_on_a_worker_here(reads_to_the_end(pair.ours.get()));
+}
+
+// The completion queue overflows while nobody reaps: K7 of the kernel's habits ends the request without an
+// error.
+Task<void> floods_a_tiny_ring() {
+  BufferPool pool = make_pool({.count = 64, .size = 16});
+  constexpr int peers = 24;
+  std::vector<test::SocketPair> pairs(peers);
+  std::vector<RecvStream> streams;
+  for (auto& pair : pairs) streams.emplace_back(pair.ours.get(), pool);
+  const auto reads = [](RecvStream& stream, int rounds) -> Task<void> {
+    for (int i = 0; i < rounds; ++i) {
+      const Result<LentBuffer> piece = co_await stream.next();
+      EXPECT_TRUE(piece) << piece.error().message();
+      if (!piece) co_return;
+      EXPECT_EQ(text_of(piece->bytes()), std::to_string(i % 10));
+    }
+  };
+  constexpr int rounds = 50;
+  std::vector<JoinHandle<void>> readers;
+  for (auto& stream : streams) readers.push_back(spawn(reads(stream, rounds)));
+  for (int i = 0; i < rounds; ++i) {
+    for (auto& pair : pairs) send_text(pair.theirs.get(), std::to_string(i % 10));
+    // Until everyone has his, so that pieces do not run together.
+    co_await sleep_for(test::under_tsan ? 5ms : 1ms);
+  }
+  for (auto& reader : readers) co_await std::move(reader);
+}
+TEST(RecvStream, survives_a_completion_queue_that_overflows) {
+  run_on_a_worker_here(floods_a_tiny_ring(), {.sq_entries = 4, .cq_entries = 8});
+}
+
+Task<void> next_is_cancelled() {
+  BufferPool pool = make_pool({.count = 4, .size = 64});
+  test::SocketPair pair;
+  RecvStream stream(pair.ours.get(), pool);
+  const Result<LentBuffer> nothing = co_await with_timeout(5ms, stream.next());
+  EXPECT_EQ(nothing.error(), std::errc::timed_out);
+  send_text(pair.theirs.get(), "kept");
+  co_await turns(5);  // it has come meanwhile, to a stream that stayed armed
+  const Result<LentBuffer> piece = co_await stream.next();
+  EXPECT_TRUE(piece && text_of(piece->bytes()) == "kept");
+}
+TEST(RecvStream, stays_armed_when_a_wait_is_cancelled) { run_on_a_worker_here(next_is_cancelled()); }
+
+Task<void> dropped_with_data() {
+  BufferPool pool = make_pool({.count = 4, .size = 64});
+  for (int i = 0; i < 100; ++i) {
+    test::SocketPair pair;
+    RecvStream stream(pair.ours.get(), pool);
+    (void)co_await with_timeout(Duration::zero(), stream.next());
+    if (i % 2 == 0) send_text(pair.theirs.get(), "nobody takes this");
+    if (i % 3 == 0) co_await turns(2);
+  }
+  co_await turns(5);
+  EXPECT_EQ(pool.in_kernel(), 4U);
+}
+TEST(RecvStream, gives_back_what_nobody_took) { run_on_a_worker_here(dropped_with_data()); }
+
+Task<void> pool_goes_before_the_last_reply() {
+  test::SocketPair pair;
+  {
+    BufferPool pool = make_pool({.count = 4, .size = 64});
+    RecvStream stream(pair.ours.get(), pool);
+    (void)co_await with_timeout(Duration::zero(), stream.next());
+    send_text(pair.theirs.get(), "too late");
+  }  // armed still, cancelled just now
+  co_await turns(5);
+}
+TEST(RecvStream, keeps_the_ring_of_a_pool_that_is_gone) {
+  run_on_a_worker_here(pool_goes_before_the_last_reply());
+}
+
+Task<void> left_armed_at_the_stop(int fd) {
+  BufferPool pool = make_pool({.count = 4, .size = 64});
+  RecvStream stream(fd, pool);
+  const Result<LentBuffer> piece = co_await stream.next();
+  EXPECT_EQ(piece.error(), std::errc::operation_canceled);
+}
+TEST(RecvStream, ends_with_its_worker) {
+  test::SocketPair pair;
+  test::RunningWorker running;
+  auto waiting = running.worker.spawn(left_armed_at_the_stop(pair.ours.get()));
+  (void)running.worker.dump_tasks();
+  running.worker.request_stop();
+  sync_wait(std::move(*waiting));
+}
+
+// ---- accepting ----
+
+Task<void> accepts(int listener, std::atomic<int>& accepted, int count) {
+  AcceptStream connections(listener);
+  std::vector<Fd> kept;
+  while (accepted < count) {
+    Result<Fd> next = co_await connections.next();
+    EXPECT_TRUE(next) << next.error().message();
+    if (!next) co_return;
+    ++accepted;
+    kept.push_back(std::move(*next));
+  }
+}
+
+/// The process may open no more descriptors than it has now, and some.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(int more) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const Fd highest(::dup(0));  // numbers below are taken
+    rlimit fewer = before_;
+    fewer.rlim_cur = static_cast<rlim_t>(highest.get() + more);
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &fewer), 0);
+  }
+  ~FewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+Duration cpu_time() {
+  timespec used{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + Duration(used.tv_nsec);
+}
+
+// 256 descriptors, and clients that keep coming: the worker must not spin, and must go on when there is room.
+TEST(AcceptStream, waits_while_there_is_no_descriptor) {
+  test::Listener listener;
+  std::atomic<int> accepted = 0;
+  test::RunningWorker running;
+  constexpr int clients = 300;
+  std::vector<Fd> connected;
+  for (int i = 0; i < clients; ++i) {
+    Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    (void)::connect(client.get(), listener.get(), sizeof listener.address);
+    connected.push_back(std::move(client));
+  }
+  std::optional<FewDescriptors> few(256 > clients ? 256 - clients : 100);
+  auto accepting = running.worker.spawn(accepts(listener.fd.get(), accepted, clients));
+  int before = -1;
+  while (accepted == 0 || accepted != before) {  // until nothing more comes
+    before = accepted;
+    std::this_thread::sleep_for(50ms);
+  }
+  ASSERT_LT(accepted, clients);
+  const Duration cpu_before = cpu_time();
+  std::this_thread::sleep_for(5s);
+  const Duration used = cpu_time() - cpu_before;
+  EXPECT_LT(used, 250ms) << "of 5 s";
+  EXPECT_EQ(accepted, before);
+  const TimePoint room = Clock::now();
+  few.reset();
+  while (accepted == before) std::this_thread::sleep_for(1ms);
+  EXPECT_LT(Clock::now() - room, 100ms * (test::under_tsan ? 5 : 1));
+  sync_wait(std::move(*accepting));
+  EXPECT_EQ(accepted, clients);
+}
+
+Task<void> accepts_slowly(int listener, int count) {
+  AcceptStream connections(listener, 4);
+  co_await turns(1);
+  std::set<int> numbers;
+  std::vector<Fd> kept;
+  for (int i = 0; i < count; ++i) {
+    Result<Fd> next = co_await connections.next();
+    EXPECT_TRUE(next) << next.error().message();
+    if (!next) co_return;
+    numbers.insert(next->get());
+    kept.push_back(std::move(*next));
+    co_await turns(3);
+  }
+  EXPECT_EQ(numbers.size(), static_cast<std::size_t>(count));
+}
+TEST(AcceptStream, lets_connections_wait_in_the_backlog_and_loses_none) {
+  test::Listener listener;
+  std::vector<Fd> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(clients.back().get(), listener.get(), sizeof listener.address), 0);
+  }
+  run_on_a_worker_here(accepts_slowly(listener.fd.get(), 100));
+}
+
+Task<void> closes_what_nobody_took(const test::Listener& listener) {
+  std::vector<Fd> clients;
+  {
+    AcceptStream connections(listener.fd.get());
+    (void)co_await with_timeout(Duration::zero(), connections.next());
+    for (int i = 0; i < 10; ++i) {
+      clients.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      EXPECT_EQ(::connect(clients.back().get(), listener.get(), sizeof listener.address), 0);
+    }
+    co_await turns(1);
+  }
+  co_await turns(5);
+}
+TEST(AcceptStream, closes_connections_that_nobody_took) {
+  test::Listener listener;
+  const int descriptors = test::open_descriptors();
+  run_on_a_worker_here(closes_what_nobody_took(listener));
+  EXPECT_EQ(test::open_descriptors(), descriptors);
+}
+
+// ---- chains ----
+
+Task<void> copies_in_a_chain() {
+  test::TemporaryDirectory directory;
+  std::ofstream(directory / "from") << "linked";
+  const Fd from(::open((directory / "from").c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd to(::open((directory / "to").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  std::array<std::byte, 6> buffer{};
+  const auto done = co_await chain(async_read(from, buffer, 0), async_write(to, buffer, 0), async_fsync(to));
+  EXPECT_TRUE(done);
+  if (!done) co_return;
+  const auto& [read, written, synced] = *done;
+  EXPECT_TRUE(read && written && synced);
+  std::string copy;
+  std::ifstream(directory / "to") >> copy;
+  EXPECT_EQ(copy, "linked");
+}
+TEST(Chain, runs_in_order) { run_on_a_worker_here(copies_in_a_chain()); }
+
+Task<void> short_read_breaks_it() {
+  test::TemporaryDirectory directory;
+  std::ofstream(directory / "from") << "short";
+  const Fd from(::open((directory / "from").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<std::byte, 64> buffer{};
+  const auto soft = co_await chain(async_read(from, buffer, 0), async_nop());
+  EXPECT_TRUE(soft && std::get<0>(*soft) == 5U);
+  EXPECT_EQ(std::get<1>(*soft).error(), std::errc::operation_canceled);
+  const auto hard = co_await hard_chain(async_read(from, buffer, 0), async_nop());
+  EXPECT_TRUE(hard && std::get<1>(*hard));
+}
+TEST(Chain, ends_where_a_link_falls_short) { run_on_a_worker_here(short_read_breaks_it()); }
+
+Task<void> too_long() {
+  const auto six =
+      co_await chain(async_nop(), async_nop(), async_nop(), async_nop(), async_nop(), async_nop());
+  EXPECT_FALSE(six);
+  if (six) co_return;
+  EXPECT_EQ(six.error().category(), chain_category());
+  EXPECT_NE(six.error().message().find("sq_entries"), std::string::npos);
+  const auto four = co_await chain(async_nop(), async_nop(), async_nop(), async_nop());
+  EXPECT_TRUE(four) << "as many as fit";
+}
+TEST(Chain, that_cannot_fit_says_so) { run_on_a_worker_here(too_long(), {.sq_entries = 4, .cq_entries = 8}); }
+
+/// Chains between other operations, with every offset to the end of the queue.
+Task<void> around_the_boundary() {
+  test::TemporaryDirectory directory;
+  const Fd file(::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const auto chains = [](int fd, int number) -> Task<void> {
+    std::array<std::byte, 2> out{std::byte(number), std::byte(number + 1)}, in{};
+    const std::uint64_t offset = static_cast<std::uint64_t>(number) * 2;
+    const auto done = co_await chain(async_write(fd, out, offset), async_read(fd, in, offset));
+    EXPECT_TRUE(done && std::get<0>(*done) && std::get<1>(*done));
+    EXPECT_EQ(in, out) << "the read came behind the write";
+  };
+  for (int offset = 0; offset < 8; ++offset) {
+    std::vector<JoinHandle<void>> running;
+    for (int i = 0; i < 80; ++i) {  // ten times the queue, in one turn
+      if (i % 8 == offset) running.push_back(spawn(turns(1)));
+      running.push_back(spawn(chains(file.get(), i)));
+    }
+    for (auto& one : running) co_await std::move(one);
+  }
+}
+TEST(Chain, is_submitted_whole_wherever_the_queue_ends) {
+  run_on_a_worker_here(around_the_boundary(), {.sq_entries = 8, .cq_entries = 16});
+}
+TEST(Chain, is_parked_whole_when_the_kernel_takes_nothing) {
+  test::FaultyKernel kernel;
+  int calls = 0;
+  kernel.on_enter = [&calls](unsigned to_submit) { return to_submit > 0 && ++calls % 3 != 0 ? -EBUSY : 0; };
+  run_on_a_worker_here(around_the_boundary(), {.sq_entries = 8, .cq_entries = 16, .kernel = &kernel});
+}
+
+Task<void> already_stopped() {
+  std::stop_source stopped;
+  stopped.request_stop();
+  test::TemporaryDirectory directory;
+  const Fd file(::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const auto runs = [](int fd) -> Task<std::error_code> {
+    const auto done = co_await chain(async_write(fd, bytes_of("x"), 0), async_fsync(fd));
+    co_return done ? std::error_code() : done.error();
+  };
+  const std::error_code refused = co_await with_stop_token(stopped.get_token(), runs(file.get()));
+  EXPECT_EQ(refused, std::errc::operation_canceled);
+  EXPECT_EQ(std::filesystem::file_size(directory / "file"), 0U) << "no link has run";
+}
+TEST(Chain, in_a_cancelled_scope_runs_no_link) { run_on_a_worker_here(already_stopped()); }
+
+Task<void> cancelled_in_the_middle() {
+  test::SocketPair pair;
+  std::array<std::byte, 8> buffer{};
+  const auto waits = [](int fd, std::span<std::byte> into) -> Task<void> {
+    const auto done = co_await chain(async_nop(), async_recv(fd, into), async_nop());
+    EXPECT_TRUE(done);
+    if (!done) co_return;
+    EXPECT_TRUE(std::get<0>(*done));
+    EXPECT_EQ(std::get<1>(*done).error(), std::errc::timed_out);
+    EXPECT_FALSE(std::get<2>(*done));
+  };
+  const Result<void> limited = co_await with_timeout(20ms, waits(pair.ours.get(), buffer));
+  EXPECT_EQ(limited.error(), std::errc::timed_out);
+}
+TEST(Chain, is_cancelled_whole) { run_on_a_worker_here(cancelled_in_the_middle()); }
+
+// ---- many at once ----
+
+TEST(Loop, takes_ten_times_the_queue_in_one_turn) {
+  const auto many = []() -> Task<void> {
+    std::vector<JoinHandle<void>> running;
+    for (int i = 0; i < 40; ++i) running.push_back(spawn(turns(3)));
+    for (auto& one : running) co_await std::move(one);
+  };
+  run_on_a_worker_here(many(), {.sq_entries = 4, .cq_entries = 8});
+}
+
+// ---- zero copy ----
+
+Task<void> sends_without_copying(const test::Listener& listener) {
+  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(client.get(), listener.get(), sizeof listener.address), 0);
+  const Result<Fd> served = co_await async_accept(listener.fd);
+  EXPECT_TRUE(served);
+  if (!served) co_return;
+  const std::vector<std::byte> much(1 << 20, std::byte{42});
+  const auto receives = [](int fd, std::size_t count) -> Task<std::size_t> {
+    std::vector<std::byte> sink(1 << 16);
+    std::size_t total = 0;
+    while (total < count) {
+      const Result<std::size_t> got = co_await async_recv(fd, sink);
+      if (!got || *got == 0) break;
+      for (std::size_t i = 0; i < *got; ++i) EXPECT_EQ(sink[i], std::byte{42});
+      total += *got;
+    }
+    co_return total;
+  };
+  JoinHandle<std::size_t> receiving = spawn(receives(served->get(), much.size()));
+  const Result<ZeroCopySend> sent = co_await async_send_zc(client, much, MSG_WAITALL);
+  EXPECT_TRUE(sent) << sent.error().message();
+  if (sent) {
+    EXPECT_EQ(sent->bytes, much.size());
+    EXPECT_EQ(sent->copied, ZeroCopySend::Copied::yes) << "as the loopback device always does";
+  }
+  const std::size_t received = co_await std::move(receiving);
+  EXPECT_EQ(received, much.size());
+}
+TEST(ZeroCopy, resumes_when_the_buffer_is_free_and_says_what_the_kernel_did) {
+  const test::Listener listener;
+  run_on_a_worker_here(sends_without_copying(listener));
+}
+
+Task<void> fails_without_copying() {
+  Result<RegisteredBuffers> buffers = RegisteredBuffers::create({.count = 1, .size = 4096});
+  EXPECT_TRUE(buffers);
+  test::SocketPair pair;  // the Unix family knows no zero copy
+  for (int i = 0; i < 10; ++i) {
+    const FixedBuffer fixed = buffers->lend();
+    EXPECT_TRUE(fixed.valid()) << "the last one has come back";
+    const std::error_code error = co_await error_of(async_send_zc(pair.ours.get(), fixed.first(10)));
+    EXPECT_EQ(error, std::errc::operation_not_supported);
+  }
+}
+TEST(ZeroCopy, that_fails_still_returns_its_buffer) { run_on_a_worker_here(fails_without_copying()); }
+
+// ---- the way out ----
+
+Task<void> raw_multishot(int listener_fd, const test::Listener& listener) {
+  Sqe sqe;
+  sqe.opcode = static_cast<std::uint8_t>(Opcode::accept);
+  sqe.ioprio = abi::accept_multishot;
+  sqe.fd = listener_fd;
+  sqe.op_flags = SOCK_CLOEXEC;
+  RawStream stream(sqe);
+  for (int i = 0; i < 3; ++i) {
+    const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(client.get(), listener.get(), sizeof listener.address), 0);
+    const Result<Reply> reply = co_await stream.next();
+    EXPECT_TRUE(reply && reply->res >= 0 && !reply->is_last());
+    if (reply) {
+      const Fd taken(reply->res);
+    }
+  }
+}
+TEST(Raw, a_multishot_sqe_is_a_stream) {
+  const test::Listener listener;
+  run_on_a_worker_here(raw_multishot(listener.fd.get(), listener));
+}
+TEST(RawDeathTest, an_sqe_that_is_never_answered_ends_the_program) {
+  Sqe silent;
+  silent.flags = abi::sqe_cqe_skip_success;
+  EXPECT_DEATH((void)async_raw(silent), "can never be awaited");
+  Sqe linked;
+  linked.flags = abi::sqe_io_link;
+  EXPECT_DEATH((void)async_raw(linked), "use chain()");
+}
+
+// ---- pipes ----
+
+// The process has the default disposition of SIGPIPE, as has this thread but for the worker.
+Task<void> writes_to_nobody() {
+  Result<Pipe> pipe = Pipe::create();
+  EXPECT_TRUE(pipe);
+  (void)co_await pipe->reader.close();
+  const std::error_code error = co_await error_of(pipe->writer.write(bytes_of("x")));
+  EXPECT_EQ(error, std::errc::broken_pipe);
+}
+TEST(Pipe, that_nobody_reads_is_an_error_and_no_signal) {
+  run_on_a_worker_here(writes_to_nobody());
+  sigset_t pending;
+  ::sigpending(&pending);
+  EXPECT_EQ(::sigismember(&pending, SIGPIPE), 0);
+}
+
+}  // namespace
+}  // namespace corering
