@@ -63,7 +63,8 @@ bool is_stale(const Address& address) noexcept {
   struct stat status{};
   if (address.family() != AF_UNIX || name->sun_path[0] == '\0') return false;
   if (::stat(name->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
-  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // A datagram socket: it would be told EPROTOTYPE by a server, which would not notice.
+  const Fd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   return ::connect(probe.get(), address.get(), address.length()) != 0 && errno == ECONNREFUSED;
 }
 
