@@ -1,24 +1,16 @@
 /// race.cpp — connects to every address of HOST at once, and says which one answered first.
-#include <arpa/inet.h>
 #include <cstdio>
-#include <netdb.h>
 
 #include <corering/corering.hpp>
 
 using namespace corering;
-
-std::string text_of(const Address& address) {
-  std::array<char, NI_MAXHOST> host{};
-  ::getnameinfo(address.get(), address.length(), host.data(), host.size(), nullptr, 0, NI_NUMERICHOST);
-  return host.data();
-}
 
 /// A connection. A failure is no reason to win, unless it is the last one.
 Task<Result<Fd>> connect_or_wait(Address address, std::size_t& left) {
   Fd socket(::socket(address.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const Result<void> connected = co_await async_connect(socket.get(), address.get(), address.length());
   if (connected) co_return std::move(socket);
-  std::fprintf(stderr, "race: %s: %s\n", text_of(address).c_str(), connected.error().message().c_str());
+  std::fprintf(stderr, "race: %s: %s\n", address.to_string().c_str(), connected.error().message().c_str());
   if (--left > 0) {
     (void)co_await sleep_until(TimePoint::max());
   }
@@ -35,7 +27,7 @@ Task<Result<std::string>> first_to_answer(BlockingPool& pool, const char* host, 
   const auto first = co_await with_timeout(std::chrono::seconds(5), when_any(std::move(attempts)));
   if (!first) co_return std::unexpected(first.error());
   if (!first->result) co_return std::unexpected(first->result.error());
-  co_return text_of((*addresses)[first->index]);
+  co_return (*addresses)[first->index].to_string();
 }
 
 int main(int argc, char** argv) {

@@ -1013,9 +1013,10 @@ std::vector<Row> other_rows() {
          co_return fine;
        },
        [](Stage&) {
-         return error_of(async_futex_wake(*reinterpret_cast<const std::atomic<std::uint32_t>*>(1)));
+         const auto* const nowhere = reinterpret_cast<const std::atomic<std::uint32_t>*>(4096);
+         return error_of(async_futex_wake(*nowhere, 1, FutexScope::shared_memory));
        },
-       std::errc::invalid_argument},
+       std::errc::bad_address},
       {"FUTEX_WAITV",
        [](Stage&) -> Outcome {
          std::array<std::atomic<std::uint32_t>, 2> words{};

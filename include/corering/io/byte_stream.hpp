@@ -29,7 +29,8 @@ namespace detail {
 class AnySource {
  public:
   template <ByteSource Source>
-  explicit AnySource(Source& source) noexcept : object_(&source), read_(&read_some<Source>) {}
+  explicit AnySource(Source& source) noexcept
+      : object_(const_cast<void*>(static_cast<const void*>(&source))), read_(&read_some<Source>) {}
   [[nodiscard]] Task<Result<std::size_t>> read(std::span<std::byte> into) { return read_(object_, into); }
 
  private:
@@ -44,7 +45,8 @@ class AnySource {
 class AnySink {
  public:
   template <ByteSink Sink>
-  explicit AnySink(Sink& sink) noexcept : object_(&sink), write_(&write_some<Sink>) {}
+  explicit AnySink(Sink& sink) noexcept
+      : object_(const_cast<void*>(static_cast<const void*>(&sink))), write_(&write_some<Sink>) {}
   [[nodiscard]] Task<Result<std::size_t>> write(std::span<const std::byte> from) {
     return write_(object_, from);
   }

@@ -11,7 +11,8 @@ namespace corering {
 
 enum class AcceptPolicy : std::uint8_t {
   /// Every worker listens on a socket of its own and keeps what it accepts; the kernel spreads connections by
-  /// their addresses (SO_REUSEPORT). No hop; a worker that is busy still gets its share.
+  /// their addresses (SO_REUSEPORT). No hop; a worker that is busy still gets its share. Another process of
+  /// the same user that asks for it too shares the port silently.
   reuse_port,
   /// The first worker accepts and hands the connections to all in turn.
   round_robin,

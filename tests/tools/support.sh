@@ -1,0 +1,49 @@
+# support.sh — what the script tests share. Sourced by bash, with $dir a fresh directory and the servers' output in $dir/log.
+
+fail() { echo "FAILED: $1"; [ ! -s "$dir/log" ] || { echo "the log:"; cat "$dir/log"; }; exit 1; }
+
+# expect STATUS TEXT COMMAND...: its exit status, and TEXT somewhere in its output.
+expect() {
+  local status=$1 text=$2 got=0; shift 2
+  timeout 60 "$@" > "$dir/out" 2>&1 < /dev/null || got=$?
+  [ "$got" -eq "$status" ] && grep -qF -- "$text" "$dir/out" || fail "$*: status $got, said: $(cat "$dir/out")"
+}
+
+# Below the range that connecting clients are given: their ports stay taken for a minute.
+free_port() {
+  local port
+  for _ in $(seq 100); do
+    port=$((20000 + RANDOM % 12000))
+    (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+  done
+  fail "no free port"
+}
+
+wait_for_port() {
+  for _ in $(seq 200); do
+    (exec 3<> "/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
+    sleep 0.05
+  done
+  fail "nothing listens on port $1"
+}
+
+# wait_for TEXT: until it is in the log.
+wait_for() {
+  for _ in $(seq 200); do grep -qF -- "$1" "$dir/log" && return; sleep 0.05; done
+  fail "never said: $1"
+}
+
+servers=()
+# start COMMAND...: in the background, and killed at the end if it has not been stopped.
+start() { "$@" >> "$dir/log" 2>&1 & servers+=($!); server=$!; }
+# stop PID SIGNAL: it must end well.
+stop() {
+  kill "-$2" "$1"
+  local code=0; wait "$1" || code=$?
+  [ $code -eq 0 ] || fail "process $1 ended with $code"
+}
+clean_up() {
+  local pid
+  for pid in "${servers[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
+  rm -rf "$dir"
+}

@@ -1,0 +1,292 @@
+/// doctor.cpp — the examinations, each a function that returns what it found.
+#include "doctor.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include <corering/corering.hpp>
+
+namespace corering_tool {
+namespace {
+
+using namespace corering;
+using State = Finding::State;
+
+std::string kibibytes(rlim_t bytes) {
+  return bytes == RLIM_INFINITY ? "unlimited" : std::to_string(bytes / 1024) + " KiB";
+}
+
+std::string count(rlim_t number) { return number == RLIM_INFINITY ? "unlimited" : std::to_string(number); }
+
+/// A whole file of /proc, without its newline; empty if it cannot be read.
+std::string read_proc(const char* path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+std::string seccomp_mode() {
+  std::ifstream in("/proc/self/status");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("Seccomp:")) return line.substr(line.find_last_of(" \t") + 1);
+  }
+  return "";
+}
+
+Finding examine_kernel() {
+  utsname system{};
+  ::uname(&system);
+  return {.name = "kernel", .says = std::string(system.sysname) + " " + system.release};
+}
+
+Finding examine_sysctl() {
+  const std::string value = read_proc("/proc/sys/kernel/io_uring_disabled");
+  Finding finding{.name = "sysctl"};
+  if (value.empty()) {
+    finding.says = "this kernel has no kernel.io_uring_disabled: io_uring is not disabled by it";
+  } else if (value == "0") {
+    finding.says = "kernel.io_uring_disabled is 0: for everybody";
+  } else if (value == "1") {
+    finding.state = State::worse;
+    finding.says = "kernel.io_uring_disabled is 1: for a group and CAP_SYS_ADMIN only";
+    finding.advice =
+        "sysctl kernel.io_uring_disabled=0, or put the user into the group kernel.io_uring_group";
+  } else {
+    finding.state = State::broken;
+    finding.says = "kernel.io_uring_disabled is " + value + ": for nobody";
+    finding.advice = "sysctl kernel.io_uring_disabled=0";
+  }
+  return finding;
+}
+
+Finding examine_seccomp() {
+  const std::string mode = seccomp_mode();
+  if (mode == "2") {
+    return {.name = "seccomp",
+            .says = "a filter is installed, as in containers; what it lets through is tried below"};
+  }
+  return {.name = "seccomp", .says = "no filter"};
+}
+
+Finding examine_mask() {
+  const char* const mask = std::getenv("CORERING_MASK");
+  if (mask == nullptr || *mask == '\0') return {.name = "mask", .says = "CORERING_MASK hides nothing"};
+  if (!wrong_name_in_mask().empty()) {
+    return {.name = "mask",
+            .state = State::broken,
+            .says = "CORERING_MASK names '" + std::string(wrong_name_in_mask()) + "', which cannot be hidden",
+            .advice = "unset CORERING_MASK, or take names from the list below"};
+  }
+  return {.name = "mask",
+          .state = State::worse,
+          .says = std::string("CORERING_MASK hides ") + mask,
+          .advice = "unset CORERING_MASK, unless this is a test"};
+}
+
+std::string flag_names(std::uint32_t flags) {
+  struct Flag {
+    std::uint32_t bit;
+    const char* name;
+  };
+  constexpr std::array all = {
+      Flag{abi::setup_defer_taskrun, " DEFER_TASKRUN"}, Flag{abi::setup_single_issuer, " SINGLE_ISSUER"},
+      Flag{abi::setup_coop_taskrun, " COOP_TASKRUN"}, Flag{abi::setup_submit_all, " SUBMIT_ALL"}};
+  std::string names;
+  for (const auto& [bit, name] : all) {
+    if ((flags & bit) != 0) names += name;
+  }
+  return names.empty() ? " no flags" : names;
+}
+
+Finding examine_ring(Worker& worker, bool& usable) {
+  const Result<void> started = worker.start();
+  usable = started.has_value();
+  if (!started) {
+    return {.name = "ring",
+            .state = State::broken,
+            .says = "no worker can run",
+            .advice = started.error().message()};
+  }
+  return {.name = "ring", .says = "a worker runs, with" + flag_names(worker.setup_flags())};
+}
+
+Task<void> read_own_program(Result<std::size_t>& got) {
+  const Result<Fd> file = co_await async_openat(AT_FDCWD, "/proc/self/exe", O_RDONLY);
+  if (!file) {
+    got = std::unexpected(file.error());
+    co_return;
+  }
+  std::array<std::byte, 4096> buffer;
+  got = co_await async_read(*file, buffer, 0);
+}
+
+Finding examine_io(Worker& worker) {
+  Result<std::size_t> got = 0;
+  auto reading = worker.spawn(read_own_program(got));
+  if (reading) sync_wait(std::move(*reading));
+  if (reading && got && *got > 0) return {.name = "read", .says = "a file can be opened and read"};
+  return {.name = "read",
+          .state = State::broken,
+          .says = "the ring opens, but a file cannot be read",
+          .advice = got ? "nothing was read: is this a sandbox?" : got.error().message()};
+}
+
+Task<void> register_buffers(Result<void>& done) {
+  const auto registered = RegisteredBuffers::create({.count = 16, .size = 64 * 1024});
+  const auto pool = BufferPool::create({.count = 256, .size = 4096});
+  if (!registered) {
+    done = std::unexpected(registered.error());
+  } else if (!pool) {
+    done = std::unexpected(pool.error());
+  }
+  co_return;
+}
+
+Finding examine_memory(Worker& worker) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_MEMLOCK, &limit);
+  Finding finding{.name = "memlock", .says = "RLIMIT_MEMLOCK is " + kibibytes(limit.rlim_cur)};
+  Result<void> done;
+  auto registering = worker.spawn(register_buffers(done));
+  if (registering) sync_wait(std::move(*registering));
+  if (done) {
+    finding.says += "; 1 MiB of registered buffers and a buffer pool fit";
+  } else {
+    finding.state = State::worse;
+    finding.says += "; buffers cannot be registered (" + done.error().message() + ")";
+    finding.advice =
+        "raise it: ulimit -l, LimitMEMLOCK= of the service, or --ulimit memlock= of the container";
+  }
+  return finding;
+}
+
+Finding examine_descriptors() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  Finding finding{.name = "nofile",
+                  .says = "RLIMIT_NOFILE is " + count(limit.rlim_cur) + ", at most " + count(limit.rlim_max)};
+  if (limit.rlim_cur < 4096) {
+    finding.state = State::worse;
+    finding.advice = "a server wants a descriptor per connection: ulimit -n " + count(limit.rlim_max);
+  }
+  return finding;
+}
+
+Finding examine_trace() {
+  const std::string level = read_proc("/proc/sys/kernel/perf_event_paranoid");
+  const bool allowed = ::geteuid() == 0 || level == "-1";
+  if (allowed) return {.name = "trace", .says = "iotrace can see when the kernel posts completions"};
+  return {.name = "trace",
+          .state = State::worse,
+          .says = "iotrace cannot see when the kernel posts completions",
+          .advice = "run iotrace as root or with CAP_PERFMON"};
+}
+
+std::vector<Optional> list_optional(const Capabilities& there) {
+  std::vector<Optional> list;
+  const auto add = [&list](const Offer& offer, bool is_there) {
+    list.push_back({std::string(offer.name), is_there, std::string(offer.since), std::string(offer.instead)});
+  };
+  for (int i = 0; i < static_cast<int>(Feature::count_); ++i) {
+    const auto feature = static_cast<Feature>(i);
+    add(offer_of(feature), there.has(feature));
+  }
+  for (std::size_t i = 0; i < opcode_names.size(); ++i) {
+    const auto opcode = static_cast<Opcode>(i);
+    if (offer_of(opcode) != nullptr) add(*offer_of(opcode), there.has(opcode));
+  }
+  return list;
+}
+
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) >= 0x20) {
+      out += c;
+    } else {
+      std::array<char, 8> escaped{};
+      std::snprintf(escaped.data(), escaped.size(), "\\u%04x", static_cast<unsigned char>(c));
+      out += escaped.data();
+    }
+  }
+  return out + "\"";
+}
+
+constexpr std::array state_names = {"fine", "worse", "broken"};
+constexpr std::array state_marks = {"  ok  ", "  !   ", "  XX  "};
+
+}  // namespace
+
+Diagnosis examine() {
+  Diagnosis diagnosis;
+  for (const auto look : {examine_kernel, examine_sysctl, examine_seccomp, examine_mask}) {
+    diagnosis.findings.push_back(look());
+  }
+  Worker worker;
+  diagnosis.findings.push_back(examine_ring(worker, diagnosis.usable));
+  if (diagnosis.usable) {
+    diagnosis.findings.push_back(examine_io(worker));
+    diagnosis.usable = diagnosis.findings.back().state != State::broken;
+    diagnosis.findings.push_back(examine_memory(worker));
+  }
+  diagnosis.findings.push_back(examine_descriptors());
+  diagnosis.findings.push_back(examine_trace());
+  diagnosis.optional = list_optional(diagnosis.usable ? probe(real_kernel()) : Capabilities());
+  return diagnosis;
+}
+
+std::string as_text(const Diagnosis& diagnosis) {
+  std::string text =
+      diagnosis.usable ? "corering can be used here.\n\n" : "corering cannot be used here.\n\n";
+  for (const Finding& finding : diagnosis.findings) {
+    const auto state = static_cast<std::size_t>(finding.state);
+    text += state_marks[state] + finding.name +
+            std::string(10 - std::min<std::size_t>(finding.name.size(), 9), ' ');
+    text += finding.says + "\n";
+    if (!finding.advice.empty()) text += std::string(16, ' ') + "-> " + finding.advice + "\n";
+  }
+  if (!diagnosis.usable) return text;
+  const auto missing = std::ranges::count(diagnosis.optional, false, &Optional::there);
+  text += "\nOf what is newer than Linux 5.19, " + std::to_string(diagnosis.optional.size()) + " things, " +
+          (missing == 0 ? "all are" : std::to_string(missing) + " are not") + " there:\n\n";
+  for (const Optional& one : diagnosis.optional) {
+    text += std::string(one.there ? "  ok  " : "  -   ") + one.name;
+    text += std::string(24 - std::min<std::size_t>(one.name.size(), 23), ' ') + "Linux " + one.since;
+    if (!one.there) {
+      text += one.instead.empty() ? "   operations that need it fail" : "   instead: " + one.instead;
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string as_json(const Diagnosis& diagnosis) {
+  std::string text =
+      std::string("{\"usable\": ") + (diagnosis.usable ? "true" : "false") + ", \"findings\": [";
+  const char* separator = "";
+  for (const Finding& finding : diagnosis.findings) {
+    text += separator;
+    text += "{\"name\": " + quoted(finding.name);
+    text += ", \"state\": " + quoted(state_names[static_cast<std::size_t>(finding.state)]);
+    text += ", \"says\": " + quoted(finding.says) + ", \"advice\": " + quoted(finding.advice) + "}";
+    separator = ", ";
+  }
+  text += "], \"optional\": [";
+  separator = "";
+  for (const Optional& one : diagnosis.optional) {
+    text += separator;
+    text += "{\"name\": " + quoted(one.name) + ", \"there\": " + (one.there ? "true" : "false");
+    text += ", \"since\": " + quoted(one.since) + ", \"instead\": " + quoted(one.instead) + "}";
+    separator = ", ";
+  }
+  return text + "]}\n";
+}
+
+}  // namespace corering_tool
