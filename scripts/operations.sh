@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 # One table per header: each row of a comment, with the name of what the comment stands above.
 tables() {
   local header
-  for header in file path socket pipe control epoll futex process messages streams raw; do
+  for header in file path socket send_queue pipe control epoll futex process messages streams raw; do
     awk -v header="$header" '
       NR == 1 { title = $0; sub(/^\/\/\/ [a-z_]+\.hpp — /, "", title) }
       /^\/\/\/ \| / { row = $0; sub(/^\/\/\/ /, "", row); next }

@@ -32,6 +32,7 @@
 #include <corering/io/process.hpp>
 #include <corering/io/raw.hpp>
 #include <corering/io/registered_buffers.hpp>
+#include <corering/io/send_queue.hpp>
 #include <corering/io/signals.hpp>
 #include <corering/io/socket.hpp>
 #include <corering/io/stream_error.hpp>

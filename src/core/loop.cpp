@@ -384,12 +384,14 @@ void Completion::describe(std::string& text) const {
 }
 
 std::error_code Completion::error_of(std::int32_t res) const noexcept {
-  // EINTR: a helper thread of the kernel was interrupted in a system call that blocks.
-  const bool was_cancelled = res == -ECANCELED || res == -EINTR;
+  // A helper thread of the kernel was interrupted in a system call that blocks. What it says to that is EINTR,
+  // or one of the numbers that user space is never to see.
+  const bool was_interrupted = res == -EINTR || (res <= -512 && res >= -514) || res == -516;
+  const bool was_cancelled = res == -ECANCELED || was_interrupted;
   if (was_cancelled && frame_ != nullptr && frame_->scope != nullptr && frame_->scope->cancelled()) {
     return frame_->scope->reason().error();
   }
-  return {-res, std::system_category()};
+  return {was_interrupted ? EINTR : -res, std::system_category()};
 }
 
 void Completion::record_resumed() const noexcept {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <new>
@@ -149,7 +150,10 @@ Task<Result<void>> File::close() { co_return co_await async_close(std::move(fd_)
 
 AlignedBuffer::AlignedBuffer(std::size_t size, std::size_t alignment)
     : size_((size + alignment - 1) & ~(alignment - 1)),
-      memory_(static_cast<std::byte*>(::operator new[](size_, std::align_val_t(alignment))),
-              Free{std::align_val_t(alignment)}) {}
+      memory_(static_cast<std::byte*>(std::aligned_alloc(alignment, size_))) {
+  if (memory_ == nullptr && size_ > 0) throw std::bad_alloc();
+}
+
+void AlignedBuffer::Free::operator()(std::byte* memory) const noexcept { std::free(memory); }
 
 }  // namespace corering

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <span>
 
 #include <corering/fs/file.hpp>
 #include <corering/fs/watcher.hpp>
@@ -11,6 +12,19 @@ namespace {
 
 // inotify(7): a buffer that holds one event of any name is enough; this holds many.
 constexpr std::size_t buffer_size = 64 * (sizeof(inotify_event) + NAME_MAX + 1);
+
+/// The record at `at`, which moves behind it.
+WatchEvent take_event(std::span<const std::byte> records, std::size_t& at) {
+  inotify_event header;
+  std::memcpy(&header, records.data() + at, sizeof header);
+  // The name is padded with NULs.
+  const auto* const name = reinterpret_cast<const char*>(records.data() + at + sizeof header);
+  at += sizeof header + header.len;
+  return {.watch = header.wd,
+          .what = header.mask,
+          .pair = header.cookie,
+          .name = std::string(name, ::strnlen(name, header.len))};
+}
 
 }  // namespace
 
@@ -41,17 +55,7 @@ Task<Result<WatchEvent>> Watcher::next() {
     end_ = *got;
     if (*got == 0) co_return failure(EIO);
   }
-  inotify_event header;
-  std::memcpy(&header, buffer_.data() + begin_, sizeof header);
-  WatchEvent event;
-  event.watch = header.wd;
-  event.what = header.mask;
-  event.pair = header.cookie;
-  // The name is padded with NULs.
-  const auto* const name = reinterpret_cast<const char*>(buffer_.data() + begin_ + sizeof header);
-  event.name.assign(name, ::strnlen(name, header.len));
-  begin_ += sizeof header + header.len;
-  co_return event;
+  co_return take_event(std::span(buffer_).first(end_), begin_);
 }
 
 }  // namespace corering

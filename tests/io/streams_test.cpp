@@ -649,6 +649,40 @@ Task<void> fails_without_copying() {
 }
 TEST(ZeroCopy, that_fails_still_returns_its_buffer) { run_on_a_worker_here(fails_without_copying()); }
 
+Task<void> sends_a_lot_in_bundles() {
+  test::SocketPair pair;
+  Result<SendQueue> queue = SendQueue::create(1024);
+  EXPECT_TRUE(queue);
+  if (!queue) co_return;
+  std::vector<std::string> pieces;
+  std::string expected;
+  for (int i = 0; i < 1000; ++i) {
+    pieces.push_back(std::string(1 + i * 37 % 3000, static_cast<char>('a' + i % 26)));
+    expected += pieces.back();
+  }
+  for (const std::string& piece : pieces) EXPECT_TRUE(queue->push(bytes_of(piece)));
+  EXPECT_EQ(queue->bytes(), expected.size());
+  const auto receives = [](int fd, std::string& all) -> Task<void> {
+    std::vector<std::byte> sink(5000);
+    for (;;) {
+      const Result<std::size_t> got = co_await async_recv(fd, sink);
+      if (!got || *got == 0) co_return;
+      all += text_of(std::span(sink).first(*got));
+    }
+  };
+  std::string received;
+  JoinHandle<void> receiving = spawn(receives(pair.theirs.get(), received));
+  while (!queue->empty()) {
+    const Result<std::size_t> sent = co_await async_send_bundle(pair.ours, *queue);
+    EXPECT_TRUE(sent) << sent.error().message();
+    if (!sent) break;
+  }
+  ::shutdown(pair.ours.get(), SHUT_WR);
+  co_await std::move(receiving);
+  EXPECT_TRUE(received == expected) << "in order and whole";
+}
+TEST(SendQueue, sends_many_buffers_in_order) { run_on_a_worker_here(sends_a_lot_in_bundles()); }
+
 // ---- the way out ----
 
 Task<void> raw_multishot(int listener_fd, const test::Listener& listener) {

@@ -98,15 +98,14 @@ class File {
 /// Memory for O_DIRECT.
 class AlignedBuffer {
  public:
-  /// `size` is rounded up to a multiple of `alignment`, a power of two.
+  /// `size` is rounded up to a multiple of `alignment`, a power of two. Throws std::bad_alloc.
   explicit AlignedBuffer(std::size_t size, std::size_t alignment = 4096);
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {memory_.get(), size_}; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
   struct Free {
-    void operator()(std::byte* memory) const noexcept { ::operator delete[](memory, alignment); }
-    std::align_val_t alignment;
+    void operator()(std::byte* memory) const noexcept;
   };
   std::size_t size_;
   std::unique_ptr<std::byte[], Free> memory_;
