@@ -18,13 +18,14 @@ extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) {
   allocations.fetch_add(1, std::memory_order_relaxed);
 }
 #else
-void* operator new(std::size_t size) {
+// Not inlined: g++ sees a free() of what operator new returned, and takes that for a mismatch.
+[[gnu::noinline]] void* operator new(std::size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 #endif
 
 namespace corering {

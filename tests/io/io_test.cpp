@@ -256,6 +256,17 @@ TEST_F(Io, cancel_on_a_descriptor_with_nothing_in_flight) {
   EXPECT_EQ(found, 0U);
 }
 
+TEST_F(Io, the_flags_of_a_request_change_how_it_is_done) {
+  const Fd file = open_file(make_file("hello"), O_RDONLY);
+  EXPECT_EQ(on_worker(async_read(file, buffer_, 0).forced_async()), 5U);
+  EXPECT_EQ(::write(sockets_.theirs.get(), "x", 1), 1);
+  EXPECT_EQ(on_worker(poll_first(async_recv(sockets_.ours, buffer_))), 1U);
+  const Listener listener;
+  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_TRUE(on_worker(async_connect(client, listener.name(), sizeof listener.address)));
+  EXPECT_TRUE(on_worker(poll_first(async_accept(listener.fd))));
+}
+
 // A length that does not fit the SQE is a shorter call, not a wrapped one. The pages are never touched beyond
 // the file.
 TEST_F(Io, a_buffer_beyond_four_gigabytes_reads_what_is_there) {

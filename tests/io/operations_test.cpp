@@ -688,6 +688,28 @@ std::vector<Row> socket_rows() {
          co_return co_await error_of(async_send_zc(client, fixed.first(4)));
        },
        std::errc::broken_pipe},
+      {"SEND_ZC (to an address)",
+       [](Stage& s) -> Outcome {
+         Result<UdpSocket> one = UdpSocket::bind(Address::loopback(0));
+         Result<UdpSocket> two = UdpSocket::bind(Address::loopback(0));
+         const Address to = two->local_address().value();
+         const Result<ZeroCopySend> sent =
+             co_await async_sendto_zc(one->fd(), bytes_of("zero"), to.get(), to.length());
+         if (!sent) co_return sent.error();
+         EXPECT_EQ(sent->bytes, 4U);
+         const Result<ReceivedDatagram> got = co_await two->receive_from(s.buffer);
+         if (!got) co_return got.error();
+         EXPECT_EQ(got->from, one->local_address());
+         EXPECT_EQ(text_of(std::span(s.buffer).first(got->bytes)), "zero");
+         co_return fine;
+       },
+       [](Stage&) -> Outcome {
+         Result<UdpSocket> one = UdpSocket::bind(Address::loopback(0));
+         const std::vector<std::byte> huge(70'000);
+         const Address to = Address::loopback(9);
+         co_return co_await error_of(async_sendto_zc(one->fd(), huge, to.get(), to.length()));
+       },
+       std::errc::message_size},
       {"SENDMSG_ZC",
        [](Stage& s) -> Outcome {
          const Fd client = s.connects();
@@ -1129,6 +1151,18 @@ std::vector<Row> other_rows() {
          co_return co_await error_of(async_msg_ring(InboxAddress{}, *file));
        },
        std::errc::bad_file_descriptor},
+      {"URING_CMD",
+       [](Stage& s) -> Outcome {  // of sockets, which have some
+         const Fd client = s.connects();
+         const Result<Fd> served = co_await async_accept(s.listener.fd);
+         if (!served) co_return served.error();
+         EXPECT_EQ(::send(client.get(), "12345", 5, 0), 5);
+         const Result<Reply> waiting = co_await async_uring_cmd(*served, abi::socket_siocinq);
+         if (!waiting) co_return waiting.error();
+         EXPECT_EQ(waiting->res, 5);
+         co_return fine;
+       },
+       [](Stage& s) { return error_of(async_uring_cmd(s.reader, 0)); }, std::errc::operation_not_supported},
       {"any",
        [](Stage& s) -> Outcome {
          Sqe sqe;

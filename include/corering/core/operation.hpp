@@ -200,6 +200,15 @@ class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation
   /// worker, the coroutine stays on `worker`. ECANCELED when the worker is stopping or has ended.
   Task<Result<T>> on(Worker& worker) const { return detail::await_on<T>(worker, *this); }
 
+  /// The same operation, done by a helper thread of the kernel from the start: IOSQE_ASYNC.
+  [[nodiscard]] IoOperation forced_async() const noexcept { return with(abi::sqe_async << 8); }
+  /// The same operation, with more bits in Request::what.
+  [[nodiscard]] IoOperation with(std::uint32_t bits) const noexcept {
+    IoOperation changed = *this;
+    changed.request_.what |= bits;
+    return changed;
+  }
+
   /// The same operation, which `tag` names while it is in flight.
   TaggedOperation<IoOperation> tagged(OperationTag& tag) const {
     return TaggedOperation<IoOperation>(*this, tag);

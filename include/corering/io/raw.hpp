@@ -1,9 +1,14 @@
 /// raw.hpp — the way out: any SQE at all, awaited like the others. The rows are explained in io/file.hpp.
 #pragma once
 
+#include <array>
+#include <cstring>
+#include <span>
+
 #include <corering/base/assert.hpp>
 #include <corering/core/multishot.hpp>
 #include <corering/core/operation.hpp>
+#include <corering/io/descriptor.hpp>
 
 namespace corering {
 
@@ -20,17 +25,36 @@ inline Request checked(const Sqe& sqe) noexcept {
                   "an SQE that asks for no CQE (IOSQE_CQE_SKIP_SUCCESS) can never be awaited");
   CORERING_ASSERT((sqe.flags & (abi::sqe_io_link | abi::sqe_io_hardlink)) == 0,
                   "a linked SQE would take the next one along, whosever that is: use chain() (io/chain.hpp)");
+  CORERING_ASSERT(
+      (sqe.flags & abi::sqe_io_drain) == 0,
+      "an SQE that waits for all before it (IOSQE_IO_DRAIN) would wait for the worker's own wake-up, "
+      "which is always armed");
   return Request::of(sqe);
 }
 
 }  // namespace detail
 
 /// Submits `sqe` as it is, but for its user_data, and resumes with `res` and `flags` of its last CQE, or with
-/// the errno. What it does, and what has to stay alive, is up to who fills it. CQE_SKIP_SUCCESS and links end
-/// the program with a message.
+/// the errno. What it does, and what has to stay alive, is up to who fills it. CQE_SKIP_SUCCESS, links and
+/// IO_DRAIN end the program with a message.
 /// | any | any | io_uring_enter(2) | what it points to | any |
 inline IoOperation<Reply, detail::RawAnswer> async_raw(const Sqe& sqe) noexcept {
   return IoOperation<Reply, detail::RawAnswer>(detail::checked(sqe));
+}
+
+/// A command of the file's own driver: `command_op` and up to 16 bytes of its own (the SQE's cmd). Resumes
+/// with what the driver says. More bytes end the program with a message.
+/// | URING_CMD | 5.19 | io_uring_enter(2) | what the command points to | EOPNOTSUPP: it has none |
+inline IoOperation<Reply, detail::RawAnswer> async_uring_cmd(
+    const Descriptor& file, std::uint32_t command_op, std::span<const std::byte> command = {}) noexcept {
+  CORERING_ASSERT(command.size() <= 16, "a command has at most 16 bytes in an SQE of 64");
+  std::array<std::uint64_t, 2> words{};
+  if (!command.empty()) std::memcpy(words.data(), command.data(), command.size());
+  return IoOperation<Reply, detail::RawAnswer>(Request{.fd = file.number(),
+                                                       .off = command_op,
+                                                       .what = what(Opcode::uring_cmd, file),
+                                                       .addr3 = words[0],
+                                                       .pad = words[1]});
 }
 
 /// A multishot SQE of any kind.

@@ -373,6 +373,40 @@ inline auto async_send_zc(const Descriptor& socket, const FixedSpan& from, int f
                                                                    {.need = Feature::send_zc_report_usage});
 }
 
+namespace detail {
+
+/// A zero-copy send of one datagram; what does not know SEND_ZC gets a message.
+class ZeroCopyTo : public ZeroCopySendAnswer {
+ public:
+  ZeroCopyTo(std::span<const std::byte> from, const sockaddr* to, socklen_t to_length) noexcept
+      : message_(from.data(), from.size(), to, to_length) {}
+  void rewrite(Request& request, const Capabilities& there) noexcept {
+    ZeroCopySendAnswer::rewrite(request, there);
+    if (!plain) return;
+    request.what = what(Opcode::sendmsg, request.what >> 8 & 0xff);
+    request.len = 1;
+    request.off = 0;
+    message_.prepare(request);
+  }
+
+ private:
+  OneBufferMessage message_;
+};
+
+}  // namespace detail
+
+/// ... one datagram, to an address.
+/// | SEND_ZC (to an address) | 6.0 | sendto(2) | `from`, `to` | EMSGSIZE, ECONNREFUSED, EOPNOTSUPP |
+inline auto async_sendto_zc(const Descriptor& socket, std::span<const std::byte> from, const sockaddr* to,
+                            socklen_t to_length, int flags = 0) noexcept {
+  Request request = detail::socket_transfer(what(Opcode::send_zc, socket, 0, abi::send_zc_report_usage),
+                                            socket, from.data(), from.size(), detail::quietly(flags));
+  request.off = detail::address_of(to);
+  request.extra = with_file_index(to_length);
+  return ProbedOperation<ZeroCopySend, detail::ZeroCopyTo>(request, {.need = Feature::send_zc_report_usage},
+                                                           detail::ZeroCopyTo(from, to, to_length));
+}
+
 /// sendmsg(2) without copying.
 /// | SENDMSG_ZC | 6.1 | sendmsg(2) | `message` and what it points to | EPIPE, ECONNRESET, ENOMEM |
 inline auto async_sendmsg_zc(const Descriptor& socket, const msghdr& message, int flags = 0) noexcept {
@@ -396,6 +430,14 @@ inline auto async_send_auto(const Descriptor& socket, std::span<const std::byte>
       detail::socket_transfer(what(Opcode::send, socket), socket, from.data(), from.size(),
                               detail::quietly(flags)),
       {.need = Opcode::send}, copies);
+}
+
+/// The same receive, send or accept, without a first try that is known to be in vain:
+/// IORING_RECVSEND_POLL_FIRST, IORING_ACCEPT_POLL_FIRST (6.10).
+template <class T, class Payload>
+[[nodiscard]] IoOperation<T, Payload> poll_first(const IoOperation<T, Payload>& operation) noexcept {
+  const bool accepts = operation.request().opcode() == Opcode::accept;
+  return operation.with((accepts ? abi::accept_poll_first : abi::recvsend_poll_first) << 16);
 }
 
 // ---- options ----
