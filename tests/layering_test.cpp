@@ -106,6 +106,18 @@ TEST(Style, sees_an_await_inside_a_condition) {
   EXPECT_FALSE(awaits_in_a_condition("  if (a(b) > 0) co_await c();"));
 }
 
+// ... and destroys twice an aggregate that is made inside a `co_yield`.
+bool yields_an_aggregate(const std::string& line) {
+  static const std::regex aggregate(R"(\bco_yield\s+[A-Za-z_:]+(<.*>)?\{)");
+  return std::regex_search(line, aggregate);
+}
+
+TEST(Style, sees_an_aggregate_that_is_yielded) {
+  EXPECT_TRUE(yields_an_aggregate("  co_yield Entry{.path = path};"));
+  EXPECT_FALSE(yields_an_aggregate("  co_yield entry;"));
+  EXPECT_FALSE(yields_an_aggregate("  co_yield Entry(path);"));
+}
+
 TEST(Style, nothing_awaits_inside_a_condition) {
   std::size_t files = 0;
   for (const char* const top : {"include", "src", "tools", "examples", "benchmarks", "tests"}) {
@@ -116,6 +128,7 @@ TEST(Style, nothing_awaits_inside_a_condition) {
       std::ifstream in(entry.path());
       for (std::string line; std::getline(in, line);) {
         EXPECT_FALSE(awaits_in_a_condition(line)) << entry.path() << ": " << line;
+        EXPECT_FALSE(yields_an_aggregate(line)) << entry.path() << ": " << line;
       }
     }
   }

@@ -212,16 +212,39 @@ void Loop::submit(std::optional<Duration> patience) noexcept {
   }
 }
 
+[[gnu::always_inline]] inline void Loop::answer(Completion& completion, const Reply& reply) noexcept {
+  completion.state_ = Completion::State::answered;
+  completion.unlink();  // from those parked, being cancelled, or in no scope
+  if (completion.gets_many_) [[unlikely]]
+    return completion.received(reply);
+  completion.reply_ = reply;
+  __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
+  ready_.push(completion.waiter_);
+}
+
+[[gnu::always_inline]] inline void Loop::file(const Cqe& cqe) noexcept {
+  if ((cqe.user_data & own_bits) != 0) [[unlikely]]
+    return file_own(cqe);
+  auto& completion = *reinterpret_cast<Completion*>(cqe.user_data);
+  const Reply reply{.res = cqe.res, .flags = cqe.flags};
+  if (completion.gets_many_ && !reply.is_last()) [[unlikely]]
+    return completion.received(reply);
+  --in_flight_;
+  answer(completion, reply);
+}
+
 void Loop::process_completions() noexcept {
-  if (trace::enabled()) [[unlikely]] {
-    ring_.reap([this](const Cqe& cqe) {
-      trace::record(Kind::processed, trace::no_opcode, reinterpret_cast<const void*>(cqe.user_data),
-                    static_cast<std::uint64_t>(static_cast<std::uint32_t>(cqe.res)) << 32 | cqe.flags);
-      file(cqe);
-    });
-  } else {
-    ring_.reap([this](const Cqe& cqe) { file(cqe); });
-  }
+  if (trace::enabled()) [[unlikely]]
+    return process_and_record();
+  ring_.reap([this](const Cqe& cqe) { file(cqe); });
+}
+
+[[gnu::noinline]] void Loop::process_and_record() noexcept {
+  ring_.reap([this](const Cqe& cqe) {
+    trace::record(Kind::processed, trace::no_opcode, reinterpret_cast<const void*>(cqe.user_data),
+                  static_cast<std::uint64_t>(static_cast<std::uint32_t>(cqe.res)) << 32 | cqe.flags);
+    file(cqe);
+  });
 }
 
 const Capabilities& Loop::capabilities() {
@@ -244,8 +267,9 @@ const Capabilities& Loop::capabilities() {
   if (refuses_waits(scope)) [[unlikely]]
     return answer(completion, {.res = -ECANCELED});
   if (parked_.empty()) [[likely]] {
-    if (Sqe* const sqe = find_sqe(); sqe != nullptr) [[likely]]
+    if (Sqe* const sqe = ring_.next_sqe(); sqe != nullptr) [[likely]]
       return fill(*sqe, completion);
+    if (Sqe* const sqe = find_sqe(); sqe != nullptr) return fill(*sqe, completion);
   }
   park(completion);
 }
@@ -384,8 +408,8 @@ void Completion::describe(std::string& text) const {
 }
 
 std::error_code Completion::error_of(std::int32_t res) const noexcept {
-  // A helper thread of the kernel was interrupted in a system call that blocks. What it says to that is EINTR,
-  // or one of the numbers that user space is never to see.
+  // A helper thread of the kernel was interrupted in a system call that blocks. What it says to that is
+  // EINTR, or one of the numbers that user space is never to see.
   const bool was_interrupted = res == -EINTR || (res <= -512 && res >= -514) || res == -516;
   const bool was_cancelled = res == -ECANCELED || was_interrupted;
   if (was_cancelled && frame_ != nullptr && frame_->scope != nullptr && frame_->scope->cancelled()) {
@@ -465,17 +489,6 @@ void Loop::note_enter_result(int result) noexcept {
 
 // ---- completions ----
 
-void Loop::file(const Cqe& cqe) noexcept {
-  if ((cqe.user_data & own_bits) != 0) [[unlikely]]
-    return file_own(cqe);
-  auto& completion = *reinterpret_cast<Completion*>(cqe.user_data);
-  const Reply reply{.res = cqe.res, .flags = cqe.flags};
-  if (completion.gets_many_ && !reply.is_last()) [[unlikely]]
-    return completion.received(reply);
-  --in_flight_;
-  answer(completion, reply);
-}
-
 void Loop::file_own(const Cqe& cqe) noexcept {
   switch (cqe.user_data & own_bits) {
     case wake_read_tag:
@@ -486,16 +499,6 @@ void Loop::file_own(const Cqe& cqe) noexcept {
     default:
       return file_message(cqe);
   }
-}
-
-void Loop::answer(Completion& completion, const Reply& reply) noexcept {
-  completion.state_ = Completion::State::answered;
-  completion.unlink();  // from those parked, being cancelled, or in no scope
-  if (completion.gets_many_) [[unlikely]]
-    return completion.received(reply);
-  completion.reply_ = reply;
-  __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
-  ready_.push(completion.waiter_);
 }
 
 void Completion::resume_with(const Reply& reply) noexcept {

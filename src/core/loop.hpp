@@ -141,6 +141,7 @@ class Loop {
   void run_ready();
   void submit(std::optional<Duration> patience) noexcept;
   void process_completions() noexcept;
+  void process_and_record() noexcept;
 
   // Posts.
   [[nodiscard]] bool push(PostNode& node) noexcept;

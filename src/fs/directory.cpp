@@ -39,7 +39,10 @@ AsyncGenerator<WalkEntry> Directory::walk(BlockingPool& pool) const {
   std::vector<Level> levels;
   Result<std::vector<DirectoryEntry>> top = co_await list_directory(pool, path_);
   if (!top) {
-    co_yield WalkEntry{.path = "", .type = DT_DIR, .error = top.error()};
+    WalkEntry nothing;
+    nothing.type = DT_DIR;
+    nothing.error = top.error();
+    co_yield nothing;
     co_return;
   }
   levels.push_back({.path = "", .entries = std::move(*top)});

@@ -12,13 +12,11 @@
 namespace corering {
 namespace {
 
+using test::bytes_of;
 using test::run_on_a_worker_here;
+using test::text_of;
 using namespace std::chrono_literals;
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 std::string content_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
@@ -147,7 +145,8 @@ TEST(File, past_the_page_cache_wants_aligned_buffers) {
 /// Gives a text in pieces of a few bytes; then the end, or an error.
 class Pieces {
  public:
-  Pieces(std::string text, std::size_t piece, int error = 0) : text_(std::move(text)), piece_(piece), error_(error) {}
+  Pieces(std::string text, std::size_t piece, int error = 0)
+      : text_(std::move(text)), piece_(piece), error_(error) {}
   Task<Result<std::size_t>> read(std::span<std::byte> into) {
     const std::size_t count = std::min({piece_, into.size(), text_.size() - at_});
     if (count == 0 && error_ != 0) co_return failure(error_);
@@ -281,7 +280,8 @@ TEST(Directory, is_walked_in_order_without_following_links) {
   BlockingPool pool;
   std::vector<std::string> found;
   run_on_a_worker_here(walks(pool, directory / "", found));
-  EXPECT_EQ(found, (std::vector<std::string>{"a/", "a/b/", "a/b/c/", "a/b/deep", "a/file", "a/loop@", "empty/"}));
+  EXPECT_EQ(found,
+            (std::vector<std::string>{"a/", "a/b/", "a/b/c/", "a/b/deep", "a/file", "a/loop@", "empty/"}));
 }
 Task<void> walks_nothing(BlockingPool& pool) {
   const Directory none("/no/such/directory");
@@ -408,9 +408,9 @@ Task<void> watches(std::string path) {
     const char* name;
   };
   std::uint32_t pair = 0;
-  for (const auto& [what, name] : {Expected{IN_CREATE, "new"}, Expected{IN_MODIFY, "new"},
-                                   Expected{IN_MOVED_FROM, "new"}, Expected{IN_MOVED_TO, "newer"},
-                                   Expected{IN_DELETE, "newer"}}) {
+  for (const auto& [what, name] :
+       {Expected{IN_CREATE, "new"}, Expected{IN_MODIFY, "new"}, Expected{IN_MOVED_FROM, "new"},
+        Expected{IN_MOVED_TO, "newer"}, Expected{IN_DELETE, "newer"}}) {
     const Result<WatchEvent> event = co_await watcher->next();
     EXPECT_TRUE(event);
     if (!event) co_return;
@@ -462,7 +462,8 @@ TEST(Pipe, carries_more_than_it_holds) { run_on_a_worker_here(through_a_pipe());
 
 Task<void> talks_to_cat() {
   using Stream = ChildOptions::Stream;
-  Result<Child> cat = Child::spawn({"cat"}, {.input = Stream::pipe, .output = Stream::pipe, .error = Stream::nothing});
+  Result<Child> cat =
+      Child::spawn({"cat"}, {.input = Stream::pipe, .output = Stream::pipe, .error = Stream::nothing});
   EXPECT_TRUE(cat) << cat.error().message();
   if (!cat) co_return;
   Reader lines(*cat->output());
@@ -501,7 +502,8 @@ Task<void> ends_of_children() {
   EXPECT_EQ(Child::spawn({std::string("a\0b", 3)}).error(), std::errc::invalid_argument);
   // SIGPIPE, which workers block, is as usual for children.
   using Stream = ChildOptions::Stream;
-  Result<Child> yes = Child::spawn({"yes"}, {.input = Stream::nothing, .output = Stream::pipe, .error = Stream::nothing});
+  Result<Child> yes =
+      Child::spawn({"yes"}, {.input = Stream::nothing, .output = Stream::pipe, .error = Stream::nothing});
   yes->output().reset();
   const Result<ChildExit> broken = co_await yes->wait();
   EXPECT_TRUE(broken && broken->signal == SIGPIPE);

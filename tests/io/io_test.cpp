@@ -13,10 +13,9 @@
 namespace corering {
 namespace {
 
+using test::bytes_of;
 using test::SocketPair;
 using test::TemporaryDirectory;
-
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
 /// A worker, a directory and a pair of sockets to try operations on.
 class Io : public testing::Test {

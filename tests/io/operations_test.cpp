@@ -21,14 +21,12 @@
 namespace corering {
 namespace {
 
+using test::bytes_of;
+using test::text_of;
 using Outcome = Task<std::error_code>;
 using test::error_of;
 
 const std::error_code fine;
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-std::string_view text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 /// What the operations work on. Lives on the worker.
 struct Stage {

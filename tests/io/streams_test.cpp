@@ -15,14 +15,12 @@
 namespace corering {
 namespace {
 
+using test::bytes_of;
 using test::error_of;
 using test::run_on_a_worker_here;
+using test::text_of;
 using namespace std::chrono_literals;
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 void send_text(int fd, std::string_view text) {
   EXPECT_EQ(::send(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
 }

@@ -13,13 +13,10 @@
 namespace corering {
 namespace {
 
+using test::bytes_of;
 using test::run_on_a_worker_here;
+using test::text_of;
 using namespace std::chrono_literals;
-
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 // ---- addresses ----
 
@@ -181,7 +178,8 @@ Task<void> reuses_the_number() {
     TcpStream stream(std::move(old.ours));
     std::array<std::byte, 64> buffer{};
     std::error_code outcome;
-    const auto reads = [](const TcpStream& from, std::span<std::byte> into, std::error_code& how) -> Task<void> {
+    const auto reads = [](const TcpStream& from, std::span<std::byte> into,
+                          std::error_code& how) -> Task<void> {
       const Result<std::size_t> got = co_await from.read(into);
       how = got ? std::error_code() : got.error();
     };
@@ -216,7 +214,8 @@ Task<void> closes_although_cancelled(Fd fd, int& closed) {
 TEST(Tcp, close_works_in_a_cancelled_scope) {
   int closed = 0;
   const int descriptors = test::open_descriptors();
-  run_on_a_worker_here(closes_although_cancelled(Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), closed));
+  run_on_a_worker_here(
+      closes_although_cancelled(Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), closed));
   EXPECT_EQ(closed, 1);
   EXPECT_EQ(test::open_descriptors(), descriptors);
 }
@@ -399,7 +398,9 @@ TEST(Unix, passes_descriptors) {
 TEST(Unix, binds_over_a_socket_that_nobody_listens_at) {
   test::TemporaryDirectory directory;
   const Address address = Address::unix_path(directory / "socket").value();
-  { const auto first = UnixListener::bind(address); }
+  {
+    const auto first = UnixListener::bind(address);
+  }
   EXPECT_TRUE(UnixListener::bind(address)) << "the file was left behind";
   std::ofstream(directory / "file") << "precious";
   const Address file = Address::unix_path(directory / "file").value();
@@ -495,7 +496,8 @@ TEST_P(Serving, spreads_connections_over_the_workers) {
   options.worker.name = "server";
   WorkerPool pool(options);
   ASSERT_TRUE(pool.start());
-  Result<TcpServer> server = serve(pool, Address::loopback(0), answers_who, {.policy = GetParam(), .listen = {}});
+  Result<TcpServer> server =
+      serve(pool, Address::loopback(0), answers_who, {.policy = GetParam(), .listen = {}});
   ASSERT_TRUE(server) << server.error().message();
   std::vector<Client> clients;
   std::set<std::string> seen;

@@ -115,6 +115,11 @@ class RunningWorker {
   Worker worker;
 };
 
+inline std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+inline std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 /// What an operation fails with; nothing if it succeeds.
 template <class Operation>
 Task<std::error_code> error_of(Operation operation) {
