@@ -1,5 +1,6 @@
 /// engine.cpp — the compiled side of engine.hpp: from "this thread" to its loop.
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
@@ -57,6 +58,8 @@ void schedule(std::coroutine_handle<> coroutine) noexcept {
 }
 
 bool post(Worker& worker, PostNode& node) noexcept { return worker.loop().post(node); }
+
+bool post_regardless(Worker& worker, PostNode& node) noexcept { return worker.loop().post_regardless(node); }
 
 void post_home(Worker& worker, PostNode& node) noexcept { worker.loop().post_home(node); }
 
@@ -138,8 +141,15 @@ void attach_resource(RingResource& resource) noexcept {
   require_loop("a ring's resources are made on its worker").attach_resource(resource);
 }
 
-std::uint16_t next_buffer_group() noexcept {
-  return require_loop("buffer pools are made on a worker").next_buffer_group();
+int register_buffer_ring(abi::BufferRingRegister& wish) noexcept {
+  Loop& here = require_loop("buffer rings are made on a worker");
+  int registered = -EEXIST;
+  // The numbers go round, and some may still be taken.
+  for (int tries = 0; registered == -EEXIST && tries < 65536; ++tries) {
+    wish.group = here.next_buffer_group();
+    registered = here.ring().register_resource(abi::register_pbuf_ring, &wish, 1);
+  }
+  return registered;
 }
 
 RingResource*& file_table() noexcept { return require_loop("file tables are made on a worker").file_table(); }

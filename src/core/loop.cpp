@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include <corering/core/worker.hpp>
 #include <corering/trace/recorder.hpp>
@@ -133,6 +134,7 @@ Result<void> Loop::attach(const WorkerOptions& options) {
     kernel_.close(eventfd_);
     return opened;
   }
+  (void)capabilities();  // now, while there are descriptors
   return {};
 }
 
@@ -247,13 +249,26 @@ void Loop::process_completions() noexcept {
   });
 }
 
+namespace {
+
+/// The real kernel is the same for every worker. A failure to find out, for want of a descriptor, is not
+/// remembered.
+const Capabilities& capabilities_of_this_machine() {
+  static std::mutex mutex;
+  static std::optional<Capabilities> found;
+  static const Capabilities nothing;
+  const std::lock_guard lock(mutex);
+  if (!found) found = probe(real_kernel());
+  return found ? *found : nothing;
+}
+
+}  // namespace
+
 const Capabilities& Loop::capabilities() {
-  // The real kernel is the same for every worker.
-  if (&kernel_ == &real_kernel()) {
-    static const Capabilities of_this_machine = probe(real_kernel());
-    return of_this_machine;
+  if (&kernel_ == &real_kernel()) return capabilities_of_this_machine();
+  if (own_capabilities_ == nullptr) {
+    own_capabilities_ = std::make_unique<Capabilities>(probe(kernel_).value_or(Capabilities()));
   }
-  if (own_capabilities_ == nullptr) own_capabilities_ = std::make_unique<Capabilities>(probe(kernel_));
   return *own_capabilities_;
 }
 
@@ -272,6 +287,27 @@ const Capabilities& Loop::capabilities() {
     if (Sqe* const sqe = find_sqe(); sqe != nullptr) return fill(*sqe, completion);
   }
   park(completion);
+}
+
+void Loop::start_unscoped(Completion& completion, const Scope* permitting) noexcept {
+  completion.frame_ = nullptr;
+  if (stopping_ && !may_work_while_stopping(permitting)) return answer(completion, {.res = -ECANCELED});
+  if (Sqe* const sqe = parked_.empty() ? find_sqe() : nullptr; sqe != nullptr) return fill(*sqe, completion);
+  park(completion);
+}
+
+void Loop::cancel_and_submit(Completion& completion) noexcept {
+  cancel(completion);
+  if (ring_.unsubmitted() > 0) note_enter_result(ring_.submit());
+}
+
+void Loop::close_streams_on(int fd) noexcept {
+  streams_.for_each([fd](detail::StreamNode& node) {
+    auto& stream = static_cast<detail::MultishotBlock&>(node);
+    const Request& request = std::as_const(stream).request();
+    const bool is_slot = (request.what >> 8 & abi::sqe_fixed_file) != 0;
+    if (request.fd == fd && !is_slot) stream.close();
+  });
 }
 
 // All SQEs of a chain go with one enter, and nothing comes between them.
@@ -378,6 +414,13 @@ void Loop::cancel_again() noexcept {
   if (trace::enabled()) [[unlikely]]
     return start_recorded(*loop, frame);
   loop->start(*this, frame);
+}
+
+void Completion::start_unscoped(const Scope* permitting) noexcept {
+  Loop* const loop = current_loop;
+  if (trace::enabled()) [[unlikely]]
+    trace::record(Kind::await, static_cast<std::uint8_t>(opcode()), this);
+  loop->start_unscoped(*this, permitting);
 }
 
 [[gnu::noinline]] void Completion::start_chain(std::span<Completion* const> links, Frame* frame) noexcept {
@@ -511,7 +554,7 @@ void NotifiedCompletion::received(const Reply& reply) noexcept {
   Reply total = reply;
   if ((reply.flags & abi::cqe_notif) != 0) {
     const auto usage = static_cast<std::uint32_t>(reply.res) & abi::notif_usage_zc_copied;
-    total = {.res = this->reply().res, .flags = this->reply().flags | reply.flags | usage};
+    total = {.res = this->reply().res, .flags = (this->reply().flags & ~abi::cqe_more) | reply.flags | usage};
   }
   note_reply(total);
   if (reply.is_last()) resume_with(total);
@@ -665,6 +708,7 @@ void Loop::wait_for_kernel() noexcept {
 
 void Loop::detach() noexcept {
   while (!resources_.empty()) resources_.pop_front().ring_closes();
+  while (!streams_.empty()) (void)streams_.pop_front();  // they have ended, and may outlive us
   ring_.close();
   kernel_.close(eventfd_);
   ended_ = true;

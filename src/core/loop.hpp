@@ -19,6 +19,7 @@
 #include <corering/core/completion.hpp>
 #include <corering/core/drain.hpp>
 #include <corering/core/mpsc_queue.hpp>
+#include <corering/core/multishot.hpp>
 #include <corering/core/ready_queue.hpp>
 #include <corering/core/ring_resource.hpp>
 #include <corering/core/strand.hpp>
@@ -80,7 +81,9 @@ class Loop {
   void refuse_everything() noexcept;
 
   void start(Completion& completion, Frame* frame) noexcept;
+  void start_unscoped(Completion& completion, const Scope* permitting) noexcept;
   void start_chain(std::span<Completion* const> links) noexcept;
+  void cancel_and_submit(Completion& completion) noexcept;
   void cancel(Completion& completion) noexcept;
   void schedule(std::coroutine_handle<> coroutine) noexcept { ready_.push(coroutine); }
   [[nodiscard]] TimePoint now() const noexcept { return kernel_.now(); }
@@ -99,6 +102,10 @@ class Loop {
 
   /// Waits in no scope, and is cancelled when the worker stops.
   void look_after(Waiter& orphan) noexcept { orphans_.push_back(orphan); }
+
+  /// A stream that was made here; it leaves the list by itself.
+  void knows(detail::StreamNode& stream) noexcept { streams_.push_back(stream); }
+  void close_streams_on(int fd) noexcept;
 
   /// The trace's clock, read when this turn began.
   [[nodiscard]] std::uint64_t turn_ticks() const noexcept { return turn_ticks_; }
@@ -224,6 +231,7 @@ class Loop {
   bool short_of_memory_ = false;  // the kernel refused the last enter for now
   QueuedWaiter::Line drainers_;
   IntrusiveList<RingResource> resources_;
+  IntrusiveList<detail::StreamNode> streams_;
   RingResource* file_table_ = nullptr;
   RingResource* buffer_table_ = nullptr;
   std::uint16_t next_buffer_group_ = 0;

@@ -1,6 +1,7 @@
 /// copy_file.cpp — two buffers: one is read into while the other is written.
 #include <array>
 #include <cerrno>
+#include <exception>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -58,6 +59,21 @@ Task<Result<File>> open_target(const std::string& path, bool overwrite, bool& cr
   co_return co_await File::open(path, existing);
 }
 
+/// Content, length and permissions.
+Task<Result<std::uint64_t>> copy_into(const File& source, const struct statx& status, const File& target,
+                                      const CopyOptions& options) {
+  const Result<struct statx> its_status = co_await target.stat();
+  if (!its_status) co_return std::unexpected(its_status.error());
+  if (!S_ISREG(its_status->stx_mode) || are_the_same(status, *its_status)) co_return failure(EINVAL);
+  const Result<std::uint64_t> copied = co_await copy_content(source, target, options);
+  if (!copied) co_return copied;
+  const Result<void> cut = co_await target.truncate(*copied);  // it may have been longer
+  if (!cut) co_return std::unexpected(cut.error());
+  // open's mode had the umask taken off. Set-user-ID would be that of another owner.
+  if (::fchmod(target.fd().get(), status.stx_mode & 0777) != 0) co_return failure(errno);
+  co_return copied;
+}
+
 Task<void> remove_quietly(std::string path) { (void)co_await async_unlinkat(AT_FDCWD, path.c_str()); }
 
 }  // namespace
@@ -73,20 +89,17 @@ Task<Result<std::uint64_t>> copy_file(std::string from, std::string to, CopyOpti
   bool created = false;
   const Result<File> target = co_await open_target(to, options.overwrite, created);
   if (!target) co_return std::unexpected(target.error());
-  const Result<struct statx> its_status = co_await target->stat();
-  if (!its_status) co_return std::unexpected(its_status.error());
-  if (are_the_same(*status, *its_status)) co_return failure(EINVAL);
-
-  Result<std::uint64_t> copied = co_await copy_content(*source, *target, options);
-  if (copied) {
-    // An existing target may have been longer. And open's mode had the umask taken off.
-    const Result<void> cut = co_await target->truncate(*copied);
-    if (!cut) copied = std::unexpected(cut.error());
-    if (::fchmod(target->fd().get(), status->stx_mode & 07777) != 0) copied = failure(errno);
+  Result<std::uint64_t> copied = failure(EINVAL);
+  std::exception_ptr thrown;
+  try {
+    copied = co_await copy_into(*source, *status, *target, options);
+  } catch (...) {
+    thrown = std::current_exception();
   }
   if (!copied && created) {
     co_await shield(remove_quietly(to));
   }
+  if (thrown) std::rethrow_exception(thrown);
   co_return copied;
 }
 

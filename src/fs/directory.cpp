@@ -31,6 +31,29 @@ struct Level {
   std::size_t next = 0;
 };
 
+// Not what a link points to: a link in its place is ELOOP or ENOTDIR.
+constexpr int directory_itself = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+/// Everything in an open directory. By descriptors, so that nobody can put a link where a directory was.
+Task<Result<void>> remove_content(BlockingPool& pool, const Fd& directory) {
+  Result<std::vector<DirectoryEntry>> entries =
+      co_await list_directory(pool, "/proc/self/fd/" + std::to_string(directory.get()));
+  if (!entries) co_return std::unexpected(entries.error());
+  for (const DirectoryEntry& entry : *entries) {
+    const char* const name = entry.name.c_str();
+    Result<void> removed = failure(EISDIR);
+    if (entry.type != DT_DIR) removed = co_await async_unlinkat(directory.get(), name);
+    if (!removed && removed.error() == std::errc::is_a_directory) {
+      const Result<Fd> below = co_await async_openat(directory.get(), name, directory_itself);
+      if (!below) co_return std::unexpected(below.error());
+      removed = co_await remove_content(pool, *below);
+      if (removed) removed = co_await async_unlinkat(directory.get(), name, AT_REMOVEDIR);
+    }
+    if (!removed) co_return removed;
+  }
+  co_return Result<void>();
+}
+
 }  // namespace
 
 std::string Directory::operator/(const std::string& name) const { return join(path_, name); }
@@ -100,21 +123,11 @@ Task<Result<void>> Directory::remove() const {
 }
 
 Task<Result<void>> Directory::remove_all(BlockingPool& pool) const {
-  Result<std::vector<DirectoryEntry>> entries = co_await list(pool);
-  if (!entries) co_return std::unexpected(entries.error());
-  for (const DirectoryEntry& entry : *entries) {
-    const std::string path = *this / entry.name;
-    unsigned char type = entry.type;
-    if (type == DT_UNKNOWN) type = co_await type_of(path);
-    const Directory below(path);
-    Result<void> removed;
-    if (type == DT_DIR) {
-      removed = co_await below.remove_all(pool);
-    } else {
-      removed = co_await async_unlinkat(AT_FDCWD, path.c_str());
-    }
-    if (!removed) co_return removed;
-  }
+  if (const Result<void> checked = check_path(path_); !checked) co_return checked;
+  const Result<Fd> opened = co_await async_openat(AT_FDCWD, path_.c_str(), directory_itself);
+  if (!opened) co_return std::unexpected(opened.error());
+  const Result<void> emptied = co_await remove_content(pool, *opened);
+  if (!emptied) co_return emptied;
   co_return co_await remove();
 }
 

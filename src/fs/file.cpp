@@ -100,10 +100,12 @@ Task<Result<void>> File::read_exact_at(std::span<std::byte> into, std::uint64_t 
   while (done < into.size()) {
     const Result<std::size_t> got = co_await read_at(into.subspan(done), offset + done);
     if (!got) co_return std::unexpected(got.error());
-    if (*got == 0) {
+    done += *got;
+    // With O_DIRECT the end is where a read stops short of a whole block; behind it nothing can be asked for.
+    const bool at_the_end = *got == 0 || (done < into.size() && *got % alignment_ != 0);
+    if (at_the_end) {
       co_return std::unexpected(make_error_code(done == 0 ? StreamErrc::end : StreamErrc::unexpected_end));
     }
-    done += *got;
   }
   co_return Result<void>();
 }
@@ -117,8 +119,11 @@ Task<Result<void>> File::write_all_at(std::span<const std::byte> from, std::uint
   while (!from.empty()) {
     const Result<std::size_t> put = co_await write_at(from, offset);
     if (!put) co_return std::unexpected(put.error());
-    from = from.subspan(*put);
-    offset += *put;
+    // With O_DIRECT a block that has been written in part is written again.
+    const std::size_t whole = *put < from.size() ? *put / alignment_ * alignment_ : *put;
+    if (whole == 0) co_return failure(ENOSPC);
+    from = from.subspan(whole);
+    offset += whole;
   }
   co_return Result<void>();
 }

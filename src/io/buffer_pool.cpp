@@ -27,16 +27,15 @@ class BufferRing final : public RingResource {
 
   Result<void> open(bool huge_pages) {
     worker_ = engine::current_worker();
-    group_ = engine::next_buffer_group();
     if (!entries_memory_.map(count_ * sizeof(abi::RingBuffer), false)) return failure(ENOMEM);
     if (!buffers_.map(count_ * size_, huge_pages)) return failure(ENOMEM);
     entries_ = static_cast<abi::RingBuffer*>(entries_memory_.address());
     abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(entries_),
                                  .entries = count_,
-                                 .group = group_,
                                  .flags = static_cast<std::uint16_t>(incremental_ ? abi::pbuf_ring_inc : 0)};
-    const int registered = engine::register_resource(abi::register_pbuf_ring, &wish, 1);
+    const int registered = engine::register_buffer_ring(wish);
     if (registered < 0) return failure(-registered);
+    group_ = wish.group;
     open_ = true;
     engine::attach_resource(*this);
     for (std::uint32_t id = 0; id < count_; ++id) provide(static_cast<std::uint16_t>(id));
@@ -60,24 +59,29 @@ class BufferRing final : public RingResource {
     return returned_;
   }
 
-  /// The kernel has filled a buffer, or a piece of one.
-  LentBuffer lend(const Reply& reply) noexcept {
-    const auto id = static_cast<std::uint16_t>(reply.flags >> abi::cqe_buffer_shift);
+  /// The kernel has filled a buffer, or a piece of one: it is ours now. In the order of the CQEs, because the
+  /// pieces of a buffer follow each other. Where the piece begins.
+  std::uint32_t account(const Reply& reply) noexcept {
     const auto length = static_cast<std::uint32_t>(std::max(reply.res, 0));
-    return lend_piece(id, length, (reply.flags & abi::cqe_buf_more) != 0);
+    return account_piece(id_of(reply), length, (reply.flags & abi::cqe_buf_more) != 0);
   }
 
-  /// ... or several, one behind the other in the ring.
+  /// What has been accounted for.
+  LentBuffer piece(const Reply& reply) noexcept {
+    return make_piece(id_of(reply), reply.offset, static_cast<std::uint32_t>(std::max(reply.res, 0)));
+  }
+
+  /// Several buffers, one behind the other in the ring. Both at once, while no entry has been used again.
   std::vector<LentBuffer> lend_bundle(const Reply& reply) {
     auto left = static_cast<std::size_t>(std::max(reply.res, 0));
-    std::uint16_t position = slots_[reply.flags >> abi::cqe_buffer_shift].position;
+    std::uint16_t position = slots_[id_of(reply)].position;
     std::vector<LentBuffer> lent;
     lent.reserve(left / size_ + 1);
     do {
       const std::uint16_t id = entries_[position++ & (count_ - 1)].id;
-      const std::size_t piece = std::min(left, size_);
-      lent.push_back(lend_piece(id, static_cast<std::uint32_t>(piece), false));
-      left -= piece;
+      const auto length = static_cast<std::uint32_t>(std::min(left, size_));
+      lent.push_back(make_piece(id, account_piece(id, length, false), length));
+      left -= length;
     } while (left > 0);
     return lent;
   }
@@ -85,8 +89,7 @@ class BufferRing final : public RingResource {
   void take_back(std::uint16_t id) noexcept {
     if (engine::current_worker() == worker_ && open_) {  // only its worker closes it
       return_piece(id);
-      publish();
-      return returned_.set();
+      return tell_of_returns();
     }
     take_back_from_abroad(id);
   }
@@ -120,11 +123,15 @@ class BufferRing final : public RingResource {
     bool in_kernel = false;
   };
 
-  LentBuffer lend_piece(std::uint16_t id, std::uint32_t length, bool kernel_keeps_it) noexcept {
+  static std::uint16_t id_of(const Reply& reply) noexcept {
+    return static_cast<std::uint16_t>(reply.flags >> abi::cqe_buffer_shift);
+  }
+
+  std::uint32_t account_piece(std::uint16_t id, std::uint32_t length, bool kernel_keeps_it) noexcept {
     CORERING_ASSERT(id < count_ && slots_[id].in_kernel && slots_[id].used + length <= size_,
                     "the kernel named a buffer that it did not have");
     Slot& slot = slots_[id];
-    std::byte* const start = static_cast<std::byte*>(buffers_.address()) + id * size_ + slot.used;
+    const std::uint32_t offset = slot.used;
     slot.used += length;
     ++slot.pieces;
     if (!kernel_keeps_it) {
@@ -134,7 +141,17 @@ class BufferRing final : public RingResource {
     }
     if (in_kernel_ == 0) returned_.reset();
     check();
+    return offset;
+  }
+
+  LentBuffer make_piece(std::uint16_t id, std::uint32_t offset, std::uint32_t length) noexcept {
+    std::byte* const start = static_cast<std::byte*>(buffers_.address()) + id * size_ + offset;
     return LentBuffer(*this, id, {start, length});
+  }
+
+  void tell_of_returns() noexcept {
+    publish();
+    if (in_kernel_ > 0) returned_.set();
   }
 
   void return_piece(std::uint16_t id) noexcept {
@@ -170,16 +187,14 @@ class BufferRing final : public RingResource {
     const std::lock_guard lock(lock_);
     abroad_.push_back(id);
     if (!open_ || message_.under_way) return;
-    message_.under_way = engine::post(*worker_, message_);
+    // Also while it stops: a shielded wait may be for this. It has not ended, or it would have closed this.
+    message_.under_way = engine::post_regardless(*worker_, message_);
   }
 
   void take_back_from_others() noexcept {
     const std::lock_guard lock(lock_);
     for (const std::uint16_t id : abroad_) return_piece(id);
-    if (!abroad_.empty() && open_) {
-      publish();
-      returned_.set();
-    }
+    if (!abroad_.empty() && open_) tell_of_returns();
     abroad_.clear();
   }
 
@@ -233,16 +248,19 @@ class BufferRing final : public RingResource {
   Message message_{*this};
 };
 
+void LentAnswer::filed(Reply& reply) const noexcept {
+  if ((reply.flags & abi::cqe_buffer) != 0) reply.offset = ring_->account(reply);
+}
+
 LentBuffer LentAnswer::decode(const Reply& reply) const noexcept {
   if ((reply.flags & abi::cqe_buffer) == 0) return {};
-  return ring_->lend(reply);
+  return ring_->piece(reply);
 }
 
 void LentAnswer::dispose(const Reply& reply) const noexcept { (void)decode(reply); }
 
-std::vector<LentBuffer> BundleAnswer::decode(const Reply& reply) const {
-  if ((reply.flags & abi::cqe_buffer) == 0) return {};
-  return ring_->lend_bundle(reply);
+void BundleAnswer::filed(Reply& reply) {
+  if ((reply.flags & abi::cqe_buffer) != 0) lent_ = ring_->lend_bundle(reply);
 }
 
 HeldRing::HeldRing(BufferRing& ring) noexcept : ring_(&ring) { ring.hold(); }

@@ -70,6 +70,13 @@ Result<Connection> connect_stream(SpawnPlan& plan, Stream stream, int number) {
   return connection;
 }
 
+/// Nobody could wait for it or stop it later.
+std::unexpected<std::error_code> give_up(pid_t pid, int why) noexcept {
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  return failure(why);
+}
+
 bool has_nul(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     if (argument.find('\0') != std::string::npos) return true;
@@ -92,7 +99,9 @@ Result<Child> Child::spawn(const std::vector<std::string>& arguments, const Chil
   pid_t pid = -1;
   if (const int failed = plan.start(pid, arguments); failed != 0) return failure(failed);
   // It is our child and nobody has waited for it: the number is its own.
-  Child child(pid, Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))));
+  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd.valid()) return give_up(pid, errno);
+  Child child(pid, std::move(pidfd));
   if (input->ours.valid()) child.input_.emplace(std::move(input->ours));
   if (output->ours.valid()) child.output_.emplace(std::move(output->ours));
   if (error->ours.valid()) child.error_.emplace(std::move(error->ours));
@@ -101,7 +110,7 @@ Result<Child> Child::spawn(const std::vector<std::string>& arguments, const Chil
 
 Task<Result<ChildExit>> Child::wait() {
   siginfo_t how{};
-  const Result<void> ended = co_await async_waitid(P_PID, static_cast<id_t>(pid_), how, WEXITED);
+  const Result<void> ended = co_await async_waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), how, WEXITED);
   if (!ended) co_return std::unexpected(ended.error());
   ChildExit exit;
   if (how.si_code == CLD_EXITED) {

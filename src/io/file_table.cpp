@@ -45,10 +45,25 @@ class FileSlots final : public RingResource {
 
   void forget() noexcept { --used_; }
 
-  void close() noexcept {
+  void hold() noexcept { ++holders_; }
+  void let_go() noexcept {
+    if (--holders_ == 0 && abandoned_) destroy();
+  }
+
+  void abandon() noexcept {
     CORERING_ASSERT(used_ == 0, "a FileTable was destroyed while one of its files was still in use");
     if (worker_ != nullptr) {
       check_thread("a FileTable was destroyed on another thread than its worker's, which has not ended");
+    }
+    abandoned_ = true;
+    if (holders_ == 0) destroy();
+  }
+
+  void ring_closes() noexcept override { worker_ = nullptr; }
+
+ private:
+  void destroy() noexcept {
+    if (worker_ != nullptr) {
       engine::register_resource(abi::unregister_files, nullptr, 0);
       engine::file_table() = nullptr;
       unlink();
@@ -56,9 +71,6 @@ class FileSlots final : public RingResource {
     delete this;
   }
 
-  void ring_closes() noexcept override { worker_ = nullptr; }
-
- private:
   void check_thread(const char* message) const noexcept {
     CORERING_ASSERT(engine::current_worker() == worker_, message);
   }
@@ -66,10 +78,17 @@ class FileSlots final : public RingResource {
   const std::uint32_t count_;
   Worker* worker_ = nullptr;  // null when its ring has been closed
   std::uint32_t used_ = 0;
+  std::uint32_t holders_ = 0;
+  bool abandoned_ = false;
 };
 
 FixedFile SlotAnswer::decode(const Reply& reply) const noexcept {
   return slots_->take(static_cast<std::uint32_t>(reply.res));
+}
+
+HeldSlots::HeldSlots(FileSlots& slots) noexcept : slots_(&slots) { slots.hold(); }
+HeldSlots::~HeldSlots() {
+  if (slots_ != nullptr) slots_->let_go();
 }
 
 }  // namespace detail
@@ -93,7 +112,7 @@ Result<FileTable> FileTable::create(std::uint32_t slots) {
 }
 
 FileTable::~FileTable() {
-  if (slots_ != nullptr) slots_->close();
+  if (slots_ != nullptr) slots_->abandon();
 }
 
 std::uint32_t FileTable::capacity() const noexcept { return slots_->count(); }

@@ -19,15 +19,11 @@ InboxQueue::~InboxQueue() {
 void InboxQueue::ring_closes() noexcept { address_.ring = -1; }
 
 void InboxQueue::received(std::int32_t res) noexcept {
-  messages_.push_back(res);
+  messages_.push(res);
   if (!line_.empty()) line_.front().wake();
 }
 
-std::int32_t InboxQueue::take() noexcept {
-  const std::int32_t first = messages_.front();
-  messages_.erase(messages_.begin());
-  return first;
-}
+std::int32_t InboxQueue::take() noexcept { return messages_.take(); }
 
 }  // namespace detail
 

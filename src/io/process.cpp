@@ -35,6 +35,10 @@ Task<Result<void>> async_waitid(idtype_t type, id_t id, siginfo_t& into, int opt
                                          .extra = with_file_index(static_cast<std::uint32_t>(options))});
     co_return co_await wait;
   }
+  if ((options & WNOHANG) != 0) {
+    if (::waitid(type, id, &into, options) != 0) co_return failure(errno);
+    co_return Result<void>();
+  }
   const bool one_process = type == P_PID || type == P_PIDFD;
   const bool only_its_end = (options & (WSTOPPED | WCONTINUED)) == 0;
   if (!one_process || !only_its_end) co_return std::unexpected(Need(Opcode::waitid).unmet());

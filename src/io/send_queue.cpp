@@ -23,13 +23,12 @@ class SendRing final : public RingResource {
   ~SendRing() = default;
 
   Result<void> open() {
-    group_ = engine::next_buffer_group();
     if (!memory_.map(count_ * sizeof(abi::RingBuffer), false)) return failure(ENOMEM);
     entries_ = static_cast<abi::RingBuffer*>(memory_.address());
-    abi::BufferRingRegister wish{
-        .address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_, .group = group_};
-    const int registered = engine::register_resource(abi::register_pbuf_ring, &wish, 1);
+    abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_};
+    const int registered = engine::register_buffer_ring(wish);
     if (registered < 0) return failure(-registered);
+    group_ = wish.group;
     worker_ = engine::current_worker();
     engine::attach_resource(*this);
     return {};
@@ -50,12 +49,17 @@ class SendRing final : public RingResource {
     return true;
   }
 
-  /// So much has gone, from the front. A buffer of which a part has gone has left the ring, too.
+  /// So much has gone, from the front. What has gone in part stays at the front, shortened.
   void sent(std::size_t bytes) noexcept {
-    while (bytes > 0 && head_ != tail_) {
-      const std::size_t length = queued_[head_++ & (count_ - 1)].iov_len;
-      bytes_ -= length;
-      bytes -= std::min(bytes, length);
+    bytes_ -= bytes;
+    while (bytes > 0) {
+      iovec& first = queued_[head_ & (count_ - 1)];
+      if (bytes < first.iov_len) {
+        first = {static_cast<std::byte*>(first.iov_base) + bytes, first.iov_len - bytes};
+        return begin_anew();
+      }
+      bytes -= first.iov_len;
+      ++head_;
     }
   }
 
@@ -63,7 +67,8 @@ class SendRing final : public RingResource {
   std::span<iovec> parts() {
     parts_.clear();
     const std::size_t most = std::min<std::size_t>(buffers(), 256);
-    for (std::size_t i = 0; i < most; ++i) parts_.push_back(queued_[(head_ + i) & (count_ - 1)]);
+    for (std::size_t i = 0; i < most; ++i)
+      parts_.push_back(queued_[static_cast<std::uint16_t>(head_ + i) & (count_ - 1)]);
     return parts_;
   }
 
@@ -85,6 +90,31 @@ class SendRing final : public RingResource {
   void ring_closes() noexcept override { worker_ = nullptr; }
 
  private:
+  /// The kernel has taken an entry out of the ring of which something is left, and entries cannot be put at
+  /// the front: the ring is registered anew, with what is left.
+  void begin_anew() noexcept {
+    const std::vector<iovec> left = all();
+    abi::BufferRingRegister wish{
+        .address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_, .group = group_};
+    engine::register_resource(abi::unregister_pbuf_ring, &wish, 1);
+    head_ = tail_ = 0;
+    bytes_ = 0;
+    std::atomic_ref(entries_[0].tail).store(0, std::memory_order_release);
+    const int registered = engine::register_resource(abi::register_pbuf_ring, &wish, 1);
+    CORERING_ASSERT(registered == 0, "a ring of buffers to send could not be registered again");
+    for (const iovec& part : left) {
+      (void)push({static_cast<const std::byte*>(part.iov_base), part.iov_len});
+    }
+  }
+
+  [[nodiscard]] std::vector<iovec> all() const {
+    std::vector<iovec> parts;
+    for (std::size_t i = 0; i < buffers(); ++i) {
+      parts.push_back(queued_[static_cast<std::uint16_t>(head_ + i) & (count_ - 1)]);
+    }
+    return parts;
+  }
+
   const std::uint32_t count_;
   std::vector<iovec> queued_;
   std::vector<iovec> parts_;

@@ -79,6 +79,8 @@ Task<Result<LentBuffer>> next_piece(Multishot<Payload>& shots, BufferPool& pool,
       shots.payload().dispose(*reply);
       res = reply->res;
     } else {
+      if (shots.is_closed()) co_return failed_with(-ECANCELED);
+      shots.is_known();
       Result<LentBuffer> piece = co_await one_by_one();
       if (piece) co_return piece_or_end(std::move(*piece));
       if (piece.error() != std::errc::no_buffer_space) co_return piece;
@@ -135,7 +137,7 @@ FixedAcceptStream::FixedAcceptStream(const FileTable& table, const Descriptor& l
             request.extra = with_file_index(abi::file_index_alloc);
             return request;
           }(),
-          detail::SlotAnswer(table), limit) {}
+          detail::HeldSlot(table), limit) {}
 
 Task<Result<FixedFile>> FixedAcceptStream::next() {
   const Result<Reply> reply = co_await detail::next_connection(shots_);
@@ -202,7 +204,9 @@ Datagram RecvmsgStream::dissect(LentBuffer buffer) const noexcept {
 }
 
 Task<Result<Datagram>> RecvmsgStream::receive_one() {
+  shots_.is_known();
   for (;;) {
+    if (shots_.is_closed()) co_return failed_with(-ECANCELED);
     Datagram datagram;
     datagram.own_control_.resize(control_size_);
     iovec anywhere{.iov_base = nullptr, .iov_len = pool_.buffer_size()};
@@ -233,6 +237,7 @@ Task<Result<Datagram>> RecvmsgStream::receive_one() {
 }
 
 Task<Result<Datagram>> RecvmsgStream::next() {
+  if (pool_.is_incremental()) co_return failure(EINVAL);  // what is left of a buffer may be too little
   if (pool_.buffer_size() < sizeof(abi::RecvmsgOut) + sizeof(sockaddr_storage) + control_size_) {
     co_return failure(EINVAL);
   }

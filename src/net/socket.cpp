@@ -30,6 +30,7 @@ constexpr int quick_tries = 8;
 constexpr Duration between_tries = std::chrono::milliseconds(1);
 
 Task<Result<void>> cancel_and_close(Fd socket) {
+  detail::close_streams_on(socket.get());
   for (int tries = 0;; ++tries) {
     const Result<unsigned> found = co_await async_cancel(socket);
     if (!found || *found == 0) break;
@@ -69,6 +70,15 @@ Task<Result<void>> StreamSocket::write_all(std::span<const std::byte> from) {
 }
 
 namespace detail {
+
+Task<Result<Fd>> Accepting::next() {
+  idle_.reset();
+  Result<Fd> connection = co_await stream_.next();
+  idle_.set();
+  co_return connection;
+}
+
+Task<void> Accepting::idle() { (void)co_await idle_.wait(); }
 
 Result<Fd> listen_at(const Address& address, const ListenOptions& options) {
   Result<Fd> socket = open_socket(address.family(), SOCK_STREAM);

@@ -16,14 +16,15 @@ constexpr std::size_t most_fds = 253;  // SCM_MAX_FD of the kernel
 /// A message with one buffer and room for descriptors.
 class FdMessage {
  public:
-  explicit FdMessage(std::size_t fds) : control_(CMSG_SPACE(fds * sizeof(int))) {}
+  explicit FdMessage(std::size_t fds) : control_(CMSG_SPACE(fds * sizeof(int))), count_(fds) {}
 
   msghdr& with(const void* memory, std::size_t length) noexcept {
     buffer_ = {const_cast<void*>(memory), length};
     message_.msg_iov = &buffer_;
     message_.msg_iovlen = 1;
-    message_.msg_control = control_.empty() ? nullptr : control_.data();
-    message_.msg_controllen = control_.size();
+    // Not all of control_: its rounding up would let another descriptor in.
+    message_.msg_control = count_ == 0 ? nullptr : control_.data();
+    message_.msg_controllen = count_ == 0 ? 0 : CMSG_LEN(count_ * sizeof(int));
     return message_;
   }
 
@@ -53,6 +54,7 @@ class FdMessage {
 
  private:
   std::vector<char> control_;
+  std::size_t count_;
   iovec buffer_{};
   msghdr message_{};
 };

@@ -265,10 +265,10 @@ const Mask& process_mask() noexcept {
 
 std::string_view wrong_name_in_mask() noexcept { return process_mask().wrong_name; }
 
-Capabilities probe(Kernel& kernel) {
-  Capabilities found;
+std::optional<Capabilities> probe(Kernel& kernel) {
   Trial trial(kernel);
-  if (!trial.is_open()) return found;
+  if (!trial.is_open()) return std::nullopt;
+  Capabilities found;
   abi::Probe probe;
   if (trial.ring().register_resource(abi::register_probe, &probe, probe.ops.size()) == 0) {
     for (std::size_t i = 0; i < probe.ops_len; ++i) {

@@ -4,8 +4,10 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <stdexcept>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "support/story.hpp"
 
@@ -128,6 +130,10 @@ Task<void> directly(std::string path) {
   EXPECT_EQ(odd_offset.error(), make_error_code(FileErrc::misaligned));
   const Result<std::size_t> odd_length = co_await file->write_at(buffer.bytes().first(100), 0);
   EXPECT_EQ(odd_length.error(), make_error_code(FileErrc::misaligned));
+  const Result<void> cut = co_await file->truncate(5000);
+  EXPECT_TRUE(cut);
+  const Result<void> beyond = co_await file->read_exact_at(buffer.bytes(), 0);
+  EXPECT_EQ(beyond.error(), make_error_code(StreamErrc::unexpected_end)) << beyond.error().message();
   const Result<std::size_t> odd_memory = co_await file->read_at(buffer.bytes().subspan(1, 4096), 0);
   EXPECT_EQ(odd_memory.error(), make_error_code(FileErrc::misaligned));
 }
@@ -327,6 +333,23 @@ TEST(Directory, is_made_renamed_and_removed) {
   run_on_a_worker_here(makes_and_removes(pool, directory / ""));
 }
 
+Task<void> removes_a_link(BlockingPool& pool, std::string path, std::error_code& outcome) {
+  const Directory directory(path);
+  const Result<void> removed = co_await directory.remove_all(pool);
+  outcome = removed ? std::error_code() : removed.error();
+}
+TEST(Directory, that_is_a_link_is_not_followed_to_be_emptied) {
+  test::TemporaryDirectory directory;
+  std::filesystem::create_directory(directory / "precious");
+  std::ofstream(directory / "precious/data") << "x";
+  std::filesystem::create_symlink("precious", directory / "link");
+  BlockingPool pool;
+  std::error_code outcome;
+  run_on_a_worker_here(removes_a_link(pool, directory / "link", outcome));
+  EXPECT_TRUE(outcome);
+  EXPECT_TRUE(std::filesystem::exists(directory / "precious/data"));
+}
+
 // ---- copying ----
 
 Task<void> copies(std::string from, std::string to, CopyOptions options, Result<std::uint64_t>& copied) {
@@ -375,6 +398,42 @@ TEST(CopyFile, refuses_what_would_lose_data) {
   run_on_a_worker_here(copies(directory / "file", directory / "other", keep, copied));
   EXPECT_EQ(copied.error(), std::errc::file_exists);
   EXPECT_EQ(content_of(directory / "other"), "also precious");
+}
+TEST(CopyFile, leaves_devices_and_privileges_alone) {
+  test::TemporaryDirectory directory;
+  std::ofstream(directory / "from") << "x";
+  ASSERT_EQ(::chmod((directory / "from").c_str(), 04755), 0);
+  Result<std::uint64_t> copied = 0;
+  run_on_a_worker_here(copies(directory / "from", directory / "to", {}, copied));
+  struct stat status{};
+  ASSERT_EQ(::stat((directory / "to").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0755U) << "not set-user-ID";
+  if (::mknod((directory / "null").c_str(), S_IFCHR | 0666, makedev(1, 3)) != 0) {
+    GTEST_SKIP() << "only root makes devices";
+  }
+  ASSERT_EQ(::chmod((directory / "null").c_str(), 0666), 0);
+  run_on_a_worker_here(copies(directory / "from", directory / "null", {}, copied));
+  EXPECT_EQ(copied.error(), std::errc::invalid_argument);
+  ASSERT_EQ(::stat((directory / "null").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0666U);
+}
+Task<void> copies_and_throws(std::string from, std::string to, bool& caught) {
+  CopyOptions options;
+  options.chunk_size = 16;
+  options.progress = [](std::uint64_t) { throw std::runtime_error("enough"); };
+  try {
+    (void)co_await copy_file(from, to, options);
+  } catch (const std::runtime_error&) {
+    caught = true;
+  }
+}
+TEST(CopyFile, whose_progress_throws_leaves_no_half_file) {
+  test::TemporaryDirectory directory;
+  std::ofstream(directory / "from") << std::string(100, 'x');
+  bool caught = false;
+  run_on_a_worker_here(copies_and_throws(directory / "from", directory / "to", caught));
+  EXPECT_TRUE(caught);
+  EXPECT_FALSE(std::filesystem::exists(directory / "to"));
 }
 Task<void> copies_until_cancelled(std::string from, std::string to) {
   std::stop_source stop;

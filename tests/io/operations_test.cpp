@@ -962,6 +962,26 @@ std::vector<Row> other_rows() {
          co_return passed ? fine : passed.error();
        },
        [](Stage&) { return error_of(async_timeout(std::chrono::seconds(-5))); }, std::errc::invalid_argument},
+      {"TIMEOUT (ABS)",
+       [](Stage&) -> Outcome {
+         for (const TimeoutClock clock :
+              {TimeoutClock::monotonic, TimeoutClock::boottime, TimeoutClock::realtime}) {
+           const std::array ids = {CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME};
+           timespec now{};
+           ::clock_gettime(ids[static_cast<std::size_t>(clock)], &now);
+           const Duration soon = std::chrono::seconds(now.tv_sec) + Duration(now.tv_nsec + 3'000'000);
+           const TimePoint begin = Clock::now();
+           const Result<void> passed = co_await async_timeout_at(soon, clock);
+           if (!passed) co_return passed.error();
+           EXPECT_GE(Clock::now() - begin, std::chrono::milliseconds(2));
+           const Result<void> past = co_await async_timeout_at(Duration(1), clock);
+           if (!past) co_return past.error();
+           EXPECT_LT(Clock::now() - begin, std::chrono::hours(1));
+         }
+         co_return fine;
+       },
+       [](Stage&) { return error_of(async_timeout_at(std::chrono::seconds(-5))); },
+       std::errc::invalid_argument},
       {"TIMEOUT_REMOVE (UPDATE)",
        [](Stage&) -> Outcome {
          std::error_code ended;
@@ -1091,9 +1111,16 @@ std::vector<Row> other_rows() {
        Opcode::futex_waitv},
       {"WAITID",
        [](Stage&) -> Outcome {
+         siginfo_t how{};
+         const pid_t sleeper = ::fork();
+         if (sleeper == 0) ::pause();
+         const Result<void> at_once =
+             co_await async_waitid(P_PID, static_cast<id_t>(sleeper), how, WEXITED | WNOHANG);
+         EXPECT_TRUE(at_once && how.si_pid == 0) << "it runs still";
+         ::kill(sleeper, SIGKILL);
+         ::waitpid(sleeper, nullptr, 0);
          const pid_t child = ::fork();
          if (child == 0) ::_exit(7);
-         siginfo_t how{};
          const Result<void> ended = co_await async_waitid(P_PID, static_cast<id_t>(child), how, WEXITED);
          if (!ended) co_return ended.error();
          EXPECT_EQ(how.si_status, 7);
@@ -1255,6 +1282,12 @@ std::vector<Row> stream_rows() {
          sockaddr_in address{};
          socklen_t length = sizeof address;
          EXPECT_EQ(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length), 0);
+         Result<BufferPool> pieces = BufferPool::create({.count = 2, .size = 512, .incremental = true});
+         if (pieces && pieces->is_incremental()) {
+           RecvmsgStream wrong(socket, *pieces);
+           const std::error_code refused = co_await error_of(wrong.next());
+           EXPECT_EQ(refused, std::errc::invalid_argument);
+         }
          RecvmsgStream stream(socket, *s.pool);
          for (const std::string_view text : {"one", "", "three", "four", "five", "six"}) {
            EXPECT_EQ(::sendto(socket.get(), text.data(), text.size(), 0,

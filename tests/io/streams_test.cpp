@@ -6,7 +6,9 @@
 #include <fstream>
 #include <netinet/in.h>
 #include <set>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <thread>
 
 #include "support/faulty_kernel.hpp"
@@ -32,6 +34,21 @@ BufferPool make_pool(BufferPoolOptions options) {
 Task<void> turns(int count) {
   for (int i = 0; i < count; ++i) (void)co_await async_nop();
 }
+
+/// The process may have descriptors up to this number only; those above stay open.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t most) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit fewer = before_;
+    fewer.rlim_cur = most;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &fewer), 0);
+  }
+  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 // ---- buffer pools ----
 
@@ -125,6 +142,102 @@ Task<void> pieces_of_one_buffer() {
 }
 TEST(BufferPool, hands_out_a_buffer_in_pieces) { run_on_a_worker_here(pieces_of_one_buffer()); }
 
+/// Lets a stream begin, without waiting for anything.
+template <class Stream>
+Task<void> arm(Stream& stream) {
+  const auto nothing = co_await with_timeout(Duration::zero(), stream.next());
+  EXPECT_TRUE(nothing || nothing.error() == std::errc::timed_out);
+}
+
+Task<void> pieces_taken_in_another_order() {
+  BufferPool pool = make_pool({.count = 2, .size = 64, .incremental = true});
+  test::SocketPair one, two;
+  RecvStream first(one.ours.get(), pool), second(two.ours.get(), pool);
+  co_await arm(first);
+  co_await arm(second);
+  for (int i = 0; i < 50; ++i) {
+    send_text(one.theirs.get(), "AAAA");
+    co_await turns(2);
+    send_text(two.theirs.get(), "BBBB");
+    co_await turns(2);
+    const Result<LentBuffer> later = co_await second.next();
+    const Result<LentBuffer> earlier = co_await first.next();
+    EXPECT_TRUE(later && text_of(later->bytes()) == "BBBB");
+    EXPECT_TRUE(earlier && text_of(earlier->bytes()) == "AAAA");
+  }
+}
+TEST(BufferPool, gives_pieces_to_whom_they_were_sent_whenever_they_are_taken) {
+  run_on_a_worker_here(pieces_taken_in_another_order());
+}
+
+Task<void> bundle_taken_late() {
+  BufferPool pool = make_pool({.count = 4, .size = 40});
+  test::SocketPair one, two, three;
+  RecvStream first(one.ours.get(), pool), third(three.ours.get(), pool);
+  co_await arm(first);
+  co_await arm(third);
+  const auto takes_both = [](RecvStream& a, RecvStream& b) -> Task<void> {
+    Result<LentBuffer> x = co_await a.next();
+    EXPECT_TRUE(x && text_of(x->bytes()) == "first");
+    x = LentBuffer();  // its entry in the ring is used again
+    Result<LentBuffer> y = co_await b.next();
+    EXPECT_TRUE(y && text_of(y->bytes()) == "third");
+  };
+  const auto takes_bundle = [](int fd, BufferPool& from) -> Task<void> {
+    const auto pieces = co_await async_recv_bundle(fd, from);
+    EXPECT_TRUE(pieces);
+    std::string text;
+    if (pieces) {
+      for (const LentBuffer& piece : *pieces) text += text_of(piece.bytes());
+    }
+    EXPECT_EQ(text, std::string(40, 'B') + std::string(40, 'b'));
+  };
+  JoinHandle<void> bundling = spawn(takes_bundle(two.ours.get(), pool));
+  JoinHandle<void> taking = spawn(takes_both(first, third));
+  co_await turns(1);
+  // One batch of completions, in this order.
+  send_text(one.theirs.get(), "first");
+  send_text(two.theirs.get(), std::string(40, 'B') + std::string(40, 'b'));
+  send_text(three.theirs.get(), "third");
+  co_await std::move(taking);
+  co_await std::move(bundling);
+}
+TEST(BufferPool, knows_the_buffers_of_a_bundle_whenever_it_is_taken) {
+  run_on_a_worker_here(bundle_taken_late());
+}
+
+/// How often the kernel is entered while somebody waits for a buffer that nobody gives back.
+Task<void> waits_in_vain(bool incremental, std::atomic<int>& enters, int& during) {
+  BufferPool pool = make_pool({.count = 2, .size = 16, .incremental = incremental});
+  test::SocketPair one, two;
+  RecvStream slow(one.ours.get(), pool), hungry(two.ours.get(), pool);
+  co_await arm(slow);
+  send_text(one.theirs.get(), std::string(100, 'x'));  // all buffers, and nobody takes them
+  co_await turns(3);
+  Result<LentBuffer> piece = co_await slow.next();
+  if (incremental) {
+    // A piece that is given back frees nothing as long as another piece of its buffer is lent.
+    piece = LentBuffer();
+  }
+  send_text(two.theirs.get(), "hungry");
+  const int before = enters;
+  (void)co_await with_timeout(100ms, hungry.next());
+  during = enters - before;
+}
+TEST(RecvStream, does_not_spin_while_it_waits_for_a_buffer) {
+  for (const bool incremental : {false, true}) {
+    test::FaultyKernel kernel;
+    std::atomic<int> enters = 0;
+    int during = 0;
+    kernel.on_enter = [&enters](unsigned) {
+      ++enters;
+      return 0;
+    };
+    run_on_a_worker_here(waits_in_vain(incremental, enters, during), {.kernel = &kernel});
+    EXPECT_LT(during, 30) << (incremental ? "incremental" : "whole");
+  }
+}
+
 Task<void> returned_by_another_thread() {
   BufferPool pool = make_pool({.count = 1, .size = 64});
   test::SocketPair pair;
@@ -198,6 +311,24 @@ Task<void> lends_registered() {
   EXPECT_TRUE(buffers->lend().valid()) << "it gave itself back";
 }
 TEST(RegisteredBuffers, lend_themselves_and_come_back) { run_on_a_worker_here(lends_registered()); }
+
+Task<void> uses_no_file() {
+  Result<FileTable> table = FileTable::create(2);
+  const Fd zero(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  Result<FixedFile> first = co_await async_install(*table, zero.get());
+  EXPECT_TRUE(first && first->slot() == 0);
+  std::array<std::byte, 4> buffer{};
+  const FixedFile nothing;
+  const std::error_code read = co_await error_of(async_read(nothing, buffer, 0));
+  EXPECT_EQ(read, std::errc::bad_file_descriptor) << "it is not slot 0";
+  FixedFile moved = std::move(*first);
+  const std::error_code closed = co_await error_of(async_close(std::move(*first)));
+  EXPECT_EQ(closed, std::errc::bad_file_descriptor);
+  EXPECT_EQ(table->used(), 1U);
+  const std::error_code still = co_await error_of(async_read(moved, buffer, 0));
+  EXPECT_FALSE(still);
+}
+TEST(FixedFile, that_is_empty_names_no_slot) { run_on_a_worker_here(uses_no_file()); }
 
 Task<void> fills_the_table(const test::Listener& listener) {
   Result<FileTable> table = FileTable::create(1);
@@ -352,7 +483,215 @@ TEST(RecvStream, ends_with_its_worker) {
   sync_wait(std::move(*waiting));
 }
 
+Task<void> dropped_before_it_is_submitted() {
+  BufferPool pool = make_pool({.count = 4, .size = 64});
+  for (int i = 0; i < 20; ++i) {
+    std::optional<test::SocketPair> old(std::in_place);
+    {
+      RecvStream stream(old->ours.get(), pool);
+      Event ready(true);
+      (void)co_await when_any(ready.wait(), stream.next());
+      const auto starts = [](RecvStream& its) -> Task<void> { (void)co_await its.next(); };
+      JoinHandle<void> starting = spawn(starts(stream));
+      const auto lets_it = []() -> Task<void> { co_return; };
+      co_await spawn(lets_it());  // it has filled its SQE now
+      starting.request_cancel();
+      co_await std::move(starting);
+    }
+    old.reset();
+    test::SocketPair fresh;  // with the same numbers
+    send_text(fresh.theirs.get(), "hello");
+    send_text(fresh.ours.get(), "hello");
+    co_await turns(3);
+    std::array<char, 8> got{};
+    EXPECT_EQ(::recv(fresh.ours.get(), got.data(), got.size(), MSG_DONTWAIT), 5);
+    EXPECT_EQ(::recv(fresh.theirs.get(), got.data(), got.size(), MSG_DONTWAIT), 5);
+  }
+}
+TEST(RecvStream, that_is_dropped_at_once_takes_nothing_from_the_next_owner_of_the_number) {
+  run_on_a_worker_here(dropped_before_it_is_submitted());
+}
+
+Task<void> closed_while_it_has_no_buffer() {
+  BufferPool pool = make_pool({.count = 1, .size = 64});
+  auto both = UnixStream::pair();
+  UnixStream& ours = both->first;
+  RecvStream stream = ours.stream(pool);
+  const Result<void> sent = co_await both->second.write_all(bytes_of("first"));
+  EXPECT_TRUE(sent);
+  Result<LentBuffer> kept = co_await stream.next();
+  EXPECT_TRUE(kept);
+  const Result<void> more = co_await both->second.write_all(bytes_of("second"));
+  EXPECT_TRUE(more);
+  std::error_code outcome;
+  const auto waits = [](RecvStream& its, std::error_code& how) -> Task<void> {
+    const Result<LentBuffer> piece = co_await its.next();
+    how = piece ? std::error_code() : piece.error();
+  };
+  JoinHandle<void> waiting = spawn(waits(stream, outcome));
+  co_await turns(3);  // it waits for the only buffer
+  const int number = ours.fd().get();
+  const Result<void> closed = co_await ours.close();
+  EXPECT_TRUE(closed);
+  test::SocketPair fresh;
+  EXPECT_TRUE(fresh.ours.get() == number || fresh.theirs.get() == number);
+  send_text(fresh.theirs.get(), "secret");
+  send_text(fresh.ours.get(), "secret");
+  kept = LentBuffer();  // now there is a buffer
+  co_await std::move(waiting);
+  EXPECT_EQ(outcome, std::errc::operation_canceled);
+  std::array<char, 8> got{};
+  EXPECT_EQ(::recv(fresh.ours.get(), got.data(), got.size(), MSG_DONTWAIT), 6);
+  EXPECT_EQ(::recv(fresh.theirs.get(), got.data(), got.size(), MSG_DONTWAIT), 6);
+}
+TEST(RecvStream, on_a_closed_socket_is_not_armed_again) {
+  run_on_a_worker_here(closed_while_it_has_no_buffer());
+}
+
+Task<void> works_in_a_shield(int fd, Event& begun, int& pieces) {
+  BufferPool pool = make_pool({.count = 4, .size = 64});
+  RecvStream stream(fd, pool);
+  const auto reads = [](RecvStream& its, Event& first, int& count) -> Task<void> {
+    for (;;) {
+      first.set();
+      const Result<LentBuffer> piece = co_await its.next();
+      if (!piece) co_return;
+      ++count;
+    }
+  };
+  co_await shield(reads(stream, begun, pieces));
+}
+Task<void> stops_while_it_works(test::SocketPair& pair, int& pieces) {
+  Event begun;
+  JoinHandle<void> working = spawn(works_in_a_shield(pair.ours.get(), begun, pieces));
+  (void)co_await begun.wait();
+  const auto speaks = [](test::SocketPair& its) -> Task<void> {
+    Worker::current()->request_stop();
+    for (int i = 0; i < 5; ++i) {
+      co_await turns(3);
+      send_text(its.theirs.get(), "x");
+    }
+    co_await turns(3);
+    ::shutdown(its.theirs.get(), SHUT_WR);
+  };
+  co_await shield(speaks(pair));
+  co_await std::move(working);
+}
+TEST(RecvStream, goes_on_in_a_shield_when_the_worker_stops) {
+  test::SocketPair pair;
+  int pieces = 0;
+  Worker worker;
+  ASSERT_TRUE(worker.run([&](Worker&) { spawn(stops_while_it_works(pair, pieces)).detach(); }));
+  EXPECT_GE(pieces, 1);
+}
+
+Task<void> waits_for_a_buffer_while_stopping(test::SocketPair& pair, Duration& took) {
+  BufferPool pool = make_pool({.count = 1, .size = 64});
+  send_text(pair.theirs.get(), "x");
+  Result<LentBuffer> only = co_await async_recv(pair.ours.get(), pool);
+  EXPECT_TRUE(only);
+  std::thread elsewhere([held = std::move(*only)]() mutable {
+    std::this_thread::sleep_for(50ms);
+    held.give_back();
+  });
+  const auto waits = [](BufferPool& its) -> Task<void> {
+    Worker::current()->request_stop();
+    co_await turns(2);
+    const Result<void> there = co_await its.wait_for_buffer();
+    EXPECT_TRUE(there);
+  };
+  const TimePoint begin = Clock::now();
+  co_await shield(waits(pool));
+  took = Clock::now() - begin;
+  elsewhere.join();
+}
+TEST(BufferPool, is_given_buffers_by_other_threads_also_while_its_worker_stops) {
+  test::SocketPair pair;
+  Duration took{};
+  Worker worker;
+  ASSERT_TRUE(worker.run([&](Worker&) { spawn(waits_for_a_buffer_while_stopping(pair, took)).detach(); }));
+  EXPECT_LT(took, 4s) << "not only when patience ends";
+}
+
+Task<void> goes_round_the_group_numbers() {
+  const BufferPool pool = make_pool({.count = 2, .size = 64});
+  for (int i = 0; i < 66'000; ++i) {
+    const Result<SendQueue> queue = SendQueue::create(1);
+    if (!queue) {
+      ADD_FAILURE() << i << ": " << queue.error().message();
+      co_return;
+    }
+  }
+}
+TEST(SendQueue, can_be_made_more_often_than_there_are_group_numbers) {
+  run_on_a_worker_here(goes_round_the_group_numbers());
+}
+
+TEST(StreamDeathTest, a_stream_that_is_destroyed_on_another_worker_ends_the_program) {
+  const auto strays = [](Worker& other, int fd) -> Task<void> {
+    AcceptStream stream(fd);
+    co_await arm(stream);
+    (void)co_await SwitchToWorker(other);
+  };
+  const auto dies = [&strays] {
+    test::Listener listener;
+    test::RunningWorker one, two;
+    sync_wait(one.worker.spawn(strays(two.worker, listener.fd.get())).value());
+  };
+  EXPECT_DEATH(dies(), "another thread than its worker's");
+}
+
 // ---- accepting ----
+
+Task<void> table_goes_first(const test::Listener& listener, std::vector<Fd>& clients) {
+  for (int i = 0; i < 20; ++i) {
+    {
+      Result<FileTable> table = FileTable::create(4);
+      EXPECT_TRUE(table) << table.error().message();
+      FixedAcceptStream stream(*table, listener.fd);
+      co_await arm(stream);
+      clients.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      EXPECT_EQ(::connect(clients.back().get(), listener.get(), sizeof listener.address), 0);
+    }
+    co_await turns(4);  // the last reply, and what it brought, have gone; so has the table
+  }
+}
+TEST(FixedAcceptStream, keeps_a_table_that_is_gone) {
+  const test::Listener listener;
+  std::vector<Fd> clients;
+  run_on_a_worker_here(table_goes_first(listener, clients));
+}
+
+Task<void> closes_a_listener_in_use(bool without_descriptors) {
+  Result<TcpListener> listener = TcpListener::bind(Address::loopback(0));
+  const Address address = listener->local_address().value();
+  std::error_code outcome;
+  const auto accepts_one = [](TcpListener& its, std::error_code& how) -> Task<void> {
+    const Result<TcpStream> peer = co_await its.accept();
+    how = peer ? std::error_code() : peer.error();
+  };
+  std::optional<DescriptorLimit> none;
+  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (without_descriptors) {
+    const Fd next(::dup(0));
+    none.emplace(static_cast<rlim_t>(next.get()));
+    EXPECT_EQ(::connect(client.get(), address.get(), address.length()), 0);
+  }
+  JoinHandle<void> accepting = spawn(accepts_one(*listener, outcome));
+  co_await turns(5);
+  const Result<void> closed = co_await listener->close();
+  EXPECT_TRUE(closed);
+  co_await std::move(accepting);
+  EXPECT_EQ(outcome, std::errc::operation_canceled);
+  none.reset();
+  EXPECT_TRUE(TcpListener::bind(address)) << "the port is free";
+}
+TEST(TcpListener, can_be_closed_while_somebody_accepts) {
+  run_on_a_worker_here(closes_a_listener_in_use(false));
+}
+TEST(TcpListener, can_be_closed_while_accept_waits_for_a_descriptor) {
+  run_on_a_worker_here(closes_a_listener_in_use(true));
+}
 
 Task<void> accepts(int listener, std::atomic<int>& accepted, int count) {
   AcceptStream connections(listener);
@@ -375,21 +714,6 @@ Task<void> waits_for_a_client(const test::Listener& listener) {
   const Result<Fd> accepted = co_await connections.next();
   EXPECT_TRUE(accepted);
 }
-
-/// The process may have descriptors up to this number only; those above stay open.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(rlim_t most) {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    rlimit fewer = before_;
-    fewer.rlim_cur = most;
-    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &fewer), 0);
-  }
-  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
 
 Duration cpu_time() {
   timespec used{};
@@ -675,6 +999,37 @@ Task<void> sends_a_lot_in_bundles() {
   co_await std::move(receiving);
   EXPECT_TRUE(received == expected) << "in order and whole";
 }
+Task<void> is_cut_in_the_middle() {
+  test::SocketPair pair;
+  Result<SendQueue> queue = SendQueue::create(8);
+  std::vector<std::string> pieces;
+  std::string expected, received;
+  for (int i = 0; i < 4; ++i) {
+    pieces.push_back(std::string(1 << 20, static_cast<char>('a' + i)));
+    expected += pieces.back();
+  }
+  for (const std::string& piece : pieces) EXPECT_TRUE(queue->push(bytes_of(piece)));
+  std::vector<char> sink(1 << 16);
+  int cuts = 0;
+  for (;;) {
+    if (queue->empty()) break;
+    const std::size_t before = queue->bytes();
+    const auto sent = co_await with_timeout(2ms, async_send_bundle(pair.ours, *queue));
+    if (sent) {
+      EXPECT_EQ(queue->bytes(), before - *sent);
+      cuts += queue->empty() ? 0 : 1;
+    }
+    for (ssize_t got = 0; (got = ::recv(pair.theirs.get(), sink.data(), sink.size(), MSG_DONTWAIT)) > 0;) {
+      received.append(sink.data(), static_cast<std::size_t>(got));
+    }
+  }
+  EXPECT_GT(cuts, 1);
+  EXPECT_TRUE(received == expected) << received.size() << " of " << expected.size();
+}
+TEST(SendQueue, keeps_what_is_left_of_a_buffer_that_went_in_part) {
+  run_on_a_worker_here(is_cut_in_the_middle());
+}
+
 TEST(SendQueue, sends_many_buffers_in_order) { run_on_a_worker_here(sends_a_lot_in_bundles()); }
 
 // ---- the way out ----
@@ -710,6 +1065,61 @@ TEST(RawDeathTest, an_sqe_that_is_never_answered_ends_the_program) {
   Sqe drain;
   drain.flags = abi::sqe_io_drain;
   EXPECT_DEATH((void)async_raw(drain), "always armed");
+}
+
+Task<void> raw_zero_copy(const test::Listener& listener) {
+  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(client.get(), listener.get(), sizeof listener.address), 0);
+  Sqe sqe;
+  sqe.opcode = static_cast<std::uint8_t>(Opcode::send_zc);
+  sqe.fd = client.get();
+  sqe.addr = reinterpret_cast<std::uintptr_t>("zero");
+  sqe.len = 4;
+  const Result<Reply> reply = co_await async_raw(sqe);
+  EXPECT_TRUE(reply && reply->res == 4 && reply->is_last());
+}
+TEST(Raw, a_zero_copy_send_is_over_when_it_resumes) {
+  const test::Listener listener;
+  run_on_a_worker_here(raw_zero_copy(listener));
+}
+
+// ---- memory, futexes, children ----
+
+Task<void> drops_five_gigabytes(std::span<std::byte> memory) {
+  memory.back() = std::byte{1};
+  memory.front() = std::byte{1};
+  const Result<void> dropped = co_await async_madvise(memory.data(), memory.size(), MADV_DONTNEED);
+  EXPECT_TRUE(dropped) << dropped.error().message();
+  EXPECT_EQ(memory.front(), std::byte{0});
+  EXPECT_EQ(memory.back(), std::byte{0}) << "the length is not taken modulo 4 GiB";
+}
+TEST(Madvise, takes_more_than_four_gigabytes) {
+  constexpr std::size_t length = (std::size_t{5} << 30) + 4096;
+  void* const pages =
+      ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  run_on_a_worker_here(drops_five_gigabytes(std::span(static_cast<std::byte*>(pages), length)));
+  ::munmap(pages, length);
+}
+
+Task<void> wakes_everybody() {
+  std::atomic<std::uint32_t> word = 0;
+  std::vector<JoinHandle<std::error_code>> waiting;
+  for (int i = 0; i < 3; ++i) waiting.push_back(spawn(error_of(async_futex_wait(word, 0))));
+  co_await turns(2);
+  const Result<unsigned> woken = co_await async_futex_wake(word, UINT32_MAX);
+  EXPECT_EQ(woken, 3U);
+  for (auto& one : waiting) (void)co_await std::move(one);
+}
+TEST(Futex, wakes_everybody_who_waits) { run_on_a_worker_here(wakes_everybody()); }
+
+TEST(Child, that_cannot_be_watched_is_not_left_behind) {
+  const Fd next(::dup(0));
+  const DescriptorLimit none(static_cast<rlim_t>(next.get()) + 1);
+  const Result<Child> child = Child::spawn({"sleep", "1000"});
+  EXPECT_EQ(child.error(), std::errc::too_many_files_open);
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+  EXPECT_EQ(errno, ECHILD) << "no child";
 }
 
 // ---- pipes ----

@@ -238,7 +238,7 @@ Diagnosis examine() {
   }
   diagnosis.findings.push_back(examine_descriptors());
   diagnosis.findings.push_back(examine_trace());
-  diagnosis.optional = list_optional(diagnosis.usable ? probe(real_kernel()) : Capabilities());
+  diagnosis.optional = list_optional(probe(real_kernel()).value_or(Capabilities()));
   return diagnosis;
 }
 

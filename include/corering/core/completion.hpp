@@ -17,6 +17,8 @@ namespace corering {
 struct Reply {
   std::int32_t res = 0;     ///< a result, or -errno
   std::uint32_t flags = 0;  ///< abi::cqe_*
+  /// Noted when it is filed, because it depends on the order of CQEs: where in its buffer a piece begins.
+  std::uint32_t offset = 0;
 
   /// No other CQE of the same request will follow.
   [[nodiscard]] bool is_last() const noexcept { return (flags & abi::cqe_more) == 0; }
@@ -61,6 +63,10 @@ class Completion : public Waiter {
     return reply_;
   }
 
+  /// On a worker: hands the request over, to be waited for in no scope; a stopping worker refuses it unless
+  /// `permitting`, which may be null, lets it.
+  void start_unscoped(const Scope* permitting) noexcept;
+
   /// Who is to be resumed with the answer, for start_chain().
   void waiter_is(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
 
@@ -70,6 +76,7 @@ class Completion : public Waiter {
 
   [[nodiscard]] Request& request() noexcept { return request_; }
   [[nodiscard]] bool is_idle() const noexcept { return state_ == State::idle; }
+  [[nodiscard]] bool is_parked() const noexcept { return state_ == State::parked; }
   void become_idle() noexcept { state_ = State::idle; }
   void resume_with(const Reply& reply) noexcept;
   void note_reply(const Reply& reply) noexcept { reply_ = reply; }

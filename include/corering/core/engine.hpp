@@ -37,6 +37,9 @@ void schedule(std::coroutine_handle<> coroutine) noexcept;
 /// may already run elsewhere.
 [[nodiscard]] bool post(Worker& worker, PostNode& node) noexcept;
 
+/// The same also to a worker that is stopping; the caller knows that it has not ended.
+[[nodiscard]] bool post_regardless(Worker& worker, PostNode& node) noexcept;
+
 /// Hands a coroutine back to the worker that expects it (expect_homecoming), which cannot refuse.
 void post_home(Worker& worker, PostNode& node) noexcept;
 

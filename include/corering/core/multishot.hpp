@@ -9,15 +9,21 @@
 #include <coroutine>
 #include <cstddef>
 #include <utility>
-#include <vector>
 
+#include <corering/base/backlog.hpp>
 #include <corering/core/completion.hpp>
 #include <corering/core/queued_waiter.hpp>
 
 namespace corering {
 namespace detail {
 
-class MultishotBlock : public Completion {
+/// A worker knows its streams.
+class StreamNode : public ListNode {
+ protected:
+  ~StreamNode() = default;
+};
+
+class MultishotBlock : public Completion, public StreamNode {
  public:
   /// Waits for the next reply, and arms the request if it is not. Fails only if the wait is cancelled; then
   /// the request stays armed. One at a time.
@@ -29,7 +35,7 @@ class MultishotBlock : public Completion {
     void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
       CORERING_ASSERT(block_.line_.empty(), "next() of one stream is awaited by one coroutine at a time");
       wait_in(block_.line_, coroutine, frame_of(coroutine));
-      if (is_linked()) block_.arm();
+      if (is_linked()) block_.wanted();
     }
     Result<Reply> await_resume() noexcept {
       if (is_suspended()) {
@@ -46,8 +52,15 @@ class MultishotBlock : public Completion {
     MultishotBlock& block_;
   };
 
-  [[nodiscard]] bool has_reply() const noexcept { return next_ != replies_.size(); }
+  [[nodiscard]] bool has_reply() const noexcept { return !replies_.empty(); }
   [[nodiscard]] bool is_armed() const noexcept { return !is_idle(); }
+  [[nodiscard]] bool is_closed() const noexcept { return closed_; }
+
+  void is_known() noexcept;
+
+  /// Its descriptor is about to be closed: it is not armed again, and whoever waits or comes later is told
+  /// ECANCELED, behind what has come before.
+  void close() noexcept;
 
   /// Its owner is gone: cancels what is armed and goes itself when that has ended.
   void abandon() noexcept;
@@ -56,22 +69,29 @@ class MultishotBlock : public Completion {
   MultishotBlock(const Request& request, std::size_t limit) noexcept
       : Completion(request, true), limit_(limit) {}
 
+  virtual void filed(Reply& reply) noexcept = 0;
   virtual void dispose(const Reply& reply) noexcept = 0;
 
  private:
+  void wanted() noexcept;
   void arm() noexcept;
-  [[nodiscard]] Reply take() noexcept;
+  [[nodiscard]] Reply take() noexcept { return replies_.take(); }
   void received(const Reply& reply) noexcept final;
+  void ended(const Reply& reply) noexcept;
   void keep(const Reply& reply) noexcept;
   void pause() noexcept;
 
   const std::size_t limit_;
+  Loop* home_ = nullptr;  // since it was armed first
   QueuedWaiter::Line line_;
-  std::vector<Reply> replies_;
-  std::size_t next_ = 0;
+  Backlog<Reply> replies_;
   bool pausing_ = false;  // we have cancelled it ourselves, for now
+  bool closed_ = false;
   bool abandoned_ = false;
 };
+
+/// Closes, in the sense above, every stream of the current worker on this descriptor.
+void close_streams_on(int fd) noexcept;
 
 template <class Payload>
 class MultishotBlockOf final : public MultishotBlock {
@@ -85,6 +105,9 @@ class MultishotBlockOf final : public MultishotBlock {
   Payload payload;
 
  private:
+  void filed(Reply& reply) noexcept override {
+    if constexpr (requires { payload.filed(reply); }) payload.filed(reply);
+  }
   void dispose(const Reply& reply) noexcept override {
     if (reply.res >= 0) {
       (void)payload.decode(reply);
@@ -124,6 +147,10 @@ class Multishot {
   }
 
   [[nodiscard]] bool is_armed() const noexcept { return block_->is_armed(); }
+  /// It stands for a descriptor that is used, though it has not been armed: is_closed() will tell.
+  void is_known() noexcept { block_->is_known(); }
+  /// Its descriptor has been closed in order (net/socket.hpp).
+  [[nodiscard]] bool is_closed() const noexcept { return block_->is_closed(); }
   [[nodiscard]] Payload& payload() noexcept { return block_->payload; }
 
  private:

@@ -25,6 +25,7 @@ namespace corering {
 /// This is the usual payload of an operation. Another one may have, besides decode(),
 ///  - `void prepare(Request&)`, called when it lies where it stays, for what the kernel reads by address;
 ///  - `void dispose(const Reply&)`, for what comes along with an error;
+///  - `void filed(Reply&)`, called while the CQ is being walked, in the order of the CQEs;
 ///  - `bool is_success(const Reply&)`, for errors that are none;
 ///  - `void rewrite(Request&, const Capabilities&)`, to make of a ProbedOperation one that an old kernel
 ///  knows;
@@ -44,9 +45,30 @@ struct Answer {
 
 namespace detail {
 
+/// Lets the payload see its reply when it is filed, not when the coroutine runs.
+template <class Payload>
+class FiledCompletion : public Completion {
+ protected:
+  explicit FiledCompletion(const Request& request) noexcept : Completion(request, true) {}
+  void is_filed_by(Payload& payload) noexcept { payload_ = &payload; }
+
+ private:
+  void received(const Reply& reply) noexcept final {
+    Reply filed = reply;
+    payload_->filed(filed);
+    if (reply.is_last()) resume_with(filed);
+  }
+  Payload* payload_ = nullptr;
+};
+
 template <class Payload>
 struct BaseOf {
   using type = Completion;
+};
+template <class Payload>
+  requires requires(Payload payload, Reply reply) { payload.filed(reply); }
+struct BaseOf<Payload> {
+  using type = FiledCompletion<Payload>;
 };
 template <class Payload>
   requires requires { typename Payload::Base; }
@@ -80,6 +102,7 @@ class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
   explicit IoAwaiter(const Request& request, const Payload& payload = Payload())
       : detail::BaseOf<Payload>::type(request), payload_(payload) {
     if constexpr (requires { payload_.prepare(this->request()); }) payload_.prepare(this->request());
+    if constexpr (requires { this->is_filed_by(payload_); }) this->is_filed_by(payload_);
   }
 
   bool await_ready() const noexcept { return false; }

@@ -34,7 +34,9 @@ int register_resource(unsigned opcode, void* argument, unsigned count) noexcept;
 
 /// On a worker.
 void attach_resource(RingResource& resource) noexcept;
-[[nodiscard]] std::uint16_t next_buffer_group() noexcept;
+
+/// Registers a ring of buffers under a number that is free, which it writes into `wish`. 0 or -errno.
+[[nodiscard]] int register_buffer_ring(abi::BufferRingRegister& wish) noexcept;
 
 /// Which resource holds the current ring's one table of files, and of buffers; null when none does.
 [[nodiscard]] RingResource*& file_table() noexcept;

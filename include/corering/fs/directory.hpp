@@ -46,7 +46,8 @@ class Directory {
   [[nodiscard]] Task<Result<void>> rename(std::string to);
   /// rmdir(2). ENOTEMPTY.
   [[nodiscard]] Task<Result<void>> remove() const;
-  /// It and everything below it; links themselves, not what they point to. Stops at the first error.
+  /// It and everything below it; links themselves, not what they point to, also if somebody puts one there
+  /// meanwhile. Stops at the first error; ENOTDIR or ELOOP if it is a link itself.
   [[nodiscard]] Task<Result<void>> remove_all(BlockingPool& pool) const;
 
  private:
@@ -58,15 +59,17 @@ class Directory {
 [[nodiscard]] Task<Result<void>> rename(std::string from, std::string to);
 
 struct CopyOptions {
-  bool overwrite = true;  ///< else EEXIST if the target is there
+  CopyOptions() noexcept {}  // no aggregate: g++ 12 would destroy it twice in a co_await
+  bool overwrite = true;     ///< else EEXIST if the target is there
   std::size_t chunk_size = 256 * 1024;
   /// Called after every chunk, on the worker, with how many bytes have been copied so far.
   std::function<void(std::uint64_t)> progress = nullptr;
 };
 
-/// Copies the content and the permission bits of a regular file; the next chunk is read while the last is
-/// written. Returns how many bytes that were. EISDIR for a directory; EINVAL if both are the same file. If it
-/// fails or is cancelled, the target is removed if it was created here, else it is incomplete.
+/// Copies the content and the permission bits (not set-user-ID and its kin) of a regular file; the next chunk
+/// is read while the last is written. Returns how many bytes that were. EISDIR for a directory; EINVAL if
+/// either is no regular file, or both are the same. If it fails, is cancelled, or `progress` throws, the
+/// target is removed if it was created here, else it is incomplete.
 [[nodiscard]] Task<Result<std::uint64_t>> copy_file(std::string from, std::string to,
                                                     CopyOptions options = {});
 

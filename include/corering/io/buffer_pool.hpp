@@ -104,6 +104,8 @@ namespace detail {
 class LentAnswer {
  public:
   explicit LentAnswer(BufferRing& ring) noexcept : ring_(&ring) {}
+  /// From here on the buffer is lent, whenever the reply is looked at.
+  void filed(Reply& reply) const noexcept;
   LentBuffer decode(const Reply& reply) const noexcept;
   /// A buffer may come with an error, too.
   void dispose(const Reply& reply) const noexcept;
@@ -117,11 +119,14 @@ class LentAnswer {
 class BundleAnswer {
  public:
   explicit BundleAnswer(BufferRing& ring) noexcept : ring_(&ring) {}
-  std::vector<LentBuffer> decode(const Reply& reply) const;
-  void dispose(const Reply& reply) const noexcept { LentAnswer(*ring_).dispose(reply); }
+  BundleAnswer(const BundleAnswer& other) noexcept : ring_(other.ring_) {}
+  void filed(Reply& reply);
+  std::vector<LentBuffer> decode(const Reply&) noexcept { return std::move(lent_); }
+  void dispose(const Reply&) noexcept { lent_.clear(); }
 
  private:
   BufferRing* ring_;
+  std::vector<LentBuffer> lent_;
 };
 
 /// A stream's payload: keeps the ring of a pool that is destroyed before the kernel's last reply.

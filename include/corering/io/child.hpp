@@ -35,8 +35,8 @@ class Child {
  public:
   /// posix_spawnp(3): `arguments` begins with the program, which is looked for in PATH. The child has default
   /// signal dispositions, no blocked signals, and none of our other descriptors, which are close-on-exec.
-  /// ENOENT, EACCES; EINVAL for no program, or a NUL byte in an argument. On any thread; takes the time of a
-  /// vfork.
+  /// ENOENT, EACCES, EMFILE; EINVAL for no program, or a NUL byte in an argument. On any thread; takes the
+  /// time of a vfork.
   [[nodiscard]] static Result<Child> spawn(const std::vector<std::string>& arguments,
                                            const ChildOptions& options = {});
 

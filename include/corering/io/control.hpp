@@ -138,13 +138,38 @@ class LinkTimeoutAnswer : public Timed<bool> {
 
 }  // namespace detail
 
+/// Whose time a timeout of the kernel goes by: CLOCK_MONOTONIC, CLOCK_BOOTTIME (which goes on while the
+/// machine sleeps) or CLOCK_REALTIME (which may be set).
+enum class TimeoutClock : std::uint8_t { monotonic, boottime, realtime };
+
+namespace detail {
+inline std::uint32_t timeout_flags(TimeoutClock clock) noexcept {
+  if (clock == TimeoutClock::boottime) return abi::timeout_boottime;
+  return clock == TimeoutClock::realtime ? abi::timeout_realtime : 0;
+}
+}  // namespace detail
+
 /// Waits for `duration`, by the kernel's own timer, or until `completions` other operations of this worker
-/// have completed, if that is not 0. CLOCK_MONOTONIC.
+/// have completed, if that is not 0.
 /// | TIMEOUT | 5.4 | io_uring_enter(2) | - | EINVAL: negative |
-inline IoOperation<void, detail::TimeoutAnswer> async_timeout(Duration duration,
-                                                              std::uint32_t completions = 0) noexcept {
+inline IoOperation<void, detail::TimeoutAnswer> async_timeout(
+    Duration duration, std::uint32_t completions = 0, TimeoutClock clock = TimeoutClock::monotonic) noexcept {
+  return IoOperation<void, detail::TimeoutAnswer>(Request{.len = 1,
+                                                          .off = completions,
+                                                          .what = what(Opcode::timeout),
+                                                          .op_flags = detail::timeout_flags(clock)},
+                                                  detail::TimeoutAnswer(duration));
+}
+
+/// Waits until `clock` shows `time`, counted from that clock's beginning; not at all if that has been.
+/// | TIMEOUT (ABS) | 5.4, other clocks 5.15 | io_uring_enter(2) | - | EINVAL: negative |
+inline IoOperation<void, detail::TimeoutAnswer> async_timeout_at(
+    Duration time, TimeoutClock clock = TimeoutClock::monotonic) noexcept {
   return IoOperation<void, detail::TimeoutAnswer>(
-      Request{.len = 1, .off = completions, .what = what(Opcode::timeout)}, detail::TimeoutAnswer(duration));
+      Request{.len = 1,
+              .what = what(Opcode::timeout),
+              .op_flags = abi::timeout_abs | detail::timeout_flags(clock)},
+      detail::TimeoutAnswer(time));
 }
 
 /// The timeout that `timeout` names ends `duration` from now instead.

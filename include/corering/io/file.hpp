@@ -37,6 +37,12 @@ inline std::uint32_t clamp_length(std::size_t bytes) noexcept {
   return static_cast<std::uint32_t>(std::min(bytes, most_bytes_per_call));
 }
 
+/// A length goes into 32 bits, or else into a field of 64 that newer kernels look at.
+inline std::uint32_t short_length(std::uint64_t length) noexcept {
+  return length > 0xffff'ffff ? 0 : static_cast<std::uint32_t>(length);
+}
+inline std::uint64_t long_length(std::uint64_t length) noexcept { return length > 0xffff'ffff ? length : 0; }
+
 inline std::uint64_t address_of(const void* pointer) noexcept {
   return reinterpret_cast<std::uintptr_t>(pointer);
 }
@@ -169,12 +175,12 @@ inline IoOperation<void> async_fsync(const Descriptor& file, Sync what_to_sync =
 }
 
 /// sync_file_range(2): begins or awaits the write-out of a range; says nothing about the file's metadata.
-/// `length` 0 is all behind `offset`. `flags` are SYNC_FILE_RANGE_*.
+/// `length` 0 is all behind `offset`, as is one of 4 GiB and more. `flags` are SYNC_FILE_RANGE_*.
 /// | SYNC_FILE_RANGE | 5.2 | sync_file_range(2) | - | EINVAL, ESPIPE, EIO |
 inline IoOperation<void> async_sync_file_range(const Descriptor& file, std::uint64_t offset,
-                                               std::uint32_t length, unsigned flags) noexcept {
+                                               std::uint64_t length, unsigned flags) noexcept {
   return IoOperation<void>(Request{.fd = file.number(),
-                                   .len = length,
+                                   .len = detail::short_length(length),
                                    .off = offset,
                                    .what = what(Opcode::sync_file_range, file),
                                    .op_flags = flags});
@@ -203,22 +209,25 @@ inline ProbedOperation<void> async_ftruncate(const Descriptor& file, std::uint64
       {.need = Opcode::ftruncate, .call = file.is_slot() ? nullptr : +call});
 }
 
-/// posix_fadvise(2): how the range will be read (POSIX_FADV_*). `length` 0 is to the end.
+/// posix_fadvise(2): how the range will be read (POSIX_FADV_*). `length` 0 is to the end. An older kernel
+/// refuses 4 GiB and more (EINVAL).
 /// | FADVISE | 5.6 | posix_fadvise(2) | - | EINVAL, ESPIPE |
-inline IoOperation<void> async_fadvise(const Descriptor& file, std::uint64_t offset, std::uint32_t length,
+inline IoOperation<void> async_fadvise(const Descriptor& file, std::uint64_t offset, std::uint64_t length,
                                        int advice) noexcept {
-  return IoOperation<void>(Request{.fd = file.number(),
-                                   .len = length,
+  return IoOperation<void>(Request{.addr = detail::long_length(length),
+                                   .fd = file.number(),
+                                   .len = detail::short_length(length),
                                    .off = offset,
                                    .what = what(Opcode::fadvise, file),
                                    .op_flags = static_cast<std::uint32_t>(advice)});
 }
 
-/// madvise(2) for memory of this process (MADV_*); up to 4 GiB - 1.
+/// madvise(2) for memory of this process (MADV_*). An older kernel refuses 4 GiB and more (EINVAL).
 /// | MADVISE | 5.6 | madvise(2) | the memory | EINVAL, ENOMEM |
-inline IoOperation<void> async_madvise(void* memory, std::uint32_t length, int advice) noexcept {
+inline IoOperation<void> async_madvise(void* memory, std::size_t length, int advice) noexcept {
   return IoOperation<void>(Request{.addr = detail::address_of(memory),
-                                   .len = length,
+                                   .len = detail::short_length(length),
+                                   .off = detail::long_length(length),
                                    .what = what(Opcode::madvise),
                                    .op_flags = static_cast<std::uint32_t>(advice)});
 }
@@ -286,7 +295,11 @@ inline CloseOperation<Fd> async_close(Fd fd) noexcept {
 /// The same for a slot of the file table.
 /// | CLOSE (direct) | 5.15 | close(2) | - | EIO |
 inline CloseOperation<FixedFile> async_close(FixedFile file) noexcept {
-  const Request request{.fd = 0, .what = what(Opcode::close), .extra = with_file_index(file.slot() + 1)};
+  Request request{.fd = -1, .what = what(Opcode::close)};  // as it is for nothing: EBADF
+  if (file.valid()) {
+    request.fd = 0;
+    request.extra = with_file_index(file.slot() + 1);
+  }
   return CloseOperation<FixedFile>(request, std::move(file));
 }
 

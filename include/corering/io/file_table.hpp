@@ -31,7 +31,10 @@ class FixedFile {
 
   [[nodiscard]] bool valid() const noexcept { return slots_ != nullptr; }
   [[nodiscard]] std::uint32_t slot() const noexcept { return number_; }
-  operator Descriptor() const noexcept { return Descriptor::slot(number_); }  // NOLINT: meant to convert
+  /// Nothing, if it is not valid().
+  operator Descriptor() const noexcept {  // NOLINT: meant to convert
+    return valid() ? Descriptor::slot(number_) : Descriptor(-1);
+  }
 
   /// Closes it. io_uring_register(2), which does not wait.
   void reset() noexcept;
@@ -83,6 +86,18 @@ class SlotAnswer {
 
  protected:
   [[nodiscard]] FileSlots& slots() const noexcept { return *slots_; }
+
+ private:
+  FileSlots* slots_;
+};
+
+/// Keeps the table's slots while a stream may still be answered, also when the table is gone.
+class HeldSlots {
+ public:
+  explicit HeldSlots(FileSlots& slots) noexcept;
+  HeldSlots(HeldSlots&& other) noexcept : slots_(std::exchange(other.slots_, nullptr)) {}
+  ~HeldSlots();
+  [[nodiscard]] FileSlots& operator*() const noexcept { return *slots_; }
 
  private:
   FileSlots* slots_;

@@ -5,7 +5,9 @@
 /// others, and for what uses futex(2) already.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <climits>
 #include <cstdint>
 #include <linux/futex.h>
 #include <span>
@@ -52,12 +54,13 @@ inline ProbedOperation<unsigned> async_futex_wake(const std::atomic<std::uint32_
     return detail::as_reply(::syscall(SYS_futex, request.addr, FUTEX_WAKE | (request.fd & FUTEX_PRIVATE_FLAG),
                                       request.off, nullptr, nullptr, 0));
   };
-  return ProbedOperation<unsigned>(Request{.addr = detail::address_of(&word),
-                                           .fd = detail::futex_flags(scope),
-                                           .off = count,
-                                           .what = what(Opcode::futex_wake),
-                                           .addr3 = detail::futex_any},
-                                   {.need = Opcode::futex_wake, .call = call});
+  return ProbedOperation<unsigned>(
+      Request{.addr = detail::address_of(&word),
+              .fd = detail::futex_flags(scope),
+              .off = std::min<std::uint32_t>(count, INT_MAX),  // the kernel's int
+              .what = what(Opcode::futex_wake),
+              .addr3 = detail::futex_any},
+      {.need = Opcode::futex_wake, .call = call});
 }
 
 /// futex_waitv(2): waits until one of up to 128 words is woken, and returns which.

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include <corering/base/backlog.hpp>
 #include <corering/core/operation.hpp>
 #include <corering/core/queued_waiter.hpp>
 #include <corering/core/ring_resource.hpp>
@@ -55,7 +55,7 @@ class InboxQueue final : public Inbox, public RingResource {
   void ring_closes() noexcept override;
 
   InboxAddress address_;
-  std::vector<std::int32_t> messages_;
+  Backlog<std::int32_t> messages_;
   QueuedWaiter::Line line_;
 };
 
@@ -108,7 +108,7 @@ inline IoOperation<void> async_msg_ring(const InboxAddress& to, const FixedFile&
                                    .off = to.user_data,
                                    .what = what(Opcode::msg_ring),
                                    .extra = with_file_index(abi::file_index_alloc),
-                                   .addr3 = file.slot()});
+                                   .addr3 = file.valid() ? file.slot() : ~0U});
 }
 
 }  // namespace corering

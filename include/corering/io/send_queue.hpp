@@ -15,8 +15,8 @@ namespace detail {
 class SendRing;
 }
 
-/// What one connection is to send. Made and used on one worker; destroyed there, or after that has ended, when
-/// nothing is being sent from it.
+/// What one connection is to send. Made and used on one worker; destroyed there, or after that has ended,
+/// when nothing is being sent from it.
 class SendQueue {
  public:
   /// On a worker. Room for `capacity` buffers, a power of two up to 32768, else EINVAL.
@@ -63,8 +63,9 @@ class SendQueueAnswer {
 }  // namespace detail
 
 /// Sends what is in `queue`, in order, as far as one request takes it (at least 256 buffers), and returns how
-/// many bytes that were; those buffers have left the queue. On a stream socket, one at a time. After an error
-/// what has gone is not known: the connection is done for. An older kernel makes it a SENDMSG.
+/// many bytes that were; they have left the queue, the rest of a buffer that went in part stays. On a stream
+/// socket, one at a time, and nothing is pushed meanwhile. After an error what has gone is not known: the
+/// connection is done for. An older kernel makes it a SENDMSG.
 /// | SEND (BUNDLE) | 6.10 | send(2) | `queue` and its buffers | EPIPE, ECONNRESET; ENOBUFS: it is empty |
 inline auto async_send_bundle(const Descriptor& socket, const SendQueue& queue, int flags = 0) noexcept {
   Request request =

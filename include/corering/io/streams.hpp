@@ -38,11 +38,22 @@ namespace detail {
 class HeldLent {
  public:
   explicit HeldLent(const BufferPool& pool) noexcept : ring_(pool.ring()) {}
+  void filed(Reply& reply) const noexcept { LentAnswer(*ring_).filed(reply); }
   LentBuffer decode(const Reply& reply) const noexcept { return LentAnswer(*ring_).decode(reply); }
   void dispose(const Reply& reply) const noexcept { (void)decode(reply); }
 
  private:
   HeldRing ring_;
+};
+
+/// A slot's payload that keeps the table.
+class HeldSlot {
+ public:
+  explicit HeldSlot(const FileTable& table) noexcept : slots_(table.slots()) {}
+  FixedFile decode(const Reply& reply) const noexcept { return SlotAnswer(*slots_).decode(reply); }
+
+ private:
+  HeldSlots slots_;
 };
 
 /// The message's frame lies in the block.
@@ -96,7 +107,7 @@ class FixedAcceptStream {
   [[nodiscard]] Task<Result<FixedFile>> next();
 
  private:
-  Multishot<detail::SlotAnswer> shots_;
+  Multishot<detail::HeldSlot> shots_;
 };
 
 /// What arrives on a connection, in buffers of `pool`, which outlives this.
@@ -155,8 +166,8 @@ class Datagram {
   bool truncated_ = false;
 };
 
-/// Datagrams, in buffers of `pool`, which outlives this. A buffer must hold a datagram, its address (128
-/// bytes), `control_size` bytes and 16 more.
+/// Datagrams, in buffers of `pool`, which outlives this and is not incremental. A buffer must hold a
+/// datagram, its address (128 bytes), `control_size` bytes and 16 more.
 /// | RECVMSG (MULTISHOT) | 6.0 | recvmsg(2) | the socket, `pool` | ENOBUFS: waited for; EFAULT, EINVAL: buffers too small |
 class RecvmsgStream {
  public:

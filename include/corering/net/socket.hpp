@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
+#include <memory>
 #include <span>
 #include <string>
 #include <sys/socket.h>
@@ -12,9 +12,12 @@
 #include <corering/base/fd.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/task.hpp>
+#include <corering/io/control.hpp>
 #include <corering/io/socket.hpp>
 #include <corering/io/streams.hpp>
 #include <corering/net/address.hpp>
+#include <corering/sync/event.hpp>
+#include <corering/sync/shield.hpp>
 
 namespace corering {
 
@@ -94,6 +97,23 @@ struct ListenOptions {
   bool reuse_port = false;
 };
 
+namespace detail {
+
+/// A listener's stream, and whether somebody awaits it.
+class Accepting {
+ public:
+  explicit Accepting(const Fd& listener) : stream_(listener) {}
+  [[nodiscard]] Task<Result<Fd>> next();
+  /// Waits until nobody awaits next().
+  [[nodiscard]] Task<void> idle();
+
+ private:
+  AcceptStream stream_;
+  Event idle_{true};
+};
+
+}  // namespace detail
+
 /// Listens; each connection is a Stream. Made anywhere; belongs to the worker of the first accept().
 template <class Stream>
 class Listener : public Socket {
@@ -103,20 +123,26 @@ class Listener : public Socket {
   /// The next connection, close-on-exec. Waits, and does not spin, while the process or the system has no
   /// descriptor left. One coroutine at a time. See AcceptStream.
   [[nodiscard]] Task<Result<Stream>> accept() {
-    if (!connections_) connections_.emplace(fd());
-    Result<Fd> connection = co_await connections_->next();
+    if (accepting_ == nullptr) accepting_ = std::make_unique<detail::Accepting>(fd());
+    Result<Fd> connection = co_await accepting_->next();
     if (!connection) co_return std::unexpected(connection.error());
     co_return Stream(std::move(*connection));
   }
 
-  /// Ends a pending accept(), drops the connections that nobody took, and frees the address.
+  /// Ends a pending accept() with ECANCELED and waits for that (at most 20 ms longer, if it had no
+  /// descriptor), drops the connections that nobody took, and frees the address.
   [[nodiscard]] Task<Result<void>> close() {
-    connections_.reset();
+    if (accepting_ != nullptr) {
+      detail::close_streams_on(fd().get());
+      (void)co_await async_cancel(fd());
+      co_await shield(accepting_->idle());
+      accepting_.reset();
+    }
     co_return co_await Socket::close();
   }
 
  private:
-  std::optional<AcceptStream> connections_;
+  std::unique_ptr<detail::Accepting> accepting_;
 };
 
 namespace detail {

@@ -9,6 +9,7 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
@@ -82,10 +83,10 @@ class Capabilities {
   std::bitset<static_cast<std::size_t>(Feature::count_)> features_;
 };
 
-/// Opens a ring for a moment and finds out. Where that fails, nothing is there. What the environment variable
+/// Opens a ring for a moment and finds out; nothing if it cannot be opened. What the environment variable
 /// CORERING_MASK names, separated by commas, as in `CORERING_MASK=bind,bundles`, is made to be missing: the
 /// way to test fallbacks on a new kernel.
-[[nodiscard]] Capabilities probe(Kernel& kernel);
+[[nodiscard]] std::optional<Capabilities> probe(Kernel& kernel);
 
 /// The first name in CORERING_MASK that is none of an Offer; empty if all are. A worker does not start then.
 [[nodiscard]] std::string_view wrong_name_in_mask() noexcept;

@@ -1,0 +1,34 @@
+/// backlog.hpp — what has come and waits to be taken, first in, first out.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace corering {
+
+/// A vector that is taken from at the front. Its memory is bounded by twice the most that ever waited.
+template <class T>
+class Backlog {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return next_ == items_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return items_.size() - next_; }
+
+  void push(T item) { items_.push_back(std::move(item)); }
+
+  /// The oldest; there must be one.
+  [[nodiscard]] T take() {
+    T first = std::move(items_[next_++]);
+    if (2 * next_ >= items_.size()) {
+      items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(next_));
+      next_ = 0;
+    }
+    return first;
+  }
+
+ private:
+  std::vector<T> items_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace corering
