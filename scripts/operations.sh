@@ -30,10 +30,11 @@ page() {
 Every request that io_uring takes, as a function or a stream. Written by `scripts/operations.sh` from the comments in
 `include/corering/io`, which say more; a test looks whether this page is as written.
 
-- Each returns an operation that does nothing until it is awaited, on a worker; `.on(worker)` goes there first.
+- Each returns an operation that does nothing until it is awaited, on a worker; `.on(worker)` goes there first. The streams are
+  objects, and `async_waitid` and `async_epoll_wait` tasks: these are awaited on the worker.
 - "must stay alive": until the awaiting coroutine has been resumed.
 - Every operation can also fail with the scope's reason, when it is cancelled.
-- "since Linux" is what the kernel needs. On an older one, what is newer than 6.1 is done in another way where there is one, and
+- "since Linux" is what the kernel needs. On an older one, what is newer than 5.19 is done in another way where there is one, and
   fails with `std::errc::operation_not_supported` and a message that names the kernel where there is none. `corering doctor` prints
   what is missing and what stands in for it. `CORERING_MASK=name,...` hides things, for testing that.
 - Not here: PROVIDE_BUFFERS and REMOVE_BUFFERS, which buffer rings (`BufferPool`) have replaced, and RECV_ZC, which needs a network

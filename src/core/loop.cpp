@@ -134,7 +134,7 @@ Result<void> Loop::attach(const WorkerOptions& options) {
     kernel_.close(eventfd_);
     return opened;
   }
-  (void)capabilities();  // now, while there are descriptors
+  if (&kernel_ == &real_kernel()) (void)capabilities();  // now, while there are descriptors
   return {};
 }
 
@@ -214,12 +214,16 @@ void Loop::submit(std::optional<Duration> patience) noexcept {
   }
 }
 
-[[gnu::always_inline]] inline void Loop::answer(Completion& completion, const Reply& reply) noexcept {
+// Word by word: a Reply that is put together on the stack and then copied whole would make the processor
+// wait, which cannot forward a wide load from narrower stores.
+[[gnu::always_inline]] inline void Loop::answer(Completion& completion, std::int32_t res,
+                                                std::uint32_t flags) noexcept {
   completion.state_ = Completion::State::answered;
   completion.unlink();  // from those parked, being cancelled, or in no scope
   if (completion.gets_many_) [[unlikely]]
-    return completion.received(reply);
-  completion.reply_ = reply;
+    return completion.received({.res = res, .flags = flags});
+  completion.reply_.res = res;
+  completion.reply_.flags = flags;
   __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
   ready_.push(completion.waiter_);
 }
@@ -228,11 +232,10 @@ void Loop::submit(std::optional<Duration> patience) noexcept {
   if ((cqe.user_data & own_bits) != 0) [[unlikely]]
     return file_own(cqe);
   auto& completion = *reinterpret_cast<Completion*>(cqe.user_data);
-  const Reply reply{.res = cqe.res, .flags = cqe.flags};
-  if (completion.gets_many_ && !reply.is_last()) [[unlikely]]
-    return completion.received(reply);
+  if ((cqe.flags & abi::cqe_more) != 0 && completion.gets_many_) [[unlikely]]
+    return completion.received({.res = cqe.res, .flags = cqe.flags});
   --in_flight_;
-  answer(completion, reply);
+  answer(completion, cqe.res, cqe.flags);
 }
 
 void Loop::process_completions() noexcept {
@@ -280,7 +283,7 @@ const Capabilities& Loop::capabilities() {
   if (scope != nullptr) [[likely]]
     scope->waits_for(&completion, turn_ticks_);
   if (refuses_waits(scope)) [[unlikely]]
-    return answer(completion, {.res = -ECANCELED});
+    return answer(completion, -ECANCELED);
   if (parked_.empty()) [[likely]] {
     if (Sqe* const sqe = ring_.next_sqe(); sqe != nullptr) [[likely]]
       return fill(*sqe, completion);
@@ -291,7 +294,7 @@ const Capabilities& Loop::capabilities() {
 
 void Loop::start_unscoped(Completion& completion, const Scope* permitting) noexcept {
   completion.frame_ = nullptr;
-  if (stopping_ && !may_work_while_stopping(permitting)) return answer(completion, {.res = -ECANCELED});
+  if (stopping_ && !may_work_while_stopping(permitting)) return answer(completion, -ECANCELED);
   if (Sqe* const sqe = parked_.empty() ? find_sqe() : nullptr; sqe != nullptr) return fill(*sqe, completion);
   park(completion);
 }
@@ -371,7 +374,7 @@ void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
 void Loop::cancel(Completion& completion) noexcept {
   switch (completion.state_) {
     case Completion::State::parked:
-      return answer(completion, {.res = -ECANCELED});
+      return answer(completion, -ECANCELED);
     case Completion::State::in_flight:
       completion.unlink();
       completion.state_ = Completion::State::cancelling;
@@ -652,8 +655,7 @@ void Loop::cancel_everything(bool through_shields) noexcept {
   });
   while (!orphans_.empty()) orphans_.front().cancel(cause);
   parked_.for_each([this](Completion& completion) {
-    if (completion.frame_ == nullptr || completion.frame_->scope == nullptr)
-      answer(completion, {.res = -ECANCELED});
+    if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) answer(completion, -ECANCELED);
   });
 }
 

@@ -171,7 +171,7 @@ class Loop {
   void file(const Cqe& cqe) noexcept;
   void file_own(const Cqe& cqe) noexcept;
   void file_message(const Cqe& cqe) noexcept;
-  void answer(Completion& completion, const Reply& reply) noexcept;
+  void answer(Completion& completion, std::int32_t res, std::uint32_t flags = 0) noexcept;
 
   // The eventfd.
   [[nodiscard]] bool arm_wake_read() noexcept;

@@ -23,6 +23,8 @@ class FileCategory final : public std::error_category {
       case FileErrc::misaligned:
         return "O_DIRECT wants offset, length and memory to be multiples of the file's alignment "
                "(AlignedBuffer)";
+      case FileErrc::no_position:
+        return "a file that is open with O_DIRECT is read and written at an offset: read_at, write_at";
     }
     return "unknown";
   }
@@ -91,8 +93,26 @@ bool File::is_aligned(const void* memory, std::size_t length, std::uint64_t offs
 }
 
 Task<Result<std::size_t>> File::read_at(std::span<std::byte> into, std::uint64_t offset) const {
-  if (!is_aligned(into.data(), into.size(), offset)) co_return misaligned();
+  if (!is_aligned(into.data(), into.size(), offset)) {
+    // Behind the last block, which need not be whole, is the end, and no mistake.
+    const bool only_the_offset = is_aligned(into.data(), into.size(), 0);
+    if (only_the_offset) {
+      const Result<std::uint64_t> length = co_await size();
+      if (length && offset >= *length) co_return std::size_t{0};
+    }
+    co_return misaligned();
+  }
   co_return co_await async_read(fd_, into, offset);
+}
+
+Task<Result<std::size_t>> File::read(std::span<std::byte> into) const {
+  if (alignment_ > 1) co_return std::unexpected(make_error_code(FileErrc::no_position));
+  co_return co_await async_read(fd_, into, current_position);
+}
+
+Task<Result<std::size_t>> File::write(std::span<const std::byte> from) const {
+  if (alignment_ > 1) co_return std::unexpected(make_error_code(FileErrc::no_position));
+  co_return co_await async_write(fd_, from, current_position);
 }
 
 Task<Result<void>> File::read_exact_at(std::span<std::byte> into, std::uint64_t offset) const {

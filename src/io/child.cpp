@@ -109,6 +109,7 @@ Result<Child> Child::spawn(const std::vector<std::string>& arguments, const Chil
 }
 
 Task<Result<ChildExit>> Child::wait() {
+  input_.reset();  // a child that reads to the end would wait for us
   siginfo_t how{};
   const Result<void> ended = co_await async_waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), how, WEXITED);
   if (!ended) co_return std::unexpected(ended.error());

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cerrno>
 
+#include <corering/base/assert.hpp>
 #include <corering/core/spawn.hpp>
 #include <corering/core/sync_wait.hpp>
 #include <corering/net/serve.hpp>
@@ -107,6 +108,9 @@ void TcpServer::stop_accepting() {
 
 Result<TcpServer> serve(WorkerPool& pool, const Address& address, ConnectionHandler handler,
                         const ServeOptions& options) {
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    CORERING_ASSERT(pool[i].setup_flags() != 0, "serve() needs workers that run: start() the pool first");
+  }
   auto state = std::make_shared<State>(pool, std::move(handler), options.policy);
   TcpServer server(state);
   const bool everywhere = options.policy == AcceptPolicy::reuse_port;
@@ -115,6 +119,12 @@ Result<TcpServer> serve(WorkerPool& pool, const Address& address, ConnectionHand
   // All are bound before the first accepts: then an error leaves nothing running.
   std::vector<TcpListener> listeners;
   state->address = address;
+  if (everywhere && !options.listen.reuse_port) {
+    // Somebody else's group of sockets would let us in silently: once without asking for that.
+    const Result<TcpListener> alone = TcpListener::bind(address, options.listen);
+    if (!alone) return std::unexpected(alone.error());
+    state->address = alone->local_address().value_or(address);
+  }
   for (std::size_t i = 0; i < (everywhere ? pool.size() : 1); ++i) {
     Result<TcpListener> listener = TcpListener::bind(state->address, listen);
     if (!listener) return std::unexpected(listener.error());

@@ -73,7 +73,7 @@ class Trial {
     std::optional<std::int32_t> first;
     for (int tries = 0; tries < 100 && !first; ++tries) {
       const int entered = ring_.submit_and_wait(std::chrono::milliseconds(100));
-      if (entered < 0 && entered != -EINTR && entered != -ETIME) return entered;
+      if (entered < 0 && !passes(entered)) return entered;
       ring_.reap([&first](const Cqe& cqe) {
         if (!first) first = cqe.res;
       });
@@ -82,6 +82,10 @@ class Trial {
   }
 
  private:
+  static bool passes(int result) noexcept {
+    return result == -EINTR || result == -ETIME || result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
+  }
+
   Ring ring_;
   bool open_ = false;
 };

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <string>
 
+#include <corering/uring/capabilities.hpp>
 #include <corering/uring/setup_error.hpp>
 
 namespace corering {
@@ -78,6 +79,9 @@ class SetupCategory final : public std::error_category {
 
  private:
   static std::string sentence(const char* text, int value) {
+    if (value / step_unit == static_cast<int>(SetupStep::mask)) {
+      return std::string(text).append(" (not '").append(wrong_name_in_mask()).append("')");
+    }
     return std::string(text) + " (" + step_names[static_cast<std::size_t>(value / step_unit)] + ": " +
            std::system_category().message(value % step_unit) + ")";
   }

@@ -134,6 +134,10 @@ Task<void> directly(std::string path) {
   EXPECT_TRUE(cut);
   const Result<void> beyond = co_await file->read_exact_at(buffer.bytes(), 0);
   EXPECT_EQ(beyond.error(), make_error_code(StreamErrc::unexpected_end)) << beyond.error().message();
+  const Result<std::size_t> end = co_await file->read_at(buffer.bytes(), 5000);
+  EXPECT_EQ(end, 0U) << "behind the last block is the end";
+  const Result<std::size_t> at_position = co_await file->read(buffer.bytes());
+  EXPECT_EQ(at_position.error(), make_error_code(FileErrc::no_position));
   const Result<std::size_t> odd_memory = co_await file->read_at(buffer.bytes().subspan(1, 4096), 0);
   EXPECT_EQ(odd_memory.error(), make_error_code(FileErrc::misaligned));
 }

@@ -543,6 +543,17 @@ TEST(ServingFails, on_a_taken_port_and_leaves_nothing_running) {
   WorkerPool pool({.workers = 2, .worker = {}});
   ASSERT_TRUE(pool.start());
   EXPECT_EQ(serve(pool, Address::loopback(taken.port()), answers_who).error(), std::errc::address_in_use);
+  const Result<TcpServer> first = serve(pool, Address::loopback(0), answers_who);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(serve(pool, first->address(), answers_who).error(), std::errc::address_in_use)
+      << "not shared silently";
+  ServeOptions sharing;
+  sharing.listen.reuse_port = true;
+  EXPECT_TRUE(serve(pool, first->address(), answers_who, sharing)) << "but if asked for";
+}
+TEST(ServingDeathTest, on_workers_that_do_not_run_ends_the_program) {
+  WorkerPool pool({.workers = 1, .worker = {}});
+  EXPECT_DEATH((void)serve(pool, Address::loopback(0), answers_who), "the pool first");
 }
 
 }  // namespace

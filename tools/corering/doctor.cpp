@@ -173,7 +173,11 @@ Finding examine_descriptors() {
                   .says = "RLIMIT_NOFILE is " + count(limit.rlim_cur) + ", at most " + count(limit.rlim_max)};
   if (limit.rlim_cur < 4096) {
     finding.state = State::worse;
-    finding.advice = "a server wants a descriptor per connection: ulimit -n " + count(limit.rlim_max);
+    finding.advice =
+        limit.rlim_cur < limit.rlim_max
+            ? "a server wants a descriptor per connection: ulimit -n " + count(limit.rlim_max)
+            : "a server wants a descriptor per connection: raise the hard limit (limits.conf, or "
+              "LimitNOFILE= of the service)";
   }
   return finding;
 }
@@ -252,10 +256,12 @@ std::string as_text(const Diagnosis& diagnosis) {
     text += finding.says + "\n";
     if (!finding.advice.empty()) text += std::string(16, ' ') + "-> " + finding.advice + "\n";
   }
-  if (!diagnosis.usable) return text;
   const auto missing = std::ranges::count(diagnosis.optional, false, &Optional::there);
-  text += "\nOf what is newer than Linux 5.19, " + std::to_string(diagnosis.optional.size()) + " things, " +
-          (missing == 0 ? "all are" : std::to_string(missing) + " are not") + " there:\n\n";
+  text += !diagnosis.usable
+              ? "\nWhat can be missing, and be named in CORERING_MASK:\n\n"
+              : "\nOf what is newer than Linux 5.19, " + std::to_string(diagnosis.optional.size()) +
+                    " things, " + (missing == 0 ? "all are" : std::to_string(missing) + " are not") +
+                    " there:\n\n";
   for (const Optional& one : diagnosis.optional) {
     text += std::string(one.there ? "  ok  " : "  -   ") + one.name;
     text += std::string(24 - std::min<std::size_t>(one.name.size(), 23), ' ') + "Linux " + one.since;

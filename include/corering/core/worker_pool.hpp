@@ -20,7 +20,7 @@ struct WorkerPoolOptions {
   bool pin = false;
 
   /// For every worker; `name` gets "/0", "/1", ... appended, `cpu` is overridden by `pin`.
-  WorkerOptions worker;
+  WorkerOptions worker = {};
 };
 
 /// Owns the workers; the destructor stops all of them, then joins.

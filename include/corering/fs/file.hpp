@@ -18,7 +18,8 @@ namespace corering {
 
 enum class FileErrc {
   path_has_nul = 1,
-  misaligned,  ///< O_DIRECT: offset, length or memory
+  misaligned,   ///< O_DIRECT: offset, length or memory
+  no_position,  ///< O_DIRECT: read() and write() at the file's own position
 };
 [[nodiscard]] const std::error_category& file_category() noexcept;
 [[nodiscard]] inline std::error_code make_error_code(FileErrc error) noexcept {
@@ -51,7 +52,7 @@ class File {
   [[nodiscard]] static Task<Result<File>> open_to_read(std::string path) { return open(std::move(path)); }
   [[nodiscard]] static Task<Result<File>> create(std::string path);
 
-  /// Some of what is at `offset`: 0 at the end.
+  /// Some of what is at `offset`: 0 at the end and behind it.
   [[nodiscard]] Task<Result<std::size_t>> read_at(std::span<std::byte> into, std::uint64_t offset) const;
   /// Fills `into`. StreamErrc::end when the file ends there, unexpected_end when it ends within.
   [[nodiscard]] Task<Result<void>> read_exact_at(std::span<std::byte> into, std::uint64_t offset) const;
@@ -70,11 +71,10 @@ class File {
     return async_writev(fd_, parts, offset);
   }
 
-  /// At the file's own position: what Reader and Writer (io/byte_stream.hpp) take.
-  auto read(std::span<std::byte> into) const noexcept { return async_read(fd_, into, current_position); }
-  auto write(std::span<const std::byte> from) const noexcept {
-    return async_write(fd_, from, current_position);
-  }
+  /// At the file's own position: what Reader and Writer (io/byte_stream.hpp) take. Not with O_DIRECT
+  /// (FileErrc::no_position): the kernel does not move the position when such a request ends later.
+  [[nodiscard]] Task<Result<std::size_t>> read(std::span<std::byte> into) const;
+  [[nodiscard]] Task<Result<std::size_t>> write(std::span<const std::byte> from) const;
 
   auto truncate(std::uint64_t length) const noexcept { return async_ftruncate(fd_, length); }
   auto sync(Sync what_to_sync = Sync::everything) const noexcept { return async_fsync(fd_, what_to_sync); }

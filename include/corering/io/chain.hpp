@@ -56,6 +56,11 @@ template <class T, class Payload>
 Link(const IoOperation<T, Payload>&) -> Link<T, Payload>;
 
 template <class Operation>
+inline constexpr bool is_io_operation = false;
+template <class T, class Payload>
+inline constexpr bool is_io_operation<IoOperation<T, Payload>> = true;
+
+template <class Operation>
 struct LinkOf;
 template <class T, class Payload>
 struct LinkOf<IoOperation<T, Payload>> {
@@ -129,6 +134,10 @@ class [[nodiscard("a chain does nothing until it is awaited")]] Chain {
 template <class... Operations>
   requires(sizeof...(Operations) > 0)
 auto chain(const Operations&... operations) {
+  static_assert(
+      (detail::is_io_operation<Operations> && ...),
+      "a chain takes IoOperations: of a ProbedOperation its without_fallback(), instead of a File's "
+      "functions, which are tasks, the operations of io/file.hpp");
   return detail::Chain<Operations...>(abi::sqe_io_link, operations...);
 }
 
@@ -136,6 +145,7 @@ auto chain(const Operations&... operations) {
 template <class... Operations>
   requires(sizeof...(Operations) > 0)
 auto hard_chain(const Operations&... operations) {
+  static_assert((detail::is_io_operation<Operations> && ...), "a chain takes IoOperations: see chain()");
   return detail::Chain<Operations...>(abi::sqe_io_hardlink, operations...);
 }
 

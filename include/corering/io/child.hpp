@@ -47,8 +47,9 @@ class Child {
   [[nodiscard]] std::optional<PipeReader>& output() noexcept { return output_; }
   [[nodiscard]] std::optional<PipeReader>& error() noexcept { return error_; }
 
-  /// Waits for its end, on a worker, and takes it off the system's list. Once; ECHILD then. Cancelled, it can
-  /// be awaited again.
+  /// Closes input(), waits for the child's end, on a worker, and takes it off the system's list. Once; ECHILD
+  /// then. Cancelled, it can be awaited again. Who feeds a child that also writes reads at the same time
+  /// (when_all): a pipe holds 64 KiB.
   [[nodiscard]] Task<Result<ChildExit>> wait();
 
   /// kill(2), through its pidfd: never somebody else who has been given the number. ESRCH when it has ended

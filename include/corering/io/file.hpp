@@ -25,7 +25,8 @@
 namespace corering {
 
 /// Read or write at the file's own position, as read(2) and write(2) do. What has no position, as pipes and
-/// terminals, wants this.
+/// terminals, wants this. Not for O_DIRECT: the kernel does not move the position of a request that ends
+/// later.
 inline constexpr std::uint64_t current_position = ~std::uint64_t{0};
 
 namespace detail {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 
 #include <corering/io/pipe.hpp>
 #include <corering/io/streams.hpp>
@@ -37,6 +38,9 @@ class PipeWriter {
   }
   /// All of `from`, or an error.
   [[nodiscard]] Task<Result<void>> write_all(std::span<const std::byte> from) const;
+  [[nodiscard]] Task<Result<void>> write_all(std::string_view from) const {
+    return write_all(std::as_bytes(std::span(from)));
+  }
 
   /// The reader reads the end.
   auto close() noexcept { return async_close(std::move(fd_)); }

@@ -11,8 +11,9 @@ namespace corering {
 
 enum class AcceptPolicy : std::uint8_t {
   /// Every worker listens on a socket of its own and keeps what it accepts; the kernel spreads connections by
-  /// their addresses (SO_REUSEPORT). No hop; a worker that is busy still gets its share. Another process of
-  /// the same user that asks for it too shares the port silently.
+  /// their addresses (SO_REUSEPORT). No hop; a worker that is busy still gets its share. A second server on
+  /// the
+  /// same port is EADDRINUSE, unless ListenOptions::reuse_port asks to share it.
   reuse_port,
   /// The first worker accepts and hands the connections to all in turn.
   round_robin,
@@ -26,7 +27,8 @@ struct ServeOptions {
 };
 
 /// Called on the worker that serves the connection; the connection is open until its task ends. Any number of
-/// threads at a time.
+/// threads at a time; lives as long as connections do. An exception that its task lets out is that of a
+/// detached task: it ends the program (set_detached_exception_handler).
 using ConnectionHandler = std::function<Task<void>(TcpStream)>;
 
 /// A server that has been started. Not on a worker's thread: its functions and its destructor may wait.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <sys/socket.h>
 #include <utility>
 #include <vector>
@@ -82,6 +83,9 @@ class StreamSocket : public Socket {
   auto write(std::span<const std::byte> from) const noexcept { return async_send(fd(), from); }
   /// All of `from`, of whatever size, or an error; how much has gone then is not known.
   [[nodiscard]] Task<Result<void>> write_all(std::span<const std::byte> from);
+  [[nodiscard]] Task<Result<void>> write_all(std::string_view from) {
+    return write_all(std::as_bytes(std::span(from)));
+  }
 
   /// What arrives from now on, without a buffer of one's own. See RecvStream.
   [[nodiscard]] RecvStream stream(BufferPool& pool) const { return RecvStream(fd(), pool); }

@@ -214,7 +214,7 @@ struct Request {
         .pad = sqe.pad};
   }
 
-  void fill(Sqe& sqe, std::uint64_t user_data) const noexcept {
+  [[gnu::always_inline]] void fill(Sqe& sqe, std::uint64_t user_data) const noexcept {
     sqe.opcode = static_cast<std::uint8_t>(what);
     sqe.flags = static_cast<std::uint8_t>(what >> 8);
     sqe.ioprio = static_cast<std::uint16_t>(what >> 16);
