@@ -405,21 +405,24 @@ Task<void> floods_a_tiny_ring() {
   std::vector<test::SocketPair> pairs(peers);
   std::vector<RecvStream> streams;
   for (auto& pair : pairs) streams.emplace_back(pair.ours.get(), pool);
-  const auto reads = [](RecvStream& stream, int rounds) -> Task<void> {
-    for (int i = 0; i < rounds; ++i) {
+  constexpr int rounds = 50;
+  std::string expected;
+  for (int i = 0; i < rounds; ++i) expected += std::to_string(i % 10);
+  const auto reads = [](RecvStream& stream, const std::string& all) -> Task<void> {
+    std::string got;
+    while (got.size() < all.size()) {  // pieces may have run together
       const Result<LentBuffer> piece = co_await stream.next();
       EXPECT_TRUE(piece) << piece.error().message();
       if (!piece) co_return;
-      EXPECT_EQ(text_of(piece->bytes()), std::to_string(i % 10));
+      got += text_of(piece->bytes());
     }
+    EXPECT_EQ(got, all);
   };
-  constexpr int rounds = 50;
   std::vector<JoinHandle<void>> readers;
-  for (auto& stream : streams) readers.push_back(spawn(reads(stream, rounds)));
+  for (auto& stream : streams) readers.push_back(spawn(reads(stream, expected)));
   for (int i = 0; i < rounds; ++i) {
     for (auto& pair : pairs) send_text(pair.theirs.get(), std::to_string(i % 10));
-    // Until everyone has his, so that pieces do not run together.
-    co_await sleep_for(test::under_tsan ? 5ms : 1ms);
+    co_await sleep_for(1ms);
   }
   for (auto& reader : readers) co_await std::move(reader);
 }
@@ -741,7 +744,7 @@ TEST(AcceptStream, waits_while_there_is_no_descriptor) {
   const TimePoint room = Clock::now();
   few.reset();
   while (accepted == before) std::this_thread::sleep_for(1ms);
-  EXPECT_LT(Clock::now() - room, 100ms * (test::under_tsan ? 5 : 1));
+  EXPECT_LT(Clock::now() - room, test::under_sanitizer ? 1s : 100ms);
   sync_wait(std::move(*accepting));
   EXPECT_EQ(accepted, clients);
 }

@@ -35,6 +35,12 @@ inline constexpr bool under_tsan = true;
 inline constexpr bool under_tsan = false;
 #endif
 
+#if defined(CORERING_TEST_TSAN) || defined(CORERING_TEST_ASAN)
+inline constexpr bool under_sanitizer = true;
+#else
+inline constexpr bool under_sanitizer = false;
+#endif
+
 /// A fresh directory that is gone, with what is in it, at the end of the test.
 class TemporaryDirectory {
  public:
