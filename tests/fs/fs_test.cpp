@@ -115,10 +115,8 @@ Task<void> directly(std::string path) {
   OpenOptions options;
   options.write = options.create = options.direct = true;
   const Result<File> file = co_await File::open(path, options);
-  if (!file) {
-    EXPECT_EQ(file.error(), std::errc::invalid_argument) << "this file system has no O_DIRECT";
-    co_return;
-  }
+  EXPECT_TRUE(file) << file.error().message();
+  if (!file) co_return;
   EXPECT_GT(file->alignment(), 1U);
   const AlignedBuffer buffer(8192);
   std::ranges::fill(buffer.bytes(), std::byte{7});
@@ -142,12 +140,12 @@ Task<void> directly(std::string path) {
   EXPECT_EQ(odd_memory.error(), make_error_code(FileErrc::misaligned));
 }
 TEST(File, past_the_page_cache_wants_aligned_buffers) {
-  // Not in /tmp, which may be a tmpfs; where this is built there is a disk.
-  std::string path = std::filesystem::current_path() / "corering-direct-XXXXXX";
-  const Fd made(::mkstemp(path.data()));
-  ASSERT_TRUE(made.valid());
+  test::TemporaryDirectory directory;
+  const std::string path = directory / "file";
+  const Fd probe(::open(path.c_str(), O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600));
+  if (!probe.valid() && errno == EINVAL)
+    GTEST_SKIP() << "the temporary directory's file system has no O_DIRECT";
   run_on_a_worker_here(directly(path));
-  ::unlink(path.c_str());
 }
 
 // ---- Reader and Writer ----

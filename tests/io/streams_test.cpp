@@ -208,17 +208,22 @@ TEST(BufferPool, knows_the_buffers_of_a_bundle_whenever_it_is_taken) {
 
 /// How often the kernel is entered while somebody waits for a buffer that nobody gives back.
 Task<void> waits_in_vain(bool incremental, std::atomic<int>& enters, int& during) {
-  BufferPool pool = make_pool({.count = 2, .size = 16, .incremental = incremental});
+  BufferPool pool = make_pool({.count = incremental ? 1U : 2U, .size = 16, .incremental = incremental});
   test::SocketPair one, two;
   RecvStream slow(one.ours.get(), pool), hungry(two.ours.get(), pool);
   co_await arm(slow);
-  send_text(one.theirs.get(), std::string(100, 'x'));  // all buffers, and nobody takes them
+  // All buffers, and nobody takes them; of an incremental one, two pieces.
+  send_text(one.theirs.get(), incremental ? "8 bytes." : std::string(100, 'x'));
   co_await turns(3);
-  Result<LentBuffer> piece = co_await slow.next();
   if (incremental) {
-    // A piece that is given back frees nothing as long as another piece of its buffer is lent.
-    piece = LentBuffer();
+    send_text(one.theirs.get(), "8 more..");
+    co_await turns(3);
   }
+  EXPECT_EQ(pool.in_kernel(), 0U);
+  Result<LentBuffer> piece = co_await slow.next();
+  EXPECT_TRUE(piece);
+  // A piece that is given back frees nothing as long as another piece of its buffer is lent.
+  if (incremental) piece = LentBuffer();
   send_text(two.theirs.get(), "hungry");
   const int before = enters;
   (void)co_await with_timeout(100ms, hungry.next());

@@ -1,7 +1,7 @@
 /// cancel_test.cpp — every operation, cancelled in every way at every moment; and races with those who
 /// cancel.
-#include <fcntl.h>
 #include <csignal>
+#include <fcntl.h>
 #include <functional>
 #include <poll.h>
 #include <set>
@@ -122,7 +122,8 @@ Task<std::error_code> waits_for_a_child(Props& props) {
   co_return outcome;
 }
 Task<std::error_code> runs_a_chain(Props& props) {
-  const auto done = co_await chain(async_nop(), async_recv(props.empty.ours.get(), props.buffer), async_nop());
+  const auto done =
+      co_await chain(async_nop(), async_recv(props.empty.ours.get(), props.buffer), async_nop());
   if (!done) co_return done.error();
   const Result<std::size_t>& received = std::get<1>(*done);
   co_return received ? std::error_code() : received.error();
@@ -162,7 +163,8 @@ const std::vector<OperationCase>& operations() {
          co_return co_await error_of(stream.next());
        },
        [](Props& p) { send_byte(p.empty.theirs.get()); }},
-      {"recvfrom", [](Props& p) { return error_of(async_recvfrom(p.empty.ours, p.buffer, nullptr, nullptr)); },
+      {"recvfrom",
+       [](Props& p) { return error_of(async_recvfrom(p.empty.ours, p.buffer, nullptr, nullptr)); },
        [](Props& p) { send_byte(p.empty.theirs.get()); }},
       {"send_zc", sends_on_a_full_connection, [](Props& p) { drain(p.tcp_peer.get()); }},
       {"splice",
@@ -290,7 +292,7 @@ TEST_P(CancelledWhileItWaits, is_told_so) {
   const auto [way, moment] = GetParam();
   for (const OperationCase& operation : operations()) {
     // Those that are done at once need not notice.
-    static const std::set<std::string> quick = {"nop",   "openat", "write",       "fsync",  "statx",
+    static const std::set<std::string> quick = {"nop",   "openat",  "write",        "fsync", "statx",
                                                 "close", "connect", "async_cancel", "splice"};
     if (quick.contains(operation.name)) continue;
     SCOPED_TRACE(operation.name);
