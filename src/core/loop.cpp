@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,8 +19,9 @@ namespace {
 
 using trace::Kind;
 
-// user_data: the address of a Completion, or one of the loop's own, which have a low bit set.
-constexpr std::uint64_t own_bits = 7;
+// user_data: the address of a Completion, with many_tag if it gets many replies, or one of the loop's own.
+constexpr std::uint64_t tag_bits = 7;
+constexpr std::uint64_t many_tag = Completion::many_tag;
 constexpr std::uint64_t wake_read_tag = 1;
 constexpr std::uint64_t control_tag = 2;
 constexpr std::uint64_t message_tag = 4;  // above it: the inbox's slot << 32, its generation << 3
@@ -37,7 +39,8 @@ constexpr Duration memory_nap = std::chrono::milliseconds(1);
 // 64 KiB: room for what many idle connections may answer at once.
 constexpr std::uint32_t usual_cq_entries = 4096;
 
-constinit thread_local Loop* current_loop = nullptr;
+// initial-exec: found without a call, also from position-independent code.
+[[gnu::tls_model("initial-exec")]] constinit thread_local Loop* current_loop = nullptr;
 
 void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
             std::uint8_t opcode = trace::no_opcode) noexcept {
@@ -50,6 +53,12 @@ void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
   const auto fd = static_cast<std::uint32_t>(request.fd);
   trace::record(Kind::sqe_filled, static_cast<std::uint8_t>(request.opcode()), &completion,
                 static_cast<std::uint64_t>(fd) << 32 | request.len, request.off);
+}
+
+void record_processed(const Cqe& cqe) noexcept {
+  const std::uint64_t id = (cqe.user_data & tag_bits) == many_tag ? cqe.user_data - many_tag : cqe.user_data;
+  trace::record(Kind::processed, trace::no_opcode, reinterpret_cast<const void*>(id),
+                static_cast<std::uint64_t>(static_cast<std::uint32_t>(cqe.res)) << 32 | cqe.flags);
 }
 
 [[noreturn]] void fail_enter(int errno_value) noexcept {
@@ -70,7 +79,10 @@ void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
 [[gnu::noinline]] Loop::Running::~Running() { current_loop = outer_; }
 
 Loop::Loop(Worker& worker, const WorkerOptions& options) noexcept
-    : worker_(worker), kernel_(*options.kernel), stop_patience_(options.stop_patience) {}
+    : worker_(worker),
+      kernel_(*options.kernel),
+      stop_patience_(options.stop_patience),
+      spinner_(options.spin_before_sleep) {}
 
 Loop::~Loop() { CORERING_ASSERT(!attached(), "a worker was destroyed while its loop was still alive"); }
 
@@ -144,24 +156,216 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   ring_.register_resource(abi::register_iowq_aff, &set, sizeof set);
 }
 
+// ---- sleep ----
+
+[[gnu::always_inline]] inline std::optional<Duration> Loop::time_to_sleep(
+    std::optional<Duration> patience) const noexcept {
+  if (!ready_.empty()) return Duration::zero();
+  std::optional<Duration> limit = patience;
+  const auto shorten = [&limit](Duration to) { limit = limit ? std::min(*limit, to) : to; };
+  if (!timers_.empty()) {
+    const TimePoint now = kernel_.now();
+    shorten(timers_.next_deadline() <= now ? Duration::zero() : timers_.next_deadline() - now);
+  }
+  if (!cancelling_.empty()) shorten(std::max(next_cancel_ - kernel_.now(), Duration::zero()));
+  if (stopping_) shorten(std::max(patience_ends_ - kernel_.now(), Duration::zero()));
+  return limit;
+}
+
+[[gnu::always_inline]] inline bool Loop::must_wait(std::optional<Duration> limit) const noexcept {
+  return ready_.empty() && parked_.empty() && (!limit || *limit > Duration::zero());
+}
+
+// Sleeps, unless there is something to do after all.
+[[gnu::always_inline]] inline void Loop::sleep(std::optional<Duration> limit) noexcept {
+  if (!(wake_read_armed_ || arm_wake_read()) || !posts_.mark_asleep()) [[unlikely]]
+    return peek();
+  record(Kind::submitted, this, ring_.unsubmitted(), 1);
+  const int result = ring_.submit_and_wait(limit);
+  record(Kind::woken, this, static_cast<std::uint64_t>(result));
+  // An atomic exchange per sleep; leaving the mark would have posters write the eventfd of a worker that is
+  // awake.
+  mark_was_taken_ = !posts_.take_mark_back();
+  turns_until_clock_ = 0;
+  note_enter_result(result);
+}
+
+[[gnu::always_inline]] inline void Loop::peek() noexcept {
+  if (in_flight_ + controls_in_flight_ == 0 && ring_.unsubmitted() == 0) return;
+  record(Kind::submitted, this, ring_.unsubmitted(), 0);
+  const int result = ring_.submit_and_peek();
+  record(Kind::entered, this, static_cast<std::uint64_t>(result));
+  note_enter_result(result);
+}
+
+[[gnu::always_inline]] inline void Loop::wait(std::optional<Duration> limit) noexcept {
+  if (!spinner_.is_on()) return sleep_and_learn(limit);
+  peek();
+  if (!ring_.has_completions()) [[unlikely]]
+    watch(limit);
+}
+
+[[gnu::noinline]] void Loop::sleep_and_learn(std::optional<Duration> limit) noexcept {
+  if (!spinner_.may_be_on()) return sleep(limit);
+  const TimePoint begin = kernel_.now();
+  sleep(limit);
+  spinner_.slept(kernel_.now() - begin);
+}
+
+// Nothing has come yet, but lately it soon did.
+[[gnu::noinline]] void Loop::watch(std::optional<Duration> limit) noexcept {
+  turns_until_clock_ = 0;
+  const TimePoint begin = kernel_.now();
+  const Duration patience = limit ? std::min(*limit, spinner_.budget()) : spinner_.budget();
+  do {
+    if (!posts_.is_empty() || ring_.has_completions()) return spinner_.found();
+    if (ring_.has_task_work()) peek();
+    Spinner::pause();
+  } while (kernel_.now() - begin < patience);
+  if (limit && *limit <= patience) return;
+  spinner_.found_nothing();
+  sleep(limit ? std::optional(*limit - patience) : limit);
+}
+
+[[gnu::always_inline]] inline void Loop::note_enter_result(int result) noexcept {
+  short_of_memory_ = false;
+  if (result < 0) [[unlikely]]
+    note_enter_error(result);
+}
+
+[[gnu::noinline]] void Loop::note_enter_error(int result) noexcept {
+  switch (-result) {
+    case EINTR:
+    case ETIME:
+      return;
+    case EAGAIN:
+    case EBUSY:
+    case ENOMEM:  // for now; the SQEs stay where they are and go with the next enter
+      short_of_memory_ = true;
+      return;
+    default:
+      fail_enter(-result);
+  }
+}
+
+// ---- what a turn consists of ----
+
+[[gnu::always_inline]] inline void Loop::submit(std::optional<Duration> patience) noexcept {
+  if (is_unsettled()) [[unlikely]]
+    settle();
+  const std::optional<Duration> limit = time_to_sleep(patience);
+  if (must_wait(limit)) {
+    wait(limit);
+  } else {
+    peek();
+  }
+}
+
+void Loop::settle() noexcept {
+  if (short_of_memory_ && ready_.empty()) kernel_.nap(memory_nap);
+  if (stopping_ && kernel_.now() >= patience_ends_) lose_patience();
+  if (!cancelling_.empty() && kernel_.now() >= next_cancel_) cancel_again();
+  unpark();
+}
+
+// Word by word: a Reply that is put together on the stack and then copied whole would make the processor
+// wait, which cannot forward a wide load from narrower stores.
+void Loop::answer(Completion& completion, std::int32_t res) noexcept {
+  completion.state_ = Completion::State::answered;
+  completion.unlink();
+  if (completion.tag_ != 0) return completion.received({.res = res});
+  completion.reply_.res = res;
+  completion.reply_.flags = 0;
+  ready_.push(completion.waiter_);
+}
+
+// One reply of an operation that gets one: nearly every completion is that.
+[[gnu::always_inline]] inline void Loop::file_plain(const Cqe& cqe, ReadyQueue::Batch& ready) noexcept {
+  static_assert(offsetof(Reply, res) == 0 && offsetof(Reply, flags) == 4 &&
+                offsetof(Cqe, flags) == offsetof(Cqe, res) + 4);
+  auto& completion = *reinterpret_cast<Completion*>(cqe.user_data);
+  if (completion.state_ != Completion::State::in_flight) [[unlikely]]
+    completion.unlink();  // from those being cancelled, or in no scope
+  completion.state_ = Completion::State::answered;
+  std::memcpy(&completion.reply_, &cqe.res, sizeof cqe.res + sizeof cqe.flags);
+  __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
+  ready.push(completion.waiter_);
+}
+
+// Returns where it stopped: at a completion that is no plain one, or at the end.
+template <bool recording>
+[[gnu::always_inline]] inline const Cqe* Loop::file_plain_ones(const Cqe* cqe, const Cqe* end) noexcept {
+  ReadyQueue::Batch ready(ready_, static_cast<std::size_t>(end - cqe));
+  const Cqe* const begin = cqe;
+  for (; cqe != end && (cqe->user_data & tag_bits) == 0; ++cqe) {
+    // Mostly an address, soon to be written to; where it is none, or stale, a prefetch does nothing.
+    if (end - cqe > 4) __builtin_prefetch(reinterpret_cast<const void*>(cqe[4].user_data), 1);
+    if constexpr (recording) record_processed(*cqe);
+    file_plain(*cqe, ready);
+  }
+  in_flight_ -= static_cast<std::uint64_t>(cqe - begin);
+  return cqe;
+}
+
+template <bool recording>
+[[gnu::always_inline]] inline void Loop::process() noexcept {
+  const Ring::Completions there = ring_.completions();
+  for (const std::span<const Cqe> part : there.parts) {
+    const Cqe* const end = part.data() + part.size();
+    for (const Cqe* cqe = part.data(); cqe != end;) {
+      cqe = file_plain_ones<recording>(cqe, end);
+      if (cqe == end) break;
+      if constexpr (recording) record_processed(*cqe);
+      file_tagged(*cqe++);
+    }
+  }
+  ring_.release(there);
+}
+
+[[gnu::always_inline]] inline void Loop::process_completions() noexcept {
+  if (trace::enabled()) [[unlikely]]
+    return process_and_record();
+  process<false>();
+}
+
+[[gnu::noinline]] void Loop::process_and_record() noexcept { process<true>(); }
+
 // ---- a turn ----
 
-bool Loop::turn(std::optional<Duration> patience) {
+// What a turn consists of is inlined here: every return across the system call would be mispredicted, because
+// the kernel leaves the processor's predictions of returns behind, and at depth 1 that is what a turn costs.
+[[gnu::always_inline]] inline bool Loop::step(std::optional<Duration> patience) {
   if (ended_) return false;
-  const Running here(*this);
-  turn_ticks_ = trace::ticks_now();
-  drain_posts();
-  expire_timers();
-  run_ready();
+  if (turns_until_clock_-- == 0) look_at_clock();
+  if (!posts_.is_empty()) drain_posts();
+  if (!timers_.empty()) expire_timers();
+  ready_.run(ready_budget);
   if (!drainers_.empty()) [[unlikely]]
     release_drained();
-  if (stopping_ && quiet() && posts_.try_close()) {
+  if (stopping_ && quiet() && posts_.try_close()) [[unlikely]] {
     end();
     return false;
   }
   submit(patience);
   process_completions();
   return true;
+}
+
+bool Loop::turn(std::optional<Duration> patience) {
+  const Running here(*this);
+  return step(patience);
+}
+
+void Loop::run() {
+  const Running here(*this);
+  while (step(std::nullopt)) {
+  }
+}
+
+// Reading it costs as much as ten nops; a worker that has not waited since does it now and then.
+void Loop::look_at_clock() noexcept {
+  turn_ticks_ = trace::ticks_now();
+  turns_until_clock_ = 7;
 }
 
 void Loop::drain_posts() noexcept {
@@ -190,66 +394,12 @@ void Loop::accept_post(PostNode& node) noexcept {
 }
 
 void Loop::expire_timers() noexcept {
-  if (timers_.empty()) return;
   const TimePoint now = kernel_.now();
   while (!timers_.empty() && timers_.next_deadline() <= now) {
     TimerNode& timer = timers_.pop();
     record(Kind::timer_fired, &timer);
     timer.fire(timer);
   }
-}
-
-void Loop::run_ready() { ready_.run(ready_budget); }
-
-void Loop::submit(std::optional<Duration> patience) noexcept {
-  if (short_of_memory_ && ready_.empty()) kernel_.nap(memory_nap);
-  if (stopping_ && kernel_.now() >= patience_ends_) lose_patience();
-  if (!cancelling_.empty() && kernel_.now() >= next_cancel_) cancel_again();
-  unpark();
-  const std::optional<Duration> limit = time_to_sleep(patience);
-  if (may_sleep(limit)) {
-    sleep(limit);
-  } else {
-    peek();
-  }
-}
-
-// Word by word: a Reply that is put together on the stack and then copied whole would make the processor
-// wait, which cannot forward a wide load from narrower stores.
-[[gnu::always_inline]] inline void Loop::answer(Completion& completion, std::int32_t res,
-                                                std::uint32_t flags) noexcept {
-  completion.state_ = Completion::State::answered;
-  completion.unlink();  // from those parked, being cancelled, or in no scope
-  if (completion.gets_many_) [[unlikely]]
-    return completion.received({.res = res, .flags = flags});
-  completion.reply_.res = res;
-  completion.reply_.flags = flags;
-  __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
-  ready_.push(completion.waiter_);
-}
-
-[[gnu::always_inline]] inline void Loop::file(const Cqe& cqe) noexcept {
-  if ((cqe.user_data & own_bits) != 0) [[unlikely]]
-    return file_own(cqe);
-  auto& completion = *reinterpret_cast<Completion*>(cqe.user_data);
-  if ((cqe.flags & abi::cqe_more) != 0 && completion.gets_many_) [[unlikely]]
-    return completion.received({.res = cqe.res, .flags = cqe.flags});
-  --in_flight_;
-  answer(completion, cqe.res, cqe.flags);
-}
-
-void Loop::process_completions() noexcept {
-  if (trace::enabled()) [[unlikely]]
-    return process_and_record();
-  ring_.reap([this](const Cqe& cqe) { file(cqe); });
-}
-
-[[gnu::noinline]] void Loop::process_and_record() noexcept {
-  ring_.reap([this](const Cqe& cqe) {
-    trace::record(Kind::processed, trace::no_opcode, reinterpret_cast<const void*>(cqe.user_data),
-                  static_cast<std::uint64_t>(static_cast<std::uint32_t>(cqe.res)) << 32 | cqe.flags);
-    file(cqe);
-  });
 }
 
 namespace {
@@ -277,18 +427,24 @@ const Capabilities& Loop::capabilities() {
 
 // ---- operations ----
 
-[[gnu::always_inline]] inline void Loop::start(Completion& completion, Frame* frame) noexcept {
-  completion.frame_ = frame;
+// What nearly every operation does. Null, and nothing has happened, when something is out of the ordinary.
+[[gnu::always_inline]] inline Sqe* Loop::start_at_once(Completion& completion, Frame& frame) noexcept {
+  Scope* const scope = frame.scope;
+  if (looks_closer_ || trace::enabled() || scope == nullptr || scope->cancelled() || !ring_.knows_free_sqe())
+      [[unlikely]]
+    return nullptr;
+  scope->waits_for(&completion, turn_ticks_);
+  completion.state_ = Completion::State::in_flight;
+  ++in_flight_;
+  return &ring_.take_sqe();
+}
+
+void Loop::start(Completion& completion) noexcept {
+  Frame* const frame = completion.frame_;
   Scope* const scope = frame != nullptr ? frame->scope : nullptr;
-  if (scope != nullptr) [[likely]]
-    scope->waits_for(&completion, turn_ticks_);
-  if (refuses_waits(scope)) [[unlikely]]
-    return answer(completion, -ECANCELED);
-  if (parked_.empty()) [[likely]] {
-    if (Sqe* const sqe = ring_.next_sqe(); sqe != nullptr) [[likely]]
-      return fill(*sqe, completion);
-    if (Sqe* const sqe = find_sqe(); sqe != nullptr) return fill(*sqe, completion);
-  }
+  if (scope != nullptr) scope->waits_for(&completion, turn_ticks_);
+  if (refuses_waits(scope)) return answer(completion, -ECANCELED);
+  if (Sqe* const sqe = parked_.empty() ? find_sqe() : nullptr; sqe != nullptr) return fill(*sqe, completion);
   park(completion);
 }
 
@@ -307,9 +463,7 @@ void Loop::cancel_and_submit(Completion& completion) noexcept {
 void Loop::close_streams_on(int fd) noexcept {
   streams_.for_each([fd](detail::StreamNode& node) {
     auto& stream = static_cast<detail::MultishotBlock&>(node);
-    const Request& request = std::as_const(stream).request();
-    const bool is_slot = (request.what >> 8 & abi::sqe_fixed_file) != 0;
-    if (request.fd == fd && !is_slot) stream.close();
+    if (stream.is_on(fd)) stream.close();
   });
 }
 
@@ -333,21 +487,25 @@ Sqe* Loop::find_sqe() noexcept {
   return ring_.next_sqe();
 }
 
-[[gnu::always_inline]] inline void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
-  completion.request_.fill(sqe, reinterpret_cast<std::uintptr_t>(&completion));
+void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
+  completion.note_what_is_kept();
+  completion.kept_.request.fill(sqe, completion.user_data());
   completion.state_ = Completion::State::in_flight;
   ++in_flight_;
-  if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) [[unlikely]]
+  if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) {
+    completion.state_ = Completion::State::orphaned;
     look_after(completion);
-  if (trace::enabled()) [[unlikely]]
-    record_filled(completion, completion.request_);
+  }
+  if (trace::enabled()) record_filled(completion, completion.kept_.request);
 }
 
 // The kernel takes nothing at the moment. The operation waits its turn; no other one passes it.
 void Loop::park(Completion& completion) noexcept {
+  completion.note_what_is_kept();
   record(Kind::parked, &completion);
   completion.state_ = Completion::State::parked;
   parked_.push_back(completion);
+  looks_closer_ = true;
 }
 
 // A chain is unparked whole.
@@ -358,6 +516,7 @@ void Loop::unpark() noexcept {
     if (ring_.free_sqes() < links) return;
     for (std::uint32_t i = 0; i < links; ++i) fill(*ring_.next_sqe(), parked_.pop_front());
   }
+  looks_closer_ = stopping_;
 }
 
 void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
@@ -376,6 +535,7 @@ void Loop::cancel(Completion& completion) noexcept {
     case Completion::State::parked:
       return answer(completion, -ECANCELED);
     case Completion::State::in_flight:
+    case Completion::State::orphaned:
       completion.unlink();
       completion.state_ = Completion::State::cancelling;
       if (cancelling_.empty()) next_cancel_ = kernel_.now() + cancel_again_after;
@@ -395,7 +555,7 @@ void Loop::ask_kernel_to_cancel(const Completion& completion) noexcept {
   Sqe* const sqe = find_sqe();
   if (sqe == nullptr) return;
   *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
-             .addr = reinterpret_cast<std::uintptr_t>(&completion),
+             .addr = completion.user_data(),
              .user_data = control_tag};
   ++controls_in_flight_;
 }
@@ -408,15 +568,29 @@ void Loop::cancel_again() noexcept {
 
 // ---- the way in: an awaiter starts its operation ----
 
-[[gnu::noinline]] void Completion::start(std::coroutine_handle<> waiter, Frame* frame) noexcept {
+[[gnu::noinline]] Sqe* Completion::begin(Frame& frame) noexcept {
+  frame_ = &frame;
+  Loop* const loop = current_loop;
+  return loop != nullptr ? loop->start_at_once(*this, frame) : nullptr;
+}
+
+void Completion::start(std::coroutine_handle<> waiter, Frame* frame) noexcept {
   waiter_ = waiter;
+  frame_ = frame;
+  start_slowly();
+}
+
+[[gnu::noinline]] void Completion::start_slowly() noexcept {
   Loop* const loop = current_loop;
   CORERING_ASSERT(
       loop != nullptr,
       "an operation was awaited on a thread without a worker: name one, as in co_await operation.on(worker)");
-  if (trace::enabled()) [[unlikely]]
-    return start_recorded(*loop, frame);
-  loop->start(*this, frame);
+  if (!trace::enabled()) return loop->start(*this);
+  const auto code = static_cast<std::uint8_t>(opcode());
+  trace::record(Kind::await, code, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
+                frame_ != nullptr ? trace::pack_place(frame_->awaiting) : 0);
+  loop->start(*this);
+  trace::record(Kind::suspended, code, this);
 }
 
 void Completion::start_unscoped(const Scope* permitting) noexcept {
@@ -433,14 +607,6 @@ void Completion::start_unscoped(const Scope* permitting) noexcept {
   loop->start_chain(links);
 }
 
-[[gnu::noinline]] void Completion::start_recorded(Loop& loop, Frame* frame) noexcept {
-  const auto opcode = static_cast<std::uint8_t>(request_.opcode());
-  trace::record(Kind::await, opcode, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
-                frame != nullptr ? trace::pack_place(frame->awaiting) : 0);
-  loop.start(*this, frame);
-  trace::record(Kind::suspended, opcode, this);
-}
-
 Waiter* Completion::cancel(const CancelCause&) noexcept {
   Loop::current()->cancel(*this);
   return nullptr;
@@ -448,9 +614,8 @@ Waiter* Completion::cancel(const CancelCause&) noexcept {
 
 void Completion::describe(std::string& text) const {
   text += name_of(opcode());
-  if (request_.fd < 0) return;
-  const bool is_slot = (request_.what >> 8 & abi::sqe_fixed_file) != 0;
-  text.append(is_slot ? " (slot " : " (fd ").append(std::to_string(request_.fd)).append(")");
+  if (fd_ < 0) return;
+  text.append(is_on_slot() ? " (slot " : " (fd ").append(std::to_string(fd_)).append(")");
 }
 
 std::error_code Completion::error_of(std::int32_t res) const noexcept {
@@ -465,86 +630,42 @@ std::error_code Completion::error_of(std::int32_t res) const noexcept {
 }
 
 void Completion::record_resumed() const noexcept {
-  trace::record(Kind::resumed, static_cast<std::uint8_t>(request_.opcode()), this,
+  trace::record(Kind::resumed, static_cast<std::uint8_t>(opcode()), this,
                 static_cast<std::uint64_t>(reply_.res));
 }
 
 void Completion::abort_destroyed_in_flight() const noexcept {
   const std::source_location where = frame_ != nullptr ? frame_->awaiting : std::source_location();
   dprintf(2, "corering: a coroutine was destroyed while its %.*s (fd %d) was in flight, awaited at %s:%u\n",
-          static_cast<int>(name_of(opcode()).size()), name_of(opcode()).data(), request_.fd,
+          static_cast<int>(name_of(opcode()).size()), name_of(opcode()).data(), fd_,
           where.line() != 0 ? where.file_name() : "a place in a coroutine of another library", where.line());
   std::abort();
 }
 
-// ---- sleep ----
-
-std::optional<Duration> Loop::time_to_sleep(std::optional<Duration> patience) const noexcept {
-  if (!ready_.empty()) return Duration::zero();
-  std::optional<Duration> limit = patience;
-  const auto shorten = [&limit](Duration to) { limit = limit ? std::min(*limit, to) : to; };
-  if (!timers_.empty()) {
-    const TimePoint now = kernel_.now();
-    shorten(timers_.next_deadline() <= now ? Duration::zero() : timers_.next_deadline() - now);
-  }
-  if (!cancelling_.empty()) shorten(std::max(next_cancel_ - kernel_.now(), Duration::zero()));
-  if (stopping_) shorten(std::max(patience_ends_ - kernel_.now(), Duration::zero()));
-  return limit;
-}
-
-bool Loop::may_sleep(std::optional<Duration> limit) noexcept {
-  if (!ready_.empty() || !parked_.empty() || (limit && *limit <= Duration::zero())) return false;
-  return arm_wake_read() && posts_.mark_asleep();
-}
-
-void Loop::sleep(std::optional<Duration> limit) noexcept {
-  record(Kind::submitted, this, ring_.unsubmitted(), 1);
-  const int result = ring_.submit_and_wait(limit);
-  record(Kind::woken, this, static_cast<std::uint64_t>(result));
-  // An atomic exchange per sleep; leaving the mark would have posters write the eventfd of a worker that is
-  // awake.
-  mark_was_taken_ = !posts_.take_mark_back();
-  note_enter_result(result);
-}
-
-void Loop::peek() noexcept {
-  if (in_flight_ + controls_in_flight_ == 0 && ring_.unsubmitted() == 0) return;
-  record(Kind::submitted, this, ring_.unsubmitted(), 0);
-  const int result = ring_.submit_and_peek();
-  record(Kind::entered, this, static_cast<std::uint64_t>(result));
-  note_enter_result(result);
-}
-
-void Loop::note_enter_result(int result) noexcept {
-  short_of_memory_ = false;
-  if (result >= 0) [[likely]]
-    return;
-  switch (-result) {
-    case EINTR:
-    case ETIME:
-      return;
-    case EAGAIN:
-    case EBUSY:
-    case ENOMEM:  // for now; the SQEs stay where they are and go with the next enter
-      short_of_memory_ = true;
-      return;
-    default:
-      fail_enter(-result);
-  }
-}
-
 // ---- completions ----
 
-void Loop::file_own(const Cqe& cqe) noexcept {
-  switch (cqe.user_data & own_bits) {
+void Loop::file_tagged(const Cqe& cqe) noexcept {
+  switch (cqe.user_data & tag_bits) {
     case wake_read_tag:
       return wake_read_done(cqe.res);
     case control_tag:
       --controls_in_flight_;
       return;
+    case many_tag:
+      return file_one_of_many(cqe);
     default:
       return file_message(cqe);
   }
+}
+
+void Loop::file_one_of_many(const Cqe& cqe) noexcept {
+  auto& completion = *reinterpret_cast<Completion*>(cqe.user_data - many_tag);
+  if ((cqe.flags & abi::cqe_more) == 0) {
+    --in_flight_;
+    completion.state_ = Completion::State::answered;
+    completion.unlink();
+  }
+  completion.received({.res = cqe.res, .flags = cqe.flags});
 }
 
 void Completion::resume_with(const Reply& reply) noexcept {
@@ -613,7 +734,7 @@ bool Loop::may_work_while_stopping(const Scope* scope) const noexcept {
 }
 
 void Loop::begin_stop() noexcept {
-  stopping_ = true;
+  stopping_ = looks_closer_ = true;
   refuses_posts_.store(true, std::memory_order_release);
   patience_ends_ = saturating_add(kernel_.now(), stop_patience_);
   cancel_everything(!shields_hold_);
@@ -723,7 +844,7 @@ void Loop::refuse_everything() noexcept {
   begin_stop();
   while (!quiet() || !posts_.try_close()) {
     drain_posts();
-    run_ready();
+    ready_.run(ready_budget);
     if (ready_.empty()) kernel_.nap(memory_nap);  // for those that are still away
   }
   ended_ = true;

@@ -27,6 +27,7 @@
 #include <corering/core/timer_heap.hpp>
 #include <corering/uring/capabilities.hpp>
 
+#include "core/spinner.hpp"
 #include "trace/ticks.hpp"
 #include "uring/ring.hpp"
 
@@ -76,11 +77,14 @@ class Loop {
 
   /// One turn; sleeps at most `patience` (nothing: for ever). False when the loop has ended.
   bool turn(std::optional<Duration> patience);
+  /// Turns until the loop has ended.
+  void run();
 
   /// Instead of a life: answers what was posted to a worker that never ran, on the calling thread.
   void refuse_everything() noexcept;
 
-  void start(Completion& completion, Frame* frame) noexcept;
+  [[nodiscard]] Sqe* start_at_once(Completion& completion, Frame& frame) noexcept;
+  void start(Completion& completion) noexcept;
   void start_unscoped(Completion& completion, const Scope* permitting) noexcept;
   void start_chain(std::span<Completion* const> links) noexcept;
   void cancel_and_submit(Completion& completion) noexcept;
@@ -107,7 +111,7 @@ class Loop {
   void knows(detail::StreamNode& stream) noexcept { streams_.push_back(stream); }
   void close_streams_on(int fd) noexcept;
 
-  /// The trace's clock, read when this turn began.
+  /// The trace's clock, read when this turn began, or one of the seven before it if there was no wait since.
   [[nodiscard]] std::uint64_t turn_ticks() const noexcept { return turn_ticks_; }
 
   /// From now on only coroutines that come back are taken. Where to wait until every strand has ended that
@@ -143,9 +147,10 @@ class Loop {
 
  private:
   // A turn, in order.
+  bool step(std::optional<Duration> patience);
+  void look_at_clock() noexcept;
   void drain_posts() noexcept;
   void expire_timers() noexcept;
-  void run_ready();
   void submit(std::optional<Duration> patience) noexcept;
   void process_completions() noexcept;
   void process_and_record() noexcept;
@@ -162,16 +167,30 @@ class Loop {
   void park(Completion& completion) noexcept;
   void unpark() noexcept;
   [[nodiscard]] std::optional<Duration> time_to_sleep(std::optional<Duration> patience) const noexcept;
-  [[nodiscard]] bool may_sleep(std::optional<Duration> limit) noexcept;
+  [[nodiscard]] bool must_wait(std::optional<Duration> limit) const noexcept;
+  void wait(std::optional<Duration> limit) noexcept;
   void sleep(std::optional<Duration> limit) noexcept;
+  void sleep_and_learn(std::optional<Duration> limit) noexcept;
+  void watch(std::optional<Duration> limit) noexcept;
   void peek() noexcept;
   void note_enter_result(int result) noexcept;
+  void note_enter_error(int result) noexcept;
+  /// True when there is more to do before an enter than to enter.
+  [[nodiscard]] bool is_unsettled() const noexcept {
+    return looks_closer_ || short_of_memory_ || !cancelling_.empty();
+  }
+  void settle() noexcept;
 
   // Completions.
-  void file(const Cqe& cqe) noexcept;
-  void file_own(const Cqe& cqe) noexcept;
+  template <bool recording>
+  void process() noexcept;
+  template <bool recording>
+  const Cqe* file_plain_ones(const Cqe* cqe, const Cqe* end) noexcept;
+  void file_plain(const Cqe& cqe, ReadyQueue::Batch& ready) noexcept;
+  void file_tagged(const Cqe& cqe) noexcept;
+  void file_one_of_many(const Cqe& cqe) noexcept;
   void file_message(const Cqe& cqe) noexcept;
-  void answer(Completion& completion, std::int32_t res, std::uint32_t flags = 0) noexcept;
+  void answer(Completion& completion, std::int32_t res) noexcept;
 
   // The eventfd.
   [[nodiscard]] bool arm_wake_read() noexcept;
@@ -209,6 +228,8 @@ class Loop {
   ReadyQueue ready_;
   TimerHeap timers_;
   std::uint64_t turn_ticks_ = 0;
+  std::uint32_t turns_until_clock_ = 0;
+  Spinner spinner_;
   IntrusiveList<Strand> strands_;     // those that are here
   IntrusiveList<Scope> scopes_;       // those that must be closed here, their coroutines may be elsewhere
   IntrusiveList<Completion> parked_;  // no SQE was free
@@ -226,7 +247,8 @@ class Loop {
   bool wake_read_armed_ = false;
   bool mark_was_taken_ = false;  // by a poster, while we slept
   bool stopping_ = false;
-  bool shields_hold_ = true;  // while stopping
+  bool looks_closer_ = false;  // stopping, or operations are parked: start_at_once() is not for now
+  bool shields_hold_ = true;   // while stopping
   bool ended_ = false;
   bool short_of_memory_ = false;  // the kernel refused the last enter for now
   QueuedWaiter::Line drainers_;

@@ -114,8 +114,7 @@ Result<void> Worker::start(InitCallback init_callback) {
     }
     const bool runs = outcome.has_value();
     up.set();  // start() returns: what it lent us is gone
-    while (runs && loop_->turn(std::nullopt)) {
-    }
+    if (runs) loop_->run();
   };
   try {
     thread_ = std::thread(live);
@@ -133,8 +132,7 @@ Result<void> Worker::run(InitCallback init_callback) {
   const WithoutSigpipe quiet;
   std::exception_ptr thrown;
   if (auto ready = set_up(init_callback, thrown); !ready) return ready;
-  while (loop_->turn(std::nullopt)) {
-  }
+  loop_->run();
   if (thrown) std::rethrow_exception(thrown);
   return {};
 }

@@ -9,14 +9,14 @@
 namespace corering {
 namespace {
 
-// Best first; each row gives up the newest thing of the row before. DEFER_TASKRUN needs SINGLE_ISSUER.
-constexpr std::array setup_attempts = {
-    abi::setup_submit_all | abi::setup_clamp | abi::setup_single_issuer | abi::setup_defer_taskrun,  // 6.1
-    abi::setup_submit_all | abi::setup_clamp | abi::setup_single_issuer | abi::setup_coop_taskrun,   // 6.0
-    abi::setup_submit_all | abi::setup_clamp | abi::setup_coop_taskrun,                              // 5.19
-    abi::setup_submit_all | abi::setup_clamp,                                                        // 5.18
-    abi::setup_clamp,                                                                                // 5.6
-};
+constexpr std::uint32_t since_5_18 = abi::setup_submit_all | abi::setup_clamp;
+constexpr std::uint32_t since_5_19 = since_5_18 | abi::setup_coop_taskrun | abi::setup_taskrun_flag;
+constexpr std::uint32_t since_6_0 = since_5_19 | abi::setup_single_issuer;
+constexpr std::uint32_t since_6_1 = since_5_18 | abi::setup_single_issuer | abi::setup_defer_taskrun |
+                                    abi::setup_taskrun_flag;  // DEFER_TASKRUN needs SINGLE_ISSUER
+
+// Best first; each gives up the newest thing of the one before. CLAMP has been there since 5.6.
+constexpr std::array setup_attempts = {since_6_1, since_6_0, since_5_19, since_5_18, abi::setup_clamp};
 
 int try_each_setup(Kernel& kernel, RingParams wanted, RingParams& got, std::unique_ptr<KernelRing>& ring) {
   int result = -EINVAL;
@@ -41,7 +41,9 @@ Result<void> Ring::open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t 
     return std::unexpected(setup_error(SetupStep::ring, ENOSYS));
   }
   memory_ = ring_->memory();
-  sq_tail_ = sq_head_ = load(memory_.sq_head, std::memory_order_relaxed);
+  sq_tail_ = load(memory_.sq_head, std::memory_order_relaxed);
+  sq_limit_ = sq_tail_ + memory_.sq_entries;
+  sq_mask_ = memory_.sq_entries - 1;
   for (std::uint32_t i = 0; i < memory_.sq_entries; ++i) memory_.sq_array[i] = i;
   wait_flags_ = abi::enter_getevents;
   // An idle ring should not show as 100 % iowait.

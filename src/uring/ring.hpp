@@ -4,10 +4,13 @@
 /// once per enter and every SQE of a turn travels together.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include <corering/base/result.hpp>
 #include <corering/uring/kernel.hpp>
@@ -40,19 +43,20 @@ class Ring {
 
   /// The next free SQE, its content undefined, or null when the SQ is full. It belongs to the next enter().
   [[nodiscard]] Sqe* next_sqe() noexcept {
-    if (sq_tail_ - sq_head_ == memory_.sq_entries) {
-      sq_head_ = load(memory_.sq_head, std::memory_order_acquire);
-      if (sq_tail_ - sq_head_ == memory_.sq_entries) return nullptr;
-    }
-    return &memory_.sqes[sq_tail_++ & (memory_.sq_entries - 1)];
+    return knows_free_sqe() || free_sqes() > 0 ? &take_sqe() : nullptr;
   }
+
+  /// False: look again, with next_sqe().
+  [[nodiscard]] bool knows_free_sqe() const noexcept { return sq_tail_ != sq_limit_; }
+  /// When there is one.
+  [[nodiscard]] Sqe& take_sqe() noexcept { return memory_.sqes[sq_tail_++ & sq_mask_]; }
 
   [[nodiscard]] std::uint32_t sq_entries() const noexcept { return memory_.sq_entries; }
 
   /// How many SQEs next_sqe() can give.
   [[nodiscard]] std::uint32_t free_sqes() noexcept {
-    sq_head_ = load(memory_.sq_head, std::memory_order_acquire);
-    return memory_.sq_entries - (sq_tail_ - sq_head_);
+    sq_limit_ = load(memory_.sq_head, std::memory_order_acquire) + memory_.sq_entries;
+    return sq_limit_ - sq_tail_;
   }
 
   /// For other rings' messages.
@@ -69,6 +73,13 @@ class Ring {
            load(memory_.cq_head, std::memory_order_relaxed);
   }
 
+  /// True when an enter may make completions appear that the kernel has put aside for it. Where it does not
+  /// tell, always.
+  [[nodiscard]] bool has_task_work() const noexcept {
+    return (params_.flags & abi::setup_taskrun_flag) == 0 ||
+           (load(memory_.sq_flags, std::memory_order_relaxed) & (abi::sq_taskrun | abi::sq_cq_overflow)) != 0;
+  }
+
   /// Hands over what is unsubmitted; runs no completion work. Returns the count taken or -errno.
   int submit() noexcept { return enter(0, 0, nullptr); }
 
@@ -78,21 +89,23 @@ class Ring {
   /// Hands over what is unsubmitted and waits for one completion, at most `limit` (nothing: for ever).
   int submit_and_wait(std::optional<Duration> limit) noexcept;
 
-  /// Calls `file` with every completion that is there, then gives their slots back to the kernel. `file` must
-  /// only file: it runs no user code. Returns how many.
-  template <class File>
-  unsigned reap(File&& file) noexcept {
-    const std::uint32_t tail = load(memory_.cq_tail, std::memory_order_acquire);
-    const std::uint32_t head = load(memory_.cq_head, std::memory_order_relaxed);
-    const std::uint32_t mask = memory_.cq_entries - 1;
-    const Cqe* const cqes = memory_.cqes;
-    for (std::uint32_t at = head; at != tail; ++at) {
-      // Mostly an address, soon to be written to; where it is none, or stale, a prefetch does nothing.
-      __builtin_prefetch(reinterpret_cast<const void*>(cqes[(at + 4) & mask].user_data), 1);
-      file(cqes[at & mask]);
-    }
-    std::atomic_ref(*memory_.cq_head).store(tail, std::memory_order_release);
-    return tail - head;
+  /// Completions that are there, oldest first: in two parts when they go round the end of the CQ.
+  struct Completions {
+    std::array<std::span<const Cqe>, 2> parts;
+    std::uint32_t end;
+  };
+  [[nodiscard]] Completions completions() const noexcept {
+    const std::uint32_t begin = load(memory_.cq_head, std::memory_order_relaxed);
+    const std::uint32_t end = load(memory_.cq_tail, std::memory_order_acquire);
+    const std::uint32_t at = begin & (memory_.cq_entries - 1);
+    const std::uint32_t until_round = std::min(end - begin, memory_.cq_entries - at);
+    return {.parts = {std::span(memory_.cqes + at, until_round),
+                      std::span(memory_.cqes, end - begin - until_round)},
+            .end = end};
+  }
+  /// Gives their slots back to the kernel.
+  void release(const Completions& reaped) noexcept {
+    std::atomic_ref(*memory_.cq_head).store(reaped.end, std::memory_order_release);
   }
 
  private:
@@ -106,8 +119,9 @@ class Ring {
   }
 
   RingMemory memory_;
-  std::uint32_t sq_tail_ = 0;  // ours; the kernel's copy follows at enter
-  std::uint32_t sq_head_ = 0;  // the kernel's, as last seen
+  std::uint32_t sq_tail_ = 0;   // ours; the kernel's copy follows at enter
+  std::uint32_t sq_limit_ = 0;  // where the SQ is full, by the kernel's head as last seen
+  std::uint32_t sq_mask_ = 0;
   std::uint32_t wait_flags_ = 0;
   RingParams params_;
   std::unique_ptr<KernelRing> ring_;

@@ -22,6 +22,12 @@ class ListNode {
     next_ = previous_ = nullptr;
   }
 
+ protected:
+  /// The caller knows that it is in no list: the compiler may know it too.
+  void is_in_no_list() const noexcept {
+    if (next_ != nullptr) __builtin_unreachable();
+  }
+
  private:
   template <class T>
   friend class IntrusiveList;

@@ -3,6 +3,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <system_error>
@@ -24,6 +25,12 @@ struct Reply {
   [[nodiscard]] bool is_last() const noexcept { return (flags & abi::cqe_more) == 0; }
 };
 
+/// A request that is written straight into an SQE, without lying in memory in between: a completion keeps it
+/// only if no SQE is free.
+struct DirectRequest {
+  const Request& request;
+};
+
 /// Lives in the frame of the coroutine that waits. While it waits the kernel knows its address, so it never
 /// moves, and destroying it then ends the program: the frame of an operation in flight must not go away.
 ///
@@ -31,15 +38,28 @@ struct Reply {
 /// there. Only that answer ends the wait, whatever it is.
 class Completion : public Waiter {
  public:
-  explicit Completion(const Request& request) noexcept : request_(request) {}
-  Completion(const Request& request, bool gets_many) noexcept : request_(request), gets_many_(gets_many) {}
+  explicit Completion(const Request& request, bool gets_many = false) noexcept
+      : Completion(DirectRequest(request), gets_many) {
+    keep(request);
+  }
+  explicit Completion(DirectRequest direct, bool gets_many = false) noexcept
+      : tag_(gets_many ? many_tag : 0), what_(direct.request.what), fd_(direct.request.fd) {}
   ~Completion() override {
     if (state_ != State::idle) [[unlikely]]
       abort_destroyed_in_flight();
   }
 
-  [[nodiscard]] Opcode opcode() const noexcept { return request_.opcode(); }
-  [[nodiscard]] const Request& request() const noexcept { return request_; }
+  [[nodiscard]] Opcode opcode() const noexcept { return static_cast<Opcode>(what_ & 0xff); }
+  /// True when it is about this descriptor, which is no slot of a FileTable.
+  [[nodiscard]] bool is_on(int fd) const noexcept { return fd_ == fd && !is_on_slot(); }
+
+  /// What names it in SQE and CQE: its address, and whether it gets many replies, so that this is known
+  /// without touching its memory.
+  [[nodiscard]] std::uint64_t user_data() const noexcept {
+    return reinterpret_cast<std::uintptr_t>(this) + tag_;
+  }
+  static constexpr std::uint8_t many_tag =
+      3;  ///< in the low three bits, which the loop uses for its own, too
 
   /// On a worker: hands over several requests that are linked (IOSQE_IO_LINK) as one. At most
   /// engine::sq_entries(). None registers in the scope: who waits for them does.
@@ -54,12 +74,24 @@ class Completion : public Waiter {
   /// kernel.
   void start(std::coroutine_handle<> waiter, Frame* frame) noexcept;
 
+  /// The same in two steps, for a coroutine of the library that suspends right away: the SQE to fill, or
+  /// null, and then the request is to be kept; and, after either, who waits.
+  [[nodiscard]] Sqe* begin(Frame& frame) noexcept;
+  void begun(std::coroutine_handle<> waiter) noexcept {
+    waiter_ = waiter;
+    if (is_idle()) [[unlikely]]
+      start_slowly();
+  }
+  void keep(const Request& request) noexcept { std::construct_at(&kept_.request, request); }
+
   /// The kernel's answer; marks the wait as over.
   Reply finish() noexcept {
-    state_ = State::idle;
     end_wait();
     if (trace::enabled()) [[unlikely]]
       record_resumed();
+    // Last, so that the compiler still knows it in the destructor, which then has nothing to do.
+    state_ = State::idle;
+    is_in_no_list();
     return reply_;
   }
 
@@ -74,7 +106,8 @@ class Completion : public Waiter {
   /// last one the kernel knows it no longer, and nobody else touches it.
   virtual void received(const Reply&) noexcept {}
 
-  [[nodiscard]] Request& request() noexcept { return request_; }
+  /// The request that is kept; it may be changed before it is started.
+  [[nodiscard]] Request& request() noexcept { return kept_.request; }
   [[nodiscard]] bool is_idle() const noexcept { return state_ == State::idle; }
   [[nodiscard]] bool is_parked() const noexcept { return state_ == State::parked; }
   void become_idle() noexcept { state_ = State::idle; }
@@ -84,7 +117,7 @@ class Completion : public Waiter {
 
   /// What a negative `res` means: the kernel's errno, or why the scope was cancelled if that is what ended
   /// the operation.
-  [[nodiscard]] std::error_code error_of(std::int32_t res) const noexcept;
+  [[nodiscard, gnu::pure]] std::error_code error_of(std::int32_t res) const noexcept;
 
  private:
   friend class Loop;
@@ -92,27 +125,43 @@ class Completion : public Waiter {
   enum class State : std::uint8_t {
     idle,        ///< not started, or the answer has been taken
     parked,      ///< waits for a free SQE; in the loop's list
-    in_flight,   ///< the kernel's (or in the list of those that no scope looks after)
+    in_flight,   ///< the kernel's
+    orphaned,    ///< the same, and in no scope: in the loop's list
     cancelling,  ///< the kernel has been asked to cancel it; in the loop's list
     answered,    ///< ready to be resumed
   };
 
   [[noreturn]] void abort_destroyed_in_flight() const noexcept;
-  void start_recorded(Loop& loop, Frame* frame) noexcept;
+  void start_slowly() noexcept;
+  void note_what_is_kept() noexcept {
+    what_ = kept_.request.what;
+    fd_ = kept_.request.fd;
+  }
   void record_resumed() const noexcept;
 
-  Request request_;
+  [[nodiscard]] bool is_on_slot() const noexcept { return (what_ >> 8 & abi::sqe_fixed_file) != 0; }
+
+  /// Nothing until it is kept.
+  union Kept {
+    Kept() noexcept {}
+    Request request;
+  };
+
   std::coroutine_handle<> waiter_;
   Reply reply_;
   State state_ = State::idle;
-  const bool gets_many_ = false;
+  const std::uint8_t tag_ = 0;
   std::uint16_t links_behind_ = 0;  ///< how many of its chain follow it
+  std::uint32_t what_;              ///< Request::what, for descriptions, and fd
+  std::int32_t fd_;
+  Kept kept_;
 };
 
 /// Of a request whose last CQE only says that the kernel no longer uses the buffer: a zero-copy send.
 class NotifiedCompletion : public Completion {
  protected:
-  explicit NotifiedCompletion(const Request& request) noexcept : Completion(request, true) {}
+  template <class AnyRequest>
+  explicit NotifiedCompletion(const AnyRequest& request) noexcept : Completion(request, true) {}
 
  private:
   void received(const Reply& reply) noexcept final;

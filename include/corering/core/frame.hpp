@@ -53,7 +53,11 @@ struct Frame {
   decltype(auto) await_transform(Awaitable&& awaitable,
                                  std::source_location where = std::source_location::current()) noexcept {
     awaiting = where;
-    return detail::pass_through(static_cast<Awaitable&&>(awaitable));
+    if constexpr (requires { awaitable.begin_in(*this); }) {
+      return awaitable.begin_in(*this);
+    } else {
+      return detail::pass_through(static_cast<Awaitable&&>(awaitable));
+    }
   }
 
   /// Takes the place of something that `outer`, which may be null, awaits.

@@ -49,7 +49,8 @@ namespace detail {
 template <class Payload>
 class FiledCompletion : public Completion {
  protected:
-  explicit FiledCompletion(const Request& request) noexcept : Completion(request, true) {}
+  template <class AnyRequest>
+  explicit FiledCompletion(const AnyRequest& request) noexcept : Completion(request, true) {}
   void is_filed_by(Payload& payload) noexcept { payload_ = &payload; }
 
  private:
@@ -119,6 +120,34 @@ class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
   [[no_unique_address]] Payload payload_;
 };
 
+/// Waits for one operation, which is handed over while the awaiter is made: what `co_await` of a coroutine of
+/// the library uses. That coroutine suspends right after, so nothing can come between.
+template <class T, class Payload>
+class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
+ public:
+  DirectAwaiter(Frame& frame, const Request& request, const Payload& payload) noexcept
+      : detail::BaseOf<Payload>::type(DirectRequest(request)), payload_(payload) {
+    Request prepared = request;
+    if constexpr (requires { payload_.prepare(prepared); }) payload_.prepare(prepared);
+    if constexpr (requires { this->is_filed_by(payload_); }) this->is_filed_by(payload_);
+    if (Sqe* const sqe = this->begin(frame); sqe != nullptr) [[likely]] {
+      prepared.fill(*sqe, this->user_data());
+    } else {
+      this->keep(prepared);
+    }
+  }
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) noexcept { this->begun(coroutine); }
+  Result<T> await_resume() noexcept {
+    return detail::result_of<T>(payload_, this->finish(),
+                                [this](std::int32_t res) { return this->error_of(res); });
+  }
+
+ private:
+  [[no_unique_address]] Payload payload_;
+};
+
 namespace detail {
 
 /// Awaits `operation` on `worker`, and comes back to the worker it was awaited on, if it was on one.
@@ -173,7 +202,7 @@ class [[nodiscard]] TaggedAwaiter : public Awaiter {
   template <class Promise>
   auto await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     CORERING_ASSERT(!tag_.in_flight(), "one tag was given to two operations at the same time");
-    tag_.user_data_ = reinterpret_cast<std::uintptr_t>(static_cast<Completion*>(this));
+    tag_.user_data_ = this->user_data();
     return Awaiter::await_suspend(coroutine);
   }
   auto await_resume() noexcept {
@@ -217,6 +246,10 @@ class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation
       : request_(request), payload_(payload) {}
 
   Awaiter operator co_await() const noexcept { return Awaiter(request_, payload_); }
+  /// For Frame::await_transform.
+  DirectAwaiter<T, Payload> begin_in(Frame& frame) const noexcept {
+    return DirectAwaiter<T, Payload>(frame, request_, payload_);
+  }
 
   /// The same operation on `worker`, wherever it is awaited: hops there (SwitchToWorker), then fills the SQE.
   /// Awaited on another worker, it comes back to that one with the result; awaited on a thread without a

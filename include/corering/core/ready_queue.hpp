@@ -1,6 +1,6 @@
 /// ready_queue.hpp — what can run again, in the order in which it became ready.
 ///
-/// A growing ring of handles rather than a linked list: completions are filed in batches, and reading the
+/// A growing array of handles rather than a linked list: completions are filed in batches, and reading the
 /// next handle does not touch a coroutine's memory before its turn. After the largest burst it has seen it
 /// allocates no more.
 #pragma once
@@ -21,28 +21,48 @@ class ReadyQueue {
 
   /// Appends. Ends the program when memory runs out while growing: nobody could be told.
   void push(std::coroutine_handle<> coroutine) noexcept {
-    if (tail_ - head_ == capacity_) [[unlikely]]
-      grow();
-    slots_[tail_++ & (capacity_ - 1)] = coroutine;
+    if (tail_ == capacity_) [[unlikely]]
+      make_room(1);
+    slots_[tail_++] = coroutine;
   }
+
+  /// Appends many: while it lives nobody else does.
+  class Batch {
+   public:
+    /// At most `count`.
+    Batch(ReadyQueue& queue, std::size_t count) noexcept : queue_(queue) {
+      if (queue.capacity_ - queue.tail_ < count) [[unlikely]]
+        queue.make_room(count);
+      next_ = &queue.slots_[queue.tail_];
+    }
+    Batch(Batch&&) = delete;
+    ~Batch() { queue_.tail_ = static_cast<std::size_t>(next_ - queue_.slots_.get()); }
+    void push(std::coroutine_handle<> coroutine) noexcept { *next_++ = coroutine; }
+
+   private:
+    ReadyQueue& queue_;
+    std::coroutine_handle<>* next_;
+  };
 
   /// Resumes at most `budget` coroutines, those that become ready meanwhile included, and returns how many.
   std::size_t run(std::size_t budget) {
     std::size_t resumed = 0;
     while (resumed < budget && head_ != tail_) {
-      const std::coroutine_handle<> next = slots_[head_++ & (capacity_ - 1)];
+      const std::coroutine_handle<> next = slots_[head_++];
       next.resume();  // the one line of the library that resumes coroutines
       ++resumed;
     }
+    // Begins anew at the front, which is in the cache.
+    if (head_ == tail_) head_ = tail_ = 0;
     return resumed;
   }
 
  private:
-  void grow() noexcept;
+  void make_room(std::size_t count) noexcept;
 
   std::size_t head_ = 0;
   std::size_t tail_ = 0;
-  std::size_t capacity_ = 0;  // a power of two, or 0
+  std::size_t capacity_ = 0;
   std::unique_ptr<std::coroutine_handle<>[]> slots_;
 };
 

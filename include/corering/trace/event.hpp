@@ -9,8 +9,8 @@
 namespace corering::trace {
 
 /// The moments in the life of an I/O. `id` names what the event belongs to: the address of the awaiter (it is
-/// the SQE's user_data too, so kernel events join), of the root coroutine for sync_wait, of the coroutine for
-/// spawn.
+/// the SQE's user_data too, but for its low three bits, so kernel events join), of the root coroutine for
+/// sync_wait, of the coroutine for spawn.
 enum class Kind : std::uint8_t {
   none,
   sync_wait_begin,    ///< a plain thread begins to wait; id: root

@@ -6,7 +6,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace corering {
@@ -215,18 +218,17 @@ struct Request {
   }
 
   [[gnu::always_inline]] void fill(Sqe& sqe, std::uint64_t user_data) const noexcept {
-    sqe.opcode = static_cast<std::uint8_t>(what);
-    sqe.flags = static_cast<std::uint8_t>(what >> 8);
-    sqe.ioprio = static_cast<std::uint16_t>(what >> 16);
+    static_assert(offsetof(Sqe, opcode) == 0 && offsetof(Sqe, fd) == sizeof what);
+    static_assert(offsetof(Sqe, addr3) == offsetof(Sqe, buf_index) + sizeof extra);
+    static_assert(std::endian::native == std::endian::little);
+    std::memcpy(&sqe.opcode, &what, sizeof what);
     sqe.fd = fd;
     sqe.off = off;
     sqe.addr = addr;
     sqe.len = len;
     sqe.op_flags = op_flags;
     sqe.user_data = user_data;
-    sqe.buf_index = static_cast<std::uint16_t>(extra);
-    sqe.personality = static_cast<std::uint16_t>(extra >> 16);
-    sqe.file_index = static_cast<std::uint32_t>(extra >> 32);
+    std::memcpy(&sqe.buf_index, &extra, sizeof extra);
     sqe.addr3 = addr3;
     sqe.pad = pad;
   }
@@ -247,8 +249,13 @@ inline constexpr std::uint32_t setup_cqsize = 1U << 3;
 inline constexpr std::uint32_t setup_clamp = 1U << 4;
 inline constexpr std::uint32_t setup_submit_all = 1U << 7;      // 5.18
 inline constexpr std::uint32_t setup_coop_taskrun = 1U << 8;    // 5.19
+inline constexpr std::uint32_t setup_taskrun_flag = 1U << 9;    // 5.19
 inline constexpr std::uint32_t setup_single_issuer = 1U << 12;  // 6.0
 inline constexpr std::uint32_t setup_defer_taskrun = 1U << 13;  // 6.1
+
+// *sq_flags
+inline constexpr std::uint32_t sq_cq_overflow = 1U << 1;
+inline constexpr std::uint32_t sq_taskrun = 1U << 2;  // 5.19
 
 // params.features
 inline constexpr std::uint32_t feature_ext_arg = 1U << 8;

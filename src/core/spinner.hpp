@@ -1,0 +1,61 @@
+/// spinner.hpp — whether to watch for a while before sleeping.
+#pragma once
+
+#include <algorithm>
+#include <unistd.h>
+
+#include <corering/base/time.hpp>
+
+namespace corering {
+
+/// Learns from how long the last waits took. Watching pays when what is waited for comes within the budget: a
+/// sleep and its wake-up cost about as much as that. It turns itself off the first time it was in vain; on
+/// again when `needed_` sleeps in a row were shorter than the budget. Where watching keeps failing although
+/// sleeps are short (whoever is waited for needs this very processor), `needed_` doubles each time.
+class Spinner {
+ public:
+  explicit Spinner(Duration budget) noexcept : budget_(has_company() ? budget : Duration::zero()) {}
+
+  [[nodiscard]] Duration budget() const noexcept { return budget_; }
+  [[nodiscard]] bool may_be_on() const noexcept { return budget_ > Duration::zero(); }
+  [[nodiscard]] bool is_on() const noexcept { return on_; }
+
+  /// It slept, being off, for so long.
+  void slept(Duration time) noexcept {
+    short_sleeps_ = time < budget_ ? short_sleeps_ + 1 : 0;
+    if (short_sleeps_ >= needed_) on_ = true;
+  }
+  /// It watched, and something came.
+  void found() noexcept { ++found_; }
+  /// It watched for the whole budget.
+  void found_nothing() noexcept {
+    needed_ = found_ >= worth_it ? first_needed : std::min(2 * needed_, most_needed);
+    on_ = false;
+    short_sleeps_ = found_ = 0;
+  }
+
+  /// Between two looks.
+  static void pause() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+
+ private:
+  static constexpr unsigned first_needed = 4;
+  static constexpr unsigned most_needed = 1024;
+  static constexpr unsigned worth_it = 16;  // so many successes pay for one failure
+
+  // With one processor nothing can happen while we watch.
+  static bool has_company() noexcept { return ::sysconf(_SC_NPROCESSORS_ONLN) > 1; }
+
+  Duration budget_;
+  unsigned short_sleeps_ = 0;
+  unsigned needed_ = first_needed;
+  unsigned found_ = 0;
+  bool on_ = false;
+};
+
+}  // namespace corering
