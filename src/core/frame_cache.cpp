@@ -1,8 +1,10 @@
 /// frame_cache.cpp — thread-local magazines over a shared depot.
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include <corering/core/frame_cache.hpp>
 
@@ -20,8 +22,9 @@
 namespace corering {
 namespace {
 
-constexpr std::size_t granule = 64;
-constexpr std::size_t class_count = 128;              // frames up to 8 KiB; larger ones are malloc's business
+using detail::frame_class_count;
+using detail::frame_granule;
+
 constexpr std::uint32_t batch_size = 64;              // frames that travel together
 constexpr std::size_t depot_limit_bytes = 16U << 20;  // what the depot keeps, per class
 
@@ -30,7 +33,7 @@ struct FreeFrame {
   FreeFrame* next;
   FreeFrame* next_batch;
 };
-static_assert(sizeof(FreeFrame) <= granule);
+static_assert(sizeof(FreeFrame) <= frame_granule);
 
 // Freed frames look freed to the address sanitizer although malloc does not know. The list's own two words
 // stay readable.
@@ -45,8 +48,7 @@ void unpoison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size) n
 #endif
 }
 
-constexpr std::size_t class_of(std::size_t size) noexcept { return (size - 1) / granule; }
-constexpr std::size_t bytes_of(std::size_t size_class) noexcept { return (size_class + 1) * granule; }
+constexpr std::size_t bytes_of(std::size_t size_class) noexcept { return (size_class + 1) * frame_granule; }
 
 void release(FreeFrame* frame, std::size_t size_class) noexcept {
   unpoison(frame, bytes_of(size_class));
@@ -98,7 +100,7 @@ class Depot {
     return true;
   }
 
-  std::array<Shelf, class_count> shelves_;
+  std::array<Shelf, frame_class_count> shelves_;
 };
 
 Depot& depot() noexcept {
@@ -106,95 +108,108 @@ Depot& depot() noexcept {
   return instance;
 }
 
-/// What one thread keeps of one class: two lists, so that a thread on the edge of a batch does not bounce on
-/// the depot.
+/// What one thread keeps of one class.
 struct Magazine {
-  FreeFrame* frames;
-  std::uint32_t count;
-  FreeFrame* full_batch;
+  FreeFrame* frames = nullptr;
+  std::uint32_t count = 0;
 };
 
-/// Trivial on purpose: reading it needs no guard. The Reaper below empties it when the thread ends.
+/// All that one thread keeps. Of each class a full batch besides, so that a thread on the edge of a batch
+/// does not bounce on the depot.
 struct ThreadCache {
-  enum class Phase : std::uint8_t { unwatched, watched, ended };
-  std::array<Magazine, class_count> magazines;
-  Phase phase;
+  std::array<Magazine, frame_class_count> magazines;
+  std::array<FreeFrame*, frame_class_count> full_batches{};
 };
 
-constinit thread_local ThreadCache cache{};
+/// Stands for a cache where there is none: nothing to take, and no room to put.
+constexpr ThreadCache make_nothing() noexcept {
+  ThreadCache nothing;
+  for (Magazine& magazine : nothing.magazines) magazine.count = batch_size;
+  return nothing;
+}
+constinit ThreadCache nothing = make_nothing();
 
-struct Reaper {
+// A pointer, because initial-exec, which is found without a call, is for small things only.
+[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadCache* cache = &nothing;
+
+constinit thread_local bool thread_is_ending = false;
+
+/// Gives the cache back when its thread ends; what that thread frees later goes to operator delete.
+class Reaper {
+ public:
+  explicit Reaper(ThreadCache* watched) noexcept : watched_(watched) {}
+  Reaper(Reaper&&) = delete;
   ~Reaper() {
-    for (std::size_t size_class = 0; size_class < class_count; ++size_class) {
-      Magazine& magazine = cache.magazines[size_class];
-      if (magazine.full_batch != nullptr) depot().give(magazine.full_batch, size_class);
-      release_list(magazine.frames, size_class);
-      magazine = {};
+    cache = &nothing;
+    thread_is_ending = true;
+    for (std::size_t size_class = 0; size_class < frame_class_count; ++size_class) {
+      FreeFrame* const full_batch = watched_->full_batches[size_class];
+      if (full_batch != nullptr) depot().give(full_batch, size_class);
+      release_list(watched_->magazines[size_class].frames, size_class);
     }
-    cache.phase = ThreadCache::Phase::ended;
   }
-  void watch() const noexcept {}
+
+ private:
+  const std::unique_ptr<ThreadCache> watched_;
 };
 
-/// True when the thread may keep frames: from its first one on they are given back when it ends, and after
-/// that no more.
-bool keeps_frames() noexcept {
-  if (cache.phase == ThreadCache::Phase::watched) [[likely]]
-    return true;
-  if (cache.phase == ThreadCache::Phase::ended) return false;
-  cache.phase = ThreadCache::Phase::watched;
-  static thread_local const Reaper reaper;
-  reaper.watch();
-  return true;
+/// The thread's cache, made when it is needed first; null for want of memory, or when the thread is ending.
+ThreadCache* own_cache() noexcept {
+  if (cache != &nothing) return cache;
+  if (thread_is_ending) return nullptr;
+  auto* const made = new (std::nothrow) ThreadCache;
+  if (made == nullptr) return nullptr;
+  static thread_local const Reaper reaper(made);
+  return cache = made;
 }
 
-FreeFrame* refill(Magazine& magazine, std::size_t size_class) noexcept {
-  if (!keeps_frames()) return nullptr;
-  FreeFrame* batch = magazine.full_batch != nullptr ? magazine.full_batch : depot().take(size_class);
-  magazine.full_batch = nullptr;
-  if (batch == nullptr) return nullptr;
-  magazine.frames = batch->next;
-  magazine.count = batch_size - 1;
+[[gnu::noinline]] void* allocate_slowly(std::size_t size_class) {
+  FreeFrame* batch = nullptr;
+  if (ThreadCache* const own = own_cache(); own != nullptr) {
+    batch = std::exchange(own->full_batches[size_class], nullptr);
+    if (batch == nullptr) batch = depot().take(size_class);
+    if (batch != nullptr) own->magazines[size_class] = {.frames = batch->next, .count = batch_size - 1};
+  }
+  if (batch == nullptr) return ::operator new(bytes_of(size_class));
+  unpoison(batch, bytes_of(size_class));
   return batch;
 }
 
-void put_batch_aside(Magazine& magazine, std::size_t size_class) noexcept {
-  if (magazine.full_batch != nullptr) depot().give(magazine.full_batch, size_class);
-  magazine.full_batch = magazine.frames;
-  magazine.frames = nullptr;
-  magazine.count = 0;
+// The magazine is full, or there is none.
+[[gnu::noinline]] void free_slowly(FreeFrame* frame, std::size_t size_class) noexcept {
+  ThreadCache* const own = own_cache();
+  if (own == nullptr) return ::operator delete(frame, bytes_of(size_class));
+  Magazine& magazine = own->magazines[size_class];
+  if (magazine.count == batch_size) {
+    FreeFrame*& full_batch = own->full_batches[size_class];
+    if (full_batch != nullptr) depot().give(full_batch, size_class);
+    full_batch = std::exchange(magazine.frames, nullptr);
+    magazine.count = 0;
+  }
+  frame->next = std::exchange(magazine.frames, frame);
+  ++magazine.count;
+  poison(frame, bytes_of(size_class));
 }
 
 }  // namespace
 
 // noinline: these read a thread_local, whose address a compiler must not carry over a suspension.
-[[gnu::noinline]] void* allocate_frame(std::size_t size) {
-  const std::size_t size_class = class_of(size);
-  if (size_class >= class_count) [[unlikely]]
-    return ::operator new(size);
-  Magazine& magazine = cache.magazines[size_class];
-  FreeFrame* frame = magazine.frames;
-  if (frame != nullptr) [[likely]] {
-    magazine.frames = frame->next;
-    --magazine.count;
-  } else {
-    frame = refill(magazine, size_class);
-    if (frame == nullptr) return ::operator new(bytes_of(size_class));
-  }
+[[gnu::noinline]] void* detail::allocate_frame(std::size_t size_class) {
+  Magazine& magazine = cache->magazines[size_class];
+  FreeFrame* const frame = magazine.frames;
+  if (frame == nullptr) [[unlikely]]
+    return allocate_slowly(size_class);
+  magazine.frames = frame->next;
+  --magazine.count;
   unpoison(frame, bytes_of(size_class));
   return frame;
 }
 
-[[gnu::noinline]] void free_frame(void* memory, std::size_t size) noexcept {
-  const std::size_t size_class = class_of(size);
-  if (size_class >= class_count) [[unlikely]]
-    return ::operator delete(memory, size);
+[[gnu::noinline]] void detail::free_frame(void* memory, std::size_t size_class) noexcept {
   auto* const frame = static_cast<FreeFrame*>(memory);
-  if (!keeps_frames()) [[unlikely]]
-    return ::operator delete(memory, bytes_of(size_class));
-  Magazine& magazine = cache.magazines[size_class];
+  Magazine& magazine = cache->magazines[size_class];
   if (magazine.count == batch_size) [[unlikely]]
-    put_batch_aside(magazine, size_class);
+    return free_slowly(frame, size_class);
   frame->next = magazine.frames;
   magazine.frames = frame;
   ++magazine.count;

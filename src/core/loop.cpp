@@ -287,7 +287,7 @@ void Loop::answer(Completion& completion, std::int32_t res) noexcept {
   if (completion.state_ != Completion::State::in_flight) [[unlikely]]
     completion.unlink();  // from those being cancelled, or in no scope
   completion.state_ = Completion::State::answered;
-  std::memcpy(&completion.reply_, &cqe.res, sizeof cqe.res + sizeof cqe.flags);
+  std::memcpy(static_cast<void*>(&completion.reply_), &cqe.res, sizeof cqe.res + sizeof cqe.flags);
   __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
   ready.push(completion.waiter_);
 }
@@ -375,7 +375,12 @@ void Loop::drain_posts() noexcept {
   if (std::exchange(mark_was_taken_, false)) ++promised_wakes_;
   while (node != nullptr) {
     PostNode* const next = node->next;
-    accept_post(*node);
+    if (node->kind != PostNode::Kind::hop || node->strand != nullptr || trace::enabled()) {
+      accept_post(*node);
+    } else {  // a coroutine, and nothing else
+      node->refused = !attached();
+      ready_.push(node->coroutine);
+    }
     node = next;
   }
 }

@@ -27,7 +27,7 @@
 #include <corering/core/timer_heap.hpp>
 #include <corering/uring/capabilities.hpp>
 
-#include "core/spinner.hpp"
+#include "base/spinner.hpp"
 #include "trace/ticks.hpp"
 #include "uring/ring.hpp"
 

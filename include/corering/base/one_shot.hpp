@@ -19,16 +19,21 @@ class OneShot {
   /// Wakes the waiter; everything written before is visible to it.
   void set() noexcept;
 
-  /// Blocks the calling thread until set().
+  /// Blocks the calling thread until set(). If its last waits here were short, it watches for up to 100
+  /// microseconds before it sleeps.
   void wait() noexcept;
 
   /// Blocks until set() or until `deadline`; false when time ran out first.
   [[nodiscard]] bool wait_until(TimePoint deadline) noexcept;
 
-  [[nodiscard]] bool is_set() const noexcept { return state_.load(std::memory_order_acquire) != 0; }
+  [[nodiscard]] bool is_set() const noexcept { return state_.load(std::memory_order_acquire) == set_; }
 
  private:
-  std::atomic<std::uint32_t> state_ = 0;
+  [[nodiscard]] bool must_sleep() noexcept;
+
+  static constexpr std::uint32_t unset_ = 0, awaited_ = 1,
+                                 set_ = 2;  // awaited: the waiter sleeps, or is about to
+  std::atomic<std::uint32_t> state_ = unset_;
 };
 
 }  // namespace corering

@@ -7,14 +7,37 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
 
 namespace corering {
 
-/// Memory for a frame of `size` bytes, aligned as operator new's. Throws std::bad_alloc.
-[[nodiscard]] void* allocate_frame(std::size_t size);
+namespace detail {
+
+inline constexpr std::size_t frame_granule = 64;
+inline constexpr std::size_t frame_class_count = 128;
+
+/// By class: a frame of 1 to 64 bytes is of class 0, and so on.
+[[nodiscard]] void* allocate_frame(std::size_t size_class);
+void free_frame(void* frame, std::size_t size_class) noexcept;
+
+}  // namespace detail
+
+/// Memory for a frame of `size` bytes, at least 1, aligned as operator new's. Throws std::bad_alloc. Inline:
+/// for a coroutine the size is a constant.
+[[nodiscard]] inline void* allocate_frame(std::size_t size) {
+  const std::size_t size_class = (size - 1) / detail::frame_granule;
+  return size_class < detail::frame_class_count ? detail::allocate_frame(size_class) : ::operator new(size);
+}
 
 /// Takes a frame back, on any thread; `size` as it was asked for.
-void free_frame(void* frame, std::size_t size) noexcept;
+inline void free_frame(void* frame, std::size_t size) noexcept {
+  const std::size_t size_class = (size - 1) / detail::frame_granule;
+  if (size_class < detail::frame_class_count) {
+    detail::free_frame(frame, size_class);
+  } else {
+    ::operator delete(frame, size);
+  }
+}
 
 /// Base of every promise of the library: its coroutines' frames come from the cache.
 struct CachedFrame {

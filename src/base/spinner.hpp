@@ -10,8 +10,8 @@ namespace corering {
 
 /// Learns from how long the last waits took. Watching pays when what is waited for comes within the budget: a
 /// sleep and its wake-up cost about as much as that. It turns itself off the first time it was in vain; on
-/// again when `needed_` sleeps in a row were shorter than the budget. Where watching keeps failing although
-/// sleeps are short (whoever is waited for needs this very processor), `needed_` doubles each time.
+/// again when `needed_` sleeps in a row were short. Where watching keeps failing although sleeps are short
+/// (whoever is waited for needs this very processor), `needed_` doubles each time.
 class Spinner {
  public:
   explicit Spinner(Duration budget) noexcept : budget_(has_company() ? budget : Duration::zero()) {}
@@ -20,9 +20,10 @@ class Spinner {
   [[nodiscard]] bool may_be_on() const noexcept { return budget_ > Duration::zero(); }
   [[nodiscard]] bool is_on() const noexcept { return on_; }
 
-  /// It slept, being off, for so long.
+  /// It slept, being off, for so long. Two wake-ups are in that which watching saves: its own, and that of
+  /// whoever is waited for, who sleeps until we answer.
   void slept(Duration time) noexcept {
-    short_sleeps_ = time < budget_ ? short_sleeps_ + 1 : 0;
+    short_sleeps_ = time < 3 * budget_ ? short_sleeps_ + 1 : 0;
     if (short_sleeps_ >= needed_) on_ = true;
   }
   /// It watched, and something came.
