@@ -15,6 +15,16 @@ static inline int raw_open(struct io_uring* ring) {
   return result < 0 ? result : 0;
 }
 
+/* An SQE; what is queued goes to the kernel when there is no room. */
+static inline struct io_uring_sqe* raw_sqe(struct io_uring* ring) {
+  struct io_uring_sqe* sqe = io_uring_get_sqe(ring);
+  while (sqe == NULL) {
+    io_uring_submit(ring);
+    sqe = io_uring_get_sqe(ring);
+  }
+  return sqe;
+}
+
 static inline int64_t raw_now(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);

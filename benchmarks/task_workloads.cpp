@@ -2,31 +2,14 @@
 #include <stdexcept>
 #include <vector>
 
-#include <corering/corering.hpp>
-
 #include "asio_side.hpp"
+#include "our_side.hpp"
 #include "workloads.hpp"
 
 namespace bench {
 namespace {
 
 using namespace corering;
-
-/// Runs one coroutine that measures itself, on a worker of this thread.
-template <class Coroutine>
-double measure(Coroutine&& coroutine) {
-  double elapsed = 0;
-  Worker worker;
-  const auto run = [](auto& make, double& into) -> Task<void> {
-    co_await make(into);
-    Worker::current()->request_stop();
-  };
-  const Result<void> ran = worker.run([&](Worker&) { spawn(run(coroutine, elapsed)).detach(); });
-  if (!ran) throw std::system_error(ran.error());
-  return elapsed;
-}
-
-double since(TimePoint begin) { return static_cast<double>((Clock::now() - begin).count()); }
 
 Task<void> count_one(std::uint64_t& done) {
   ++done;
@@ -117,18 +100,16 @@ Task<void> join_many(std::uint64_t count, double& elapsed) {
   if (done < count) throw std::runtime_error("members are missing");
 }
 
-/// One row: a coroutine of ours and the function of Asio's side.
+/// A coroutine of ours beside the function of Asio's side.
 template <class Coroutine>
 Workload row(const char* name, const char* parameters, std::uint64_t operations,
-             double (*theirs)(std::uint64_t), Coroutine coroutine) {
+             double (*asio)(std::uint64_t), Coroutine coroutine) {
+  const auto ours = [coroutine](std::uint64_t n) {
+    return measure_one([coroutine, n](double& elapsed) { return coroutine(n, elapsed); });
+  };
   return {.name = name,
           .parameters = parameters,
-          .other = "asio",
-          .operations = operations,
-          .theirs = theirs,
-          .ours = [coroutine](std::uint64_t n) {
-            return measure([coroutine, n](double& elapsed) { return coroutine(n, elapsed); });
-          }};
+          .subjects = {timed("asio", operations, asio), timed("corering", operations, ours)}};
 }
 
 }  // namespace
