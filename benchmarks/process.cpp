@@ -45,8 +45,6 @@ std::uint64_t value_in(const std::filesystem::path& path, const std::string& key
   throw std::runtime_error(path.string() + " has no " + key);
 }
 
-std::string in_proc(pid_t pid, const char* name) { return "/proc/" + std::to_string(pid) + "/" + name; }
-
 }  // namespace
 
 std::string beside(const std::string& program) {
@@ -117,11 +115,11 @@ clockid_t Process::processor_clock() const {
   return clock;
 }
 
-std::uint64_t Process::memory() const { return value_in(in_proc(pid_, "smaps_rollup"), "Anonymous:") * 1024; }
+std::uint64_t Process::memory() const { return resident_memory(std::to_string(pid_)); }
 
 std::uint64_t Process::sleeps() const {
   std::uint64_t sum = 0;
-  for (const auto& thread : std::filesystem::directory_iterator(in_proc(pid_, "task"))) {
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task")) {
     sum += value_in(thread.path() / "status", "voluntary_ctxt_switches:");
   }
   return sum;
@@ -133,6 +131,10 @@ double number_in(const std::string& text) {
     throw std::runtime_error("expected a number, got '" + text + "'");
   }
   return number;
+}
+
+std::uint64_t resident_memory(const std::string& process) {
+  return value_in("/proc/" + process + "/smaps_rollup", "Rss:") * 1024;
 }
 
 std::int64_t time_of(clockid_t clock) {

@@ -34,7 +34,7 @@ class Process {
 
   /// Measures the processor time of all its threads.
   [[nodiscard]] clockid_t processor_clock() const;
-  /// Memory of its own that it has in use (Rss without what comes from files), in bytes.
+  /// See resident_memory().
   [[nodiscard]] std::uint64_t memory() const;
   /// How often its threads have gone to sleep.
   [[nodiscard]] std::uint64_t sleeps() const;
@@ -56,6 +56,9 @@ class Process {
 
 /// The number at the begin of `text`; throws when there is none.
 [[nodiscard]] double number_in(const std::string& text);
+
+/// Bytes of memory that a process has in use (Rss); "self", or its number.
+[[nodiscard]] std::uint64_t resident_memory(const std::string& process);
 
 /// Time of a clock of processor time, in nanoseconds.
 [[nodiscard]] std::int64_t time_of(clockid_t clock);

@@ -17,6 +17,9 @@ std::vector<Workload> all_workloads() {
   add_io_workloads(all);
   add_post_workloads(all);
   add_task_workloads(all);
+  add_server_workloads(all);
+  add_trace_workloads(all);
+  add_memory_workloads(all);
   return all;
 }
 

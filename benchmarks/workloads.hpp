@@ -45,5 +45,8 @@ struct Workload {
 void add_io_workloads(std::vector<Workload>& all);
 void add_post_workloads(std::vector<Workload>& all);
 void add_task_workloads(std::vector<Workload>& all);
+void add_server_workloads(std::vector<Workload>& all);
+void add_memory_workloads(std::vector<Workload>& all);
+void add_trace_workloads(std::vector<Workload>& all);
 
 }  // namespace bench
