@@ -63,7 +63,10 @@ Process::Process(std::vector<std::string> arguments) : name_(arguments.front()) 
   pointers.push_back(nullptr);
   const int error = ::posix_spawnp(&pid_, pointers[0], &actions, nullptr, pointers.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) fail(error, "cannot start " + name_);
+  if (error != 0) {
+    const bool of_the_system = name_.find('/') == std::string::npos;
+    fail(error, "cannot start " + name_ + (of_the_system ? " (Debian package " + name_ + ")" : ""));
+  }
   input_ = std::move(input.write);
   output_ = std::move(output.read);
 }

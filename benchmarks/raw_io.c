@@ -24,6 +24,7 @@ int64_t raw_nop(unsigned depth, uint64_t operations) {
     struct io_uring_cqe* cqe;
     unsigned head, seen = 0;
     io_uring_for_each_cqe(&ring, head, cqe) {
+      if (seen == RAW_SQ_ENTRIES) break;
       if (cqe->res < 0) result = cqe->res;
       const uint64_t slot = cqe->user_data;
       ++seen;
@@ -87,6 +88,7 @@ static int64_t read_all(struct io_uring* ring, struct reader* reader, unsigned d
     struct io_uring_cqe* cqe;
     unsigned head, seen = 0;
     io_uring_for_each_cqe(ring, head, cqe) {
+      if (seen == RAW_SQ_ENTRIES) break;
       if (cqe->res != (int)reader->reads.block) result = cqe->res < 0 ? cqe->res : -EIO;
       ++seen;
       if (started == operations) continue;

@@ -83,6 +83,7 @@ void add_server_workloads(std::vector<Workload>& all) {
   }
   Workload sleeping{.name = "idle", .parameters = "a server without traffic", .subjects = {}, .core = false};
   for (const ServerKind& kind : server_kinds()) {
+    if (kind.subject != "raw" && kind.subject != "corering") continue;
     sleeping.subjects.push_back({.name = kind.subject, .run = [&kind] { return idle(kind); }});
   }
   all.push_back(std::move(sleeping));

@@ -94,6 +94,7 @@ int main(void) {
     struct io_uring_cqe* cqe;
     unsigned head, seen = 0;
     io_uring_for_each_cqe(&ring, head, cqe) {
+      if (seen == RAW_SQ_ENTRIES) break;
       ++seen;
       running &= go_on(&ring, io_uring_cqe_get_data(cqe), cqe);
     }
