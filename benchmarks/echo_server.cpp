@@ -29,6 +29,7 @@ std::vector<std::string> command(const ServerKind& kind) {
 const std::vector<ServerKind>& server_kinds() {
   static const std::vector<ServerKind> kinds = {
       {.subject = "raw", .arguments = {"echo_raw"}},
+      {.subject = "raw_multishot", .arguments = {"echo_raw_multishot"}},
       {.subject = "corering", .arguments = {"echo_corering"}},
       {.subject = "corering_multishot", .arguments = {"echo_corering", "multishot"}},
       {.subject = "epoll", .arguments = {"echo_epoll"}},

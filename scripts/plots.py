@@ -73,7 +73,7 @@ def figure(value):
 WIDTH, HEIGHT = 760, 400
 LEFT, RIGHT, TOP, BOTTOM = 70, 590, 50, 345
 INK, FAINT, PAPER = "#222", "#d8d8d8", "#fdfdfb"
-COLOURS = {"raw": "#444444", "off": "#444444", "corering": "#0b62c4", "recorded": "#0b62c4",
+COLOURS = {"raw": "#444444", "off": "#444444", "raw_multishot": "#9a9a9a", "corering": "#0b62c4", "recorded": "#0b62c4",
            "corering_multishot": "#63b3f5", "epoll": "#c98a00", "asio": "#c22f2f", "asio_uring": "#ee8f86",
            "libuv": "#2e8b45", "pread": "#8a5bb5", "fio": "#9b7653"}
 

@@ -40,8 +40,8 @@ with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
 server.stdin.close()
 assert server.wait(10) == 0, "it does not end well"
 CHECK
-for server in echo_raw echo_epoll echo_uv echo_asio echo_asio_uring echo_corering "echo_corering multishot" \
-              "echo_corering recorded"; do
+for server in echo_raw echo_raw_multishot echo_epoll echo_uv echo_asio echo_asio_uring echo_corering \
+              "echo_corering multishot" "echo_corering recorded"; do
   # shellcheck disable=SC2086
   python3 "$dir/echoes.py" "$binaries"/$server > "$dir/log" 2>&1 || fail "$server"
 done
