@@ -119,6 +119,37 @@ awaitable<void> sleep_many(std::uint64_t count, double& elapsed) {
   elapsed = since(begin);
 }
 
+awaitable<void> arm_among_others(std::uint64_t pending, std::uint64_t count, double& elapsed) {
+  const auto executor = co_await asio::this_coro::executor;
+  std::uint64_t random = 1;
+  std::vector<asio::steady_timer> others;
+  others.reserve(pending);
+  for (std::uint64_t i = 0; i < pending; ++i) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    const auto minutes = std::chrono::minutes(30 + (random >> 33) % 60);
+    others.emplace_back(executor, minutes + std::chrono::nanoseconds(random >> 40));
+    others.back().async_wait([](asio::error_code) {});
+  }
+  co_await arm_many(count, elapsed);
+}
+
+awaitable<void> wait_for(asio::steady_timer& event, std::uint64_t& ended) {
+  asio::error_code cancelled;
+  co_await event.async_wait(asio::redirect_error(use_awaitable, cancelled));
+  ++ended;
+}
+awaitable<void> suspend_until_cancelled(std::uint64_t count, double& elapsed) {
+  const auto executor = co_await asio::this_coro::executor;
+  std::uint64_t ended = 0;
+  asio::steady_timer event(executor, asio::steady_timer::time_point::max());
+  const auto begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) asio::co_spawn(executor, wait_for(event, ended), asio::detached);
+  co_await yield_now();
+  event.cancel();
+  while (ended < count) co_await yield_now();
+  elapsed = since(begin);
+}
+
 awaitable<void> join_many(std::uint64_t count, double& elapsed) {
   const auto executor = co_await asio::this_coro::executor;
   std::uint64_t done = 0;
@@ -157,6 +188,12 @@ double arm_and_disarm(std::uint64_t n) {
 }
 double many_timers(std::uint64_t n) {
   return measure([n](double& elapsed) { return sleep_many(n, elapsed); });
+}
+double arm_among(std::uint64_t pending, std::uint64_t n) {
+  return measure([pending, n](double& elapsed) { return arm_among_others(pending, n, elapsed); });
+}
+double suspend_many(std::uint64_t n) {
+  return measure([n](double& elapsed) { return suspend_until_cancelled(n, elapsed); });
 }
 double when_all(std::uint64_t n) {
   return measure([n](double& elapsed) { return join_many(n, elapsed); });

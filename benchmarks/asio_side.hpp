@@ -13,6 +13,10 @@ double channel_ping_pong(std::uint64_t count);  ///< round trips between two cor
 double mutex(std::uint64_t count);              ///< Asio has none; a channel of one token, free at every turn
 double arm_and_disarm(std::uint64_t count);     ///< a steady_timer that is cancelled before it fires
 double many_timers(std::uint64_t count);  ///< so many coroutines that sleep at once, until the last has woken
-double when_all(std::uint64_t count);     ///< members, in groups of 100 that are spawned and joined
+/// arm_and_disarm while so many other timers wait, some for less and some for more.
+double arm_among(std::uint64_t pending, std::uint64_t count);
+double suspend_many(
+    std::uint64_t count);              ///< coroutines that all wait for one timer, which is then cancelled
+double when_all(std::uint64_t count);  ///< members, in groups of 100 that are spawned and joined
 
 }  // namespace bench::asio_side

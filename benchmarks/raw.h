@@ -1,6 +1,7 @@
 /* raw.h — the hand-written liburing side of the comparison: what a careful C programmer would write. */
 #pragma once
 
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,9 +15,19 @@ extern "C" {
 /* `operations` nops, `depth` at a time, a new one for each completion. */
 int64_t raw_nop(unsigned depth, uint64_t operations);
 
-/* `operations` reads of `block` bytes, `depth` at a time, at pseudo-random blocks of the file's first
- * `blocks`. Every read must return a whole block. */
-int64_t raw_read(int fd, unsigned depth, uint64_t operations, size_t block, uint64_t blocks);
+/* Reads of `block` bytes at pseudo-random blocks of the file's first `blocks`. */
+struct raw_reads {
+  int fd;
+  size_t block;
+  uint64_t blocks;
+  int fixed; /* with a registered file and registered buffers */
+};
+
+/* `operations` of them, `depth` at a time. Every read must return a whole block. */
+int64_t raw_read(const struct raw_reads* reads, unsigned depth, uint64_t operations);
+
+/* The same, one after the other, with pread(2). */
+int64_t raw_pread(const struct raw_reads* reads, uint64_t operations);
 
 /* A thread that sleeps in its ring until its eventfd is written, and takes work from a lock-free list. */
 struct raw_worker;
@@ -26,9 +37,22 @@ void raw_worker_stop(struct raw_worker* worker);
 /* `count` round trips, one at a time: hand a node over, sleep on a futex until the worker has answered. */
 int64_t raw_hop(struct raw_worker* worker, uint64_t count);
 
-/* `count` nodes handed over, RAW_WINDOW at a time; ends when the worker has run the last one. */
+/* `count` nodes handed over, RAW_WINDOW at a time; ends when the worker has run the last one. Any number of
+ * threads. */
 #define RAW_WINDOW 4096
 int64_t raw_post(struct raw_worker* worker, uint64_t count);
+
+/* How both sides wait for another thread: they spin, and let others run when that takes long. */
+struct raw_patience {
+  unsigned spins;
+};
+static inline void raw_wait_a_little(struct raw_patience* patience) {
+  if (++patience->spins < 1000) {
+    __builtin_ia32_pause();
+  } else {
+    sched_yield();
+  }
+}
 
 #ifdef __cplusplus
 }

@@ -4,15 +4,29 @@
 #include <liburing.h>
 #include <time.h>
 
+/* Also how many completions are looked at before they are given back: what is queued because of them then
+ * always finds room, in the submission queue and later in the completion queue. */
+enum { RAW_SQ_ENTRIES = 256, RAW_CQ_ENTRIES = 4096 };
+
 static inline int raw_open(struct io_uring* ring) {
   struct io_uring_params params = {0};
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
                  IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
-  params.cq_entries = 4096;
-  int result = io_uring_queue_init_params(256, ring, &params);
+  params.cq_entries = RAW_CQ_ENTRIES;
+  int result = io_uring_queue_init_params(RAW_SQ_ENTRIES, ring, &params);
   if (result < 0) return result;
   result = io_uring_register_ring_fd(ring);
   return result < 0 ? result : 0;
+}
+
+/* An SQE; what is queued goes to the kernel when there is no room. */
+static inline struct io_uring_sqe* raw_sqe(struct io_uring* ring) {
+  struct io_uring_sqe* sqe = io_uring_get_sqe(ring);
+  while (sqe == NULL) {
+    io_uring_submit(ring);
+    sqe = io_uring_get_sqe(ring);
+  }
+  return sqe;
 }
 
 static inline int64_t raw_now(void) {

@@ -22,8 +22,7 @@ struct node {
 struct raw_worker {
   _Alignas(64) _Atomic(struct node*) head;
   _Alignas(64) _Atomic uint32_t answered; /* a futex */
-  _Alignas(64) _Atomic uint64_t posts_run;
-  int eventfd;
+  _Alignas(64) int eventfd;
   int cpu;
   int set_up;
   int stopped;
@@ -149,21 +148,27 @@ int64_t raw_hop(struct raw_worker* worker, uint64_t count) {
   return raw_now() - begin;
 }
 
+struct counted_node {
+  struct node node;
+  _Atomic uint64_t* run; /* of its poster */
+};
+
 static void run_post(struct raw_worker* worker, struct node* node) {
-  (void)node;
-  const uint64_t run = atomic_load_explicit(&worker->posts_run, memory_order_relaxed);
-  atomic_store_explicit(&worker->posts_run, run + 1, memory_order_release);
+  (void)worker;
+  _Atomic uint64_t* const run = ((struct counted_node*)node)->run;
+  atomic_store_explicit(run, atomic_load_explicit(run, memory_order_relaxed) + 1, memory_order_release);
 }
 
 int64_t raw_post(struct raw_worker* worker, uint64_t count) {
-  struct node* nodes = calloc(RAW_WINDOW, sizeof *nodes);
+  _Alignas(64) _Atomic uint64_t run = 0;
+  struct counted_node* nodes = calloc(RAW_WINDOW, sizeof *nodes);
   if (nodes == NULL) return -ENOMEM;
-  for (size_t i = 0; i < RAW_WINDOW; ++i) nodes[i].run = run_post;
-  atomic_store(&worker->posts_run, 0);
+  for (size_t i = 0; i < RAW_WINDOW; ++i) nodes[i] = (struct counted_node){{.run = run_post}, &run};
   const int64_t begin = raw_now();
   for (uint64_t posted = 0; posted < count;) {
-    for (size_t i = 0; i < RAW_WINDOW && posted < count; ++i, ++posted) push(worker, &nodes[i]);
-    while (atomic_load_explicit(&worker->posts_run, memory_order_acquire) < posted) __builtin_ia32_pause();
+    for (size_t i = 0; i < RAW_WINDOW && posted < count; ++i, ++posted) push(worker, &nodes[i].node);
+    struct raw_patience patience = {0};
+    while (atomic_load_explicit(&run, memory_order_acquire) < posted) raw_wait_a_little(&patience);
   }
   const int64_t elapsed = raw_now() - begin;
   free(nodes);

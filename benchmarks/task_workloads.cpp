@@ -1,32 +1,16 @@
 /// task_workloads.cpp — tasks, timers and synchronisation, beside Asio.
+#include <algorithm>
 #include <stdexcept>
 #include <vector>
 
-#include <corering/corering.hpp>
-
 #include "asio_side.hpp"
+#include "our_side.hpp"
 #include "workloads.hpp"
 
 namespace bench {
 namespace {
 
 using namespace corering;
-
-/// Runs one coroutine that measures itself, on a worker of this thread.
-template <class Coroutine>
-double measure(Coroutine&& coroutine) {
-  double elapsed = 0;
-  Worker worker;
-  const auto run = [](auto& make, double& into) -> Task<void> {
-    co_await make(into);
-    Worker::current()->request_stop();
-  };
-  const Result<void> ran = worker.run([&](Worker&) { spawn(run(coroutine, elapsed)).detach(); });
-  if (!ran) throw std::system_error(ran.error());
-  return elapsed;
-}
-
-double since(TimePoint begin) { return static_cast<double>((Clock::now() - begin).count()); }
 
 Task<void> count_one(std::uint64_t& done) {
   ++done;
@@ -104,6 +88,34 @@ Task<void> sleep_many(std::uint64_t count, double& elapsed) {
   elapsed = since(begin);
 }
 
+/// As arm_many, while `pending` tasks sleep, some of them for less than the deadlines and some for more.
+Task<void> arm_among(std::uint64_t pending, std::uint64_t count, double& elapsed) {
+  std::uint64_t woken = 0, random = 1;
+  for (std::uint64_t i = 0; i < pending; ++i) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    const auto minutes = std::chrono::minutes(30 + (random >> 33) % 60);
+    spawn(sleep_a_while(minutes + Duration(random >> 40), woken)).detach();
+  }
+  (void)co_await sleep_for(Duration::zero());
+  co_await arm_many(count, elapsed);
+  if (woken > 0) throw std::runtime_error("a sleeper has woken half an hour too early");
+}
+
+Task<void> wait_for(Event& event, std::uint64_t& ended) {
+  (void)co_await event.wait();
+  ++ended;
+}
+Task<void> suspend_many(std::uint64_t count, double& elapsed) {
+  std::uint64_t ended = 0;
+  Event event;
+  const TimePoint begin = Clock::now();
+  for (std::uint64_t i = 0; i < count; ++i) spawn(wait_for(event, ended)).detach();
+  (void)co_await sleep_for(Duration::zero());
+  event.set();
+  while (ended < count) (void)co_await sleep_for(Duration::zero());
+  elapsed = since(begin);
+}
+
 Task<void> join_many(std::uint64_t count, double& elapsed) {
   std::uint64_t done = 0;
   const TimePoint begin = Clock::now();
@@ -117,18 +129,43 @@ Task<void> join_many(std::uint64_t count, double& elapsed) {
   if (done < count) throw std::runtime_error("members are missing");
 }
 
-/// One row: a coroutine of ours and the function of Asio's side.
-template <class Coroutine>
-Workload row(const char* name, const char* parameters, std::uint64_t operations,
-             double (*theirs)(std::uint64_t), Coroutine coroutine) {
+/// A coroutine of ours beside the function of Asio's side.
+template <class Asio, class Coroutine>
+Workload row(const char* name, const std::string& parameters, std::uint64_t operations, Asio asio,
+             Coroutine coroutine, bool core = true) {
+  const auto ours = [coroutine](std::uint64_t n) {
+    return measure_one([coroutine, n](double& elapsed) { return coroutine(n, elapsed); });
+  };
   return {.name = name,
           .parameters = parameters,
-          .other = "asio",
-          .operations = operations,
-          .theirs = theirs,
-          .ours = [coroutine](std::uint64_t n) {
-            return measure([coroutine, n](double& elapsed) { return coroutine(n, elapsed); });
-          }};
+          .subjects = {timed("asio", operations, asio), timed("corering", operations, ours)},
+          .core = core};
+}
+
+Workload pending_timers(std::uint64_t pending) {
+  const auto asio = [pending](std::uint64_t n) { return asio_side::arm_among(pending, n); };
+  const auto ours = [pending](std::uint64_t n, double& elapsed) { return arm_among(pending, n, elapsed); };
+  return row("pending_timers", std::to_string(pending) + " pending", 200'000, asio, ours, false);
+}
+
+/// Small numbers are measured again and again until it takes long enough.
+Workload tasks(std::uint64_t count) {
+  const std::uint64_t times = std::max<std::uint64_t>(1, 100'000 / count);
+  const auto again = [times, count](const auto& once) {
+    return [times, count, once](std::uint64_t) {
+      double sum = 0;
+      for (std::uint64_t i = 0; i < times; ++i) sum += once(count);
+      return sum;
+    };
+  };
+  const auto ours = [](std::uint64_t n) {
+    return measure_one([n](double& elapsed) { return suspend_many(n, elapsed); });
+  };
+  return {.name = "tasks",
+          .parameters = std::to_string(count) + " suspended",
+          .subjects = {timed("asio", times * count, again(asio_side::suspend_many)),
+                       timed("corering", times * count, again(ours))},
+          .core = false};
 }
 
 }  // namespace
@@ -141,6 +178,8 @@ void add_task_workloads(std::vector<Workload>& all) {
   all.push_back(row("timer", "arm and disarm", 1'000'000, asio_side::arm_and_disarm, arm_many));
   all.push_back(row("timers", "a million sleep 0 to 100 ms", 1'000'000, asio_side::many_timers, sleep_many));
   all.push_back(row("when_all", "member, groups of 100", 1'000'000, asio_side::when_all, join_many));
+  for (std::uint64_t count = 10; count <= 1'000'000; count *= 10) all.push_back(pending_timers(count));
+  for (std::uint64_t count = 10; count <= 1'000'000; count *= 10) all.push_back(tasks(count));
 }
 
 }  // namespace bench

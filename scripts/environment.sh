@@ -28,7 +28,8 @@ need() {
   rm -f "$log"
 }
 
-need_build_tools() { need cmake ninja-build pkg-config clang-19 g++-12 liburing-dev "$@"; }
+# With what the benchmarks are built against: without it the build leaves them out.
+need_build_tools() { need cmake ninja-build pkg-config clang-19 g++-12 liburing-dev libasio-dev libuv1-dev "$@"; }
 
 # build PRESET [TARGET...]: configures and builds quietly; on failure shows what the compiler said.
 build() {

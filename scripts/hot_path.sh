@@ -6,7 +6,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/environment.sh"
 cd "$top"
-need_build_tools libasio-dev valgrind strace
+need_build_tools valgrind strace
 build release hot_path
 program=build/release/bin/hot_path
 baseline=benchmarks/hot_path.txt

@@ -1,0 +1,83 @@
+/// harness.cpp — see harness.hpp.
+#include "harness.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <stdexcept>
+
+namespace bench {
+namespace {
+
+/// One subject's runs, round by round.
+using Runs = std::vector<Metrics>;
+
+Spread spread_of(std::vector<double> values) {
+  std::ranges::sort(values);
+  const std::size_t middle = values.size() / 2;
+  const double median = values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+  return {.median = median, .min = values.front(), .max = values.back()};
+}
+
+Metrics run(const Workload& workload, const Subject& subject) {
+  try {
+    return subject.run();
+  } catch (const std::exception& error) {
+    throw std::runtime_error(workload.name + ", " + workload.parameters + ", " + subject.name + ": " +
+                             error.what());
+  }
+}
+
+std::vector<Runs> run_interleaved(const Workload& workload, unsigned rounds) {
+  const std::size_t count = workload.subjects.size();
+  std::vector<Runs> runs(count);
+  for (unsigned round = 0; round <= rounds; ++round) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t subject = (round + i) % count;
+      Metrics metrics = run(workload, workload.subjects[subject]);
+      if (round > 0) runs[subject].push_back(std::move(metrics));
+    }
+  }
+  return runs;
+}
+
+const Metric* find(const Metrics& metrics, const std::string& name) {
+  const auto found = std::ranges::find(metrics, name, &Metric::name);
+  return found == metrics.end() ? nullptr : &*found;
+}
+
+std::optional<Spread> ratio_of(const Runs& runs, std::size_t metric, const Runs& baseline) {
+  std::vector<double> ratios;
+  for (std::size_t round = 0; round < runs.size(); ++round) {
+    const Metric& ours = runs[round][metric];
+    const Metric* const theirs = find(baseline[round], ours.name);
+    if (theirs == nullptr || theirs->value == 0) return std::nullopt;
+    ratios.push_back(ours.value / theirs->value);
+  }
+  return spread_of(std::move(ratios));
+}
+
+Spread value_of(const Runs& runs, std::size_t metric) {
+  std::vector<double> values;
+  for (const Metrics& run : runs) values.push_back(run[metric].value);
+  return spread_of(std::move(values));
+}
+
+}  // namespace
+
+std::vector<Row> measure(const Workload& workload, unsigned rounds) {
+  const std::vector<Runs> runs = run_interleaved(workload, rounds);
+  std::vector<Row> rows;
+  for (std::size_t subject = 0; subject < runs.size(); ++subject) {
+    const Metrics& first = runs[subject].front();
+    for (std::size_t metric = 0; metric < first.size(); ++metric) {
+      rows.push_back({.subject = workload.subjects[subject].name,
+                      .metric = first[metric].name + " (" + first[metric].unit + ")",
+                      .better = first[metric].better,
+                      .value = value_of(runs[subject], metric),
+                      .ratio = ratio_of(runs[subject], metric, runs.front())});
+    }
+  }
+  return rows;
+}
+
+}  // namespace bench

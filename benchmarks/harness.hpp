@@ -1,0 +1,32 @@
+/// harness.hpp — measures a workload: its subjects interleaved, medians, and ratios taken round by round.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "workloads.hpp"
+
+namespace bench {
+
+struct Spread {
+  double median = 0;
+  double min = 0;
+  double max = 0;
+};
+
+/// One metric of one subject over all rounds.
+struct Row {
+  std::string subject;
+  std::string metric;  ///< "p50 (us)"
+  Better better = Better::lower;
+  Spread value;
+  /// This subject's figure to the first subject's in the same round. Nothing where that one has no such
+  /// metric, or measured 0.
+  std::optional<Spread> ratio;
+};
+
+/// Runs every subject once to warm up and then `rounds` times, each round beginning with another subject:
+/// what drifts while the machine warms up or is busy hits all of them alike. A failure names the subject.
+[[nodiscard]] std::vector<Row> measure(const Workload& workload, unsigned rounds);
+
+}  // namespace bench

@@ -1,0 +1,69 @@
+/// process.hpp — programs that run beside the harness, and what the kernel tells about them.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include <corering/base/fd.hpp>
+
+namespace bench {
+
+/// The path of a program that was built beside this one.
+[[nodiscard]] std::string beside(const std::string& program);
+
+/// A running program, on the processors of who starts it, with pipes as its standard input and output. The
+/// destructor kills it if nobody waited for it.
+class Process {
+ public:
+  /// Throws when it cannot be started. A name without a slash is looked up in PATH.
+  explicit Process(std::vector<std::string> arguments);
+  Process(Process&&) = delete;
+  ~Process();
+
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
+  /// The next line it writes, without its end. Throws when it ends first.
+  [[nodiscard]] std::string read_line();
+
+  /// Ends its standard input, waits for its end, and gives the rest of what it wrote. Throws unless it exits
+  /// with 0.
+  std::string finish();
+
+  /// Measures the processor time of all its threads.
+  [[nodiscard]] clockid_t processor_clock() const;
+  /// See resident_memory().
+  [[nodiscard]] std::uint64_t memory() const;
+  /// How often its threads have gone to sleep.
+  [[nodiscard]] std::uint64_t sleeps() const;
+
+ private:
+  [[nodiscard]] bool read_more();
+
+  std::string name_;
+  pid_t pid_ = -1;
+  corering::Fd input_;
+  corering::Fd output_;
+  std::string unread_;
+};
+
+/// What the program writes until it ends.
+[[nodiscard]] inline std::string output_of(std::vector<std::string> arguments) {
+  return Process(std::move(arguments)).finish();
+}
+
+/// The number at the begin of `text`; throws when there is none.
+[[nodiscard]] double number_in(const std::string& text);
+
+/// Bytes of memory that a process has in use (Rss); "self", or its number.
+[[nodiscard]] std::uint64_t resident_memory(const std::string& process);
+
+/// Time of a clock of processor time, in nanoseconds.
+[[nodiscard]] std::int64_t time_of(clockid_t clock);
+
+/// Nanoseconds that a processor has been counted as waiting for I/O.
+[[nodiscard]] double iowait_of(int processor);
+
+}  // namespace bench

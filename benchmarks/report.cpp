@@ -1,0 +1,64 @@
+/// report.cpp — see report.hpp.
+#include "report.hpp"
+
+namespace bench {
+namespace {
+
+/// Four digits, or the whole number.
+std::string figure(double value) {
+  const int decimals = value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+/// Said only of what every round agrees on.
+const char* verdict(const Row& row) {
+  if (row.ratio->min <= 1 && row.ratio->max >= 1) return "";
+  return (row.ratio->max < 1) == (row.better == Better::lower) ? " better" : " worse";
+}
+
+}  // namespace
+
+Report::Report(bool json, unsigned rounds) : json_(json), rounds_(rounds) {
+  if (json_) {
+    std::fputs("[", stdout);
+    return;
+  }
+  std::printf("median, min and max of %u rounds; the ratio is to each workload's first subject, by rounds\n",
+              rounds_);
+  std::printf("%-15s %-38s %-19s %-27s %11s %11s %11s  %s\n", "workload", "parameters", "subject", "metric",
+              "median", "min", "max", "ratio (min to max)");
+}
+
+void Report::add(const Workload& workload, const std::vector<Row>& rows) {
+  for (const Row& row : rows) json_ ? print_record(workload, row) : print_row(workload, row);
+  std::fflush(stdout);
+}
+
+void Report::finish() const {
+  if (json_) std::puts("\n]");
+}
+
+void Report::print_row(const Workload& workload, const Row& row) const {
+  std::printf("%-15s %-38s %-19s %-27s %11s %11s %11s", workload.name.c_str(), workload.parameters.c_str(),
+              row.subject.c_str(), row.metric.c_str(), figure(row.value.median).c_str(),
+              figure(row.value.min).c_str(), figure(row.value.max).c_str());
+  if (row.ratio && row.subject != workload.subjects.front().name) {
+    std::printf("  x%.2f (%.2f to %.2f)%s", row.ratio->median, row.ratio->min, row.ratio->max, verdict(row));
+  }
+  std::putchar('\n');
+}
+
+void Report::print_record(const Workload& workload, const Row& row) {
+  std::printf(
+      "%s\n  {\"workload\": \"%s\", \"parameters\": \"%s\", \"subject\": \"%s\", \"metric\": \"%s\", "
+      "\"value\": %.10g, \"min\": %.10g, \"max\": %.10g, \"rounds\": %u, \"ratio_to_%s\": ",
+      first_ ? "" : ",", workload.name.c_str(), workload.parameters.c_str(), row.subject.c_str(),
+      row.metric.c_str(), row.value.median, row.value.min, row.value.max, rounds_,
+      workload.subjects.front().name.c_str());
+  row.ratio ? std::printf("%.4f}", row.ratio->median) : std::printf("null}");
+  first_ = false;
+}
+
+}  // namespace bench

@@ -1,0 +1,27 @@
+/// report.hpp — what has been measured, as a table for people or as JSON, written as it comes.
+#pragma once
+
+#include <cstdio>
+#include <vector>
+
+#include "harness.hpp"
+
+namespace bench {
+
+/// On standard output, from its construction to finish().
+class Report {
+ public:
+  Report(bool json, unsigned rounds);
+  void add(const Workload& workload, const std::vector<Row>& rows);
+  void finish() const;
+
+ private:
+  void print_row(const Workload& workload, const Row& row) const;
+  void print_record(const Workload& workload, const Row& row);
+
+  bool json_;
+  unsigned rounds_;
+  bool first_ = true;
+};
+
+}  // namespace bench

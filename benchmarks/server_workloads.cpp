@@ -1,0 +1,92 @@
+/// server_workloads.cpp — echo servers under load, and idle.
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+#include "echo_server.hpp"
+#include "processors.hpp"
+#include "workloads.hpp"
+
+namespace bench {
+namespace {
+
+Metrics metrics_of(const load_result& result) {
+  const auto requests = static_cast<double>(result.requests);
+  return {{.name = "throughput",
+           .unit = "requests/s",
+           .value = requests / static_cast<double>(result.nanoseconds) * 1e9,
+           .better = Better::higher},
+          {.name = "server CPU",
+           .unit = "us/request",
+           .value = static_cast<double>(result.server_nanoseconds) / requests / 1e3},
+          {.name = "p50", .unit = "us", .value = result.p50 / 1e3},
+          {.name = "p99", .unit = "us", .value = result.p99 / 1e3},
+          {.name = "p99.9", .unit = "us", .value = result.p999 / 1e3}};
+}
+
+Metrics echo(const ServerKind& kind, unsigned connections) {
+  need_files_for(connections);
+  EchoServer server(kind);
+  Metrics metrics;
+  {
+    Load load(server, connections);
+    metrics = metrics_of(load.run());
+  }
+  server.finish();
+  return metrics;
+}
+
+Workload echo_row(const char* name, unsigned connections, bool core) {
+  Workload workload{
+      .name = name,
+      .parameters = std::to_string(connections) + (connections == 1 ? " connection" : " connections"),
+      .subjects = {},
+      .core = core};
+  for (const ServerKind& kind : server_kinds()) {
+    workload.subjects.push_back(
+        {.name = kind.subject, .run = [&kind, connections] { return echo(kind, connections); }});
+  }
+  return workload;
+}
+
+/// A server that has served one request, and then has nothing to do. It is promised that a worker then
+/// sleeps.
+Metrics idle(const ServerKind& kind) {
+  constexpr std::chrono::seconds watched(5);
+  EchoServer server(kind);
+  const Load load(server, 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // until it has gone to sleep
+  const clockid_t clock = server.process().processor_clock();
+  const std::uint64_t sleeps = server.process().sleeps();
+  const std::int64_t busy = time_of(clock);
+  const double iowait = iowait_of(first_processor());
+  std::this_thread::sleep_for(watched);
+  const std::uint64_t wake_ups = server.process().sleeps() - sleeps;
+  if (wake_ups > 0 && kind.subject.starts_with("corering")) {
+    throw std::runtime_error("woke up " + std::to_string(wake_ups) + " times without a reason");
+  }
+  return {{.name = "wake-ups", .unit = "in 5 s", .value = static_cast<double>(wake_ups)},
+          {.name = "CPU", .unit = "us in 5 s", .value = static_cast<double>(time_of(clock) - busy) / 1e3},
+          {.name = "iowait",
+           .unit = "% of the CPU",
+           .value = (iowait_of(first_processor()) - iowait) /
+                    static_cast<double>(std::chrono::nanoseconds(watched).count()) * 100}};
+}
+
+}  // namespace
+
+void add_server_workloads(std::vector<Workload>& all) {
+  for (const unsigned connections : {1U, 50U, 200U, 1000U})
+    all.push_back(echo_row("echo", connections, true));
+  for (const unsigned connections : {1U, 8U, 64U, 500U, 1000U, 2000U, 4000U, 8000U}) {
+    all.push_back(echo_row("connections", connections, false));
+  }
+  Workload sleeping{.name = "idle", .parameters = "a server without traffic", .subjects = {}, .core = false};
+  for (const ServerKind& kind : server_kinds()) {
+    if (kind.subject != "raw" && kind.subject != "corering") continue;
+    sleeping.subjects.push_back({.name = kind.subject, .run = [&kind] { return idle(kind); }});
+  }
+  all.push_back(std::move(sleeping));
+}
+
+}  // namespace bench

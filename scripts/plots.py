@@ -1,0 +1,357 @@
+#!/usr/bin/env python3
+"""plots.py RUN.json MACHINE.txt [DIRECTORY] — draws charts of one run of `./bench --json` and puts it into BENCHMARKS.md.
+
+DIRECTORY is docs unless named; the charts go to its benchmarks/*.svg, those of an earlier run go away, and the
+run's tables to BENCHMARKS.md between its two markers. MACHINE.txt has lines "what: value". Nothing but the
+standard library.
+"""
+import json
+import math
+import re
+import sys
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+BEGIN, END = "<!-- run -->", "<!-- end of run -->"
+
+
+@dataclass
+class Record:
+    workload: str
+    parameters: str
+    subject: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    rounds: int
+    baseline: str
+    ratio: float | None
+
+    @property
+    def number(self):
+        """The first one in the parameters: where on a curve this is."""
+        return int(re.search(r"\d+", self.parameters).group())
+
+
+def read_records(path):
+    records = []
+    for entry in json.loads(Path(path).read_text()):
+        (key,) = [key for key in entry if key.startswith("ratio_to_")]
+        records.append(Record(entry["workload"], entry["parameters"], entry["subject"], entry["metric"],
+                              entry["value"], entry["min"], entry["max"], entry["rounds"],
+                              key.removeprefix("ratio_to_"), entry[key]))
+    if not records:
+        raise ValueError(f"{path} has no records")
+    return records
+
+
+def unique(values):
+    return list(dict.fromkeys(values))
+
+
+# ---- numbers ----
+
+def short(value):
+    """For an axis: 0.5, 200, 4096, 10k, 1M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size and value * 10 % size == 0:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def figure(value):
+    """For a table: three or four digits, or the whole number."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{0 if value == 0 else 1 if value >= 100 else 2 if value >= 1 else 3}f}"
+
+
+# ---- charts ----
+
+WIDTH, HEIGHT = 760, 400
+LEFT, RIGHT, TOP, BOTTOM = 70, 590, 50, 345
+INK, FAINT, PAPER = "#222", "#d8d8d8", "#fdfdfb"
+COLOURS = {"raw": "#444444", "off": "#444444", "raw_multishot": "#9a9a9a", "corering": "#0b62c4", "recorded": "#0b62c4",
+           "corering_multishot": "#63b3f5", "epoll": "#c98a00", "asio": "#c22f2f", "asio_uring": "#ee8f86",
+           "libuv": "#2e8b45", "pread": "#8a5bb5", "fio": "#9b7653"}
+
+
+class Scale:
+    """From values to pixels, and where the ticks are."""
+
+    def __init__(self, low, high, begin, end, logarithmic):
+        self.logarithmic = logarithmic
+        self.begin, self.end = begin, end
+        self.low, self.high = (low, high)
+        if logarithmic and low == high:
+            self.low, self.high = low / 2, high * 2
+
+    def __call__(self, value):
+        transform = math.log10 if self.logarithmic else float
+        share = (transform(value) - transform(self.low)) / (transform(self.high) - transform(self.low))
+        return self.begin + share * (self.end - self.begin)
+
+    def ticks(self):
+        if self.logarithmic:
+            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            steps = (1,) if len(decades) > 5 else (1, 2, 5)
+            all_ticks = [step * 10.0**decade for decade in decades for step in steps]
+            return [tick for tick in all_ticks if self.low <= tick <= self.high]
+        step = nice_step(self.high)
+        return [step * i for i in range(int(self.high / step + 1e-9) + 1)]
+
+
+def nice_step(high):
+    rough = high / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
+
+
+def y_scale(values, logarithmic):
+    high = max(values)
+    if logarithmic:
+        return Scale(min(values) / 1.2, high * 1.2, BOTTOM, TOP, True)
+    step = nice_step(high)
+    return Scale(0, step * math.ceil(high * 1.02 / step), BOTTOM, TOP, False)
+
+
+def text(x, y, words, anchor="middle", size=12, extra=""):
+    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{INK}" {extra}>'
+            f"{escape(words)}</text>")
+
+
+def line(x1, y1, x2, y2, colour, width=1.0):
+    return (f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" '
+            f'stroke-width="{width}"/>')
+
+
+def frame(title, x_label, y_label, y):
+    parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>', text(LEFT, 26, title, "start", 15)]
+    for tick in y.ticks():
+        parts += [line(LEFT, y(tick), RIGHT, y(tick), FAINT), text(LEFT - 8, y(tick) + 4, short(tick), "end")]
+    middle = (TOP + BOTTOM) / 2
+    parts += [line(LEFT, TOP, LEFT, BOTTOM, INK), line(LEFT, BOTTOM, RIGHT, BOTTOM, INK),
+              text((LEFT + RIGHT) / 2, HEIGHT - 14, x_label),
+              text(18, middle, y_label, extra=f'transform="rotate(-90 18 {middle})"')]
+    return parts
+
+
+def legend(subjects):
+    parts = []
+    for i, subject in enumerate(subjects):
+        y = TOP + 10 + 20 * i
+        parts += [f'<rect x="{RIGHT + 18}" y="{y - 5}" width="14" height="10" fill="{COLOURS[subject]}"/>',
+                  text(RIGHT + 38, y + 4, subject, "start")]
+    return parts
+
+
+def write_svg(path, parts):
+    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+                    f'height="{HEIGHT}" font-family="sans-serif">\n' + "\n".join(parts) + "\n</svg>\n")
+
+
+def ticks_with_room(x, numbers):
+    """Those of the numbers whose labels do not touch, from the last one on."""
+    kept = []
+    for number in sorted(numbers, reverse=True):
+        if not kept or x(kept[-1]) - x(number) > 34:
+            kept.append(number)
+    return kept
+
+
+def line_chart(path, records, title, x_label, y_label, log_x=True, log_y=False):
+    subjects = unique(record.subject for record in records)
+    numbers = unique(record.number for record in records)
+    x = Scale(min(numbers), max(numbers), LEFT + 12, RIGHT - 12, log_x)
+    y = y_scale([bound for record in records for bound in (record.low, record.high)], log_y)
+    parts = frame(title, x_label, y_label, y)
+    for number in ticks_with_room(x, numbers):
+        parts += [line(x(number), BOTTOM, x(number), BOTTOM + 4, INK),
+                  text(x(number), BOTTOM + 18, short(number))]
+    for subject in subjects:
+        own = sorted((record for record in records if record.subject == subject), key=lambda one: one.number)
+        points = " ".join(f"{x(one.number):.1f},{y(one.value):.1f}" for one in own)
+        colour = COLOURS[subject]
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        for one in own:
+            parts += [line(x(one.number), y(one.low), x(one.number), y(one.high), colour),
+                      f'<circle cx="{x(one.number):.1f}" cy="{y(one.value):.1f}" r="3" fill="{colour}"/>']
+    write_svg(path, parts + legend(subjects))
+
+
+def bar_chart(path, groups, title, x_label, y_label, height, reference=None):
+    """A group of bars for each label; `height` is what of a record is drawn."""
+    subjects = unique(record.subject for records in groups.values() for record in records)
+    y = y_scale([height(record) for records in groups.values() for record in records], False)
+    parts = frame(title, x_label, y_label, y)
+    room = (RIGHT - LEFT) / len(groups)
+    for place, (label, records) in enumerate(groups.items()):
+        width = room * 0.8 / len(records)
+        for i, record in enumerate(records):
+            left = LEFT + room * (place + 0.1) + width * i
+            top = y(height(record))
+            parts.append(f'<rect x="{left:.1f}" y="{top:.1f}" width="{width * 0.9:.1f}" '
+                         f'height="{BOTTOM - top:.1f}" fill="{COLOURS[record.subject]}"/>')
+        parts.append(text(LEFT + room * (place + 0.5), BOTTOM + 18, label))
+    if reference is not None:
+        parts.append(line(LEFT, y(reference), RIGHT, y(reference), INK))
+    write_svg(path, parts + legend(subjects))
+
+
+# ---- which charts there are ----
+
+@dataclass
+class Curve:
+    name: str
+    workload: str
+    metric: str
+    title: str
+    x_label: str
+    y_label: str
+    log_x: bool = True
+    log_y: bool = False
+
+
+TIME = "time (ns/operation)"
+CURVES = [
+    Curve("depth", "depth", TIME, "nop: cost by depth", "operations in flight", "ns per operation"),
+    Curve("connections_cpu", "connections", "server CPU (us/request)", "echo: processor time by connections",
+          "connections, one 64-byte message in flight each", "server CPU, us per request", log_y=True),
+    Curve("connections_p99", "connections", "p99 (us)", "echo: latency by connections",
+          "connections, one 64-byte message in flight each", "p99, us", log_y=True),
+    Curve("pending_timers", "pending_timers", TIME, "arm and disarm a timer among others", "timers pending",
+          "ns per timer"),
+    Curve("tasks", "tasks", TIME, "start, suspend, resume and end a task among others", "tasks suspended",
+          "ns per task", log_y=True),
+    Curve("posters", "posters", TIME, "post to one worker from several threads", "posting threads",
+          "ns per post", log_x=False),
+]
+
+
+def draw_curve(curve, records, directory):
+    own = [record for record in records if record.workload == curve.workload and record.metric == curve.metric]
+    if not own:
+        return None
+    line_chart(directory / f"{curve.name}.svg", own, curve.title, curve.x_label, curve.y_label, curve.log_x,
+               curve.log_y)
+    return curve.name
+
+
+def grouped(records, label):
+    groups = {}
+    for record in records:
+        groups.setdefault(label(record), []).append(record)
+    return groups
+
+
+def draw_echo(records, directory):
+    own = [one for one in records if one.workload == "echo" and one.metric == "server CPU (us/request)"]
+    if not own:
+        return None
+    bar_chart(directory / "echo.svg", grouped(own, lambda one: str(one.number)),
+              "echo: processor time beside hand-written C", "connections", "server CPU, ratio to raw",
+              lambda one: one.ratio, reference=1)
+    return "echo"
+
+
+def draw_workers(records, directory):
+    own = [record for record in records if record.workload == "workers"]
+    if not own:
+        return None
+    bar_chart(directory / "workers.svg", grouped(own, lambda one: str(one.number)),
+              "nop, depth 32, on several workers", "workers, one for each processor",
+              "operations per second, together", lambda one: one.value)
+    return "workers"
+
+
+def draw_memory(records, directory):
+    own = [one for one in records if one.workload == "memory" and one.metric == "memory (bytes/connection)"]
+    if not own:
+        return None
+    bar_chart(directory / "memory.svg", grouped(own, lambda one: str(one.number)),
+              "memory of an idle TCP connection", "idle connections, each of which has exchanged a message",
+              "bytes of Rss per connection", lambda one: one.value)
+    return "memory"
+
+
+def draw_all(records, directory):
+    directory.mkdir(exist_ok=True)
+    for old in directory.glob("*.svg"):
+        old.unlink()
+    drawn = [draw(records, directory) for draw in (draw_echo, draw_memory)]
+    drawn += [draw_curve(curve, records, directory) for curve in CURVES]
+    drawn.append(draw_workers(records, directory))
+    return [name for name in drawn if name is not None]
+
+
+# ---- the document ----
+
+def markdown_table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def ratio_cell(record):
+    if record.subject == record.baseline:
+        return "1"
+    return "" if record.ratio is None else f"x{record.ratio:.2f}"
+
+
+def plain_table(records):
+    """A row for each figure."""
+    rows = [[one.parameters, one.subject, one.metric, figure(one.value),
+             f"{figure(one.low)} to {figure(one.high)}", ratio_cell(one)] for one in records]
+    return markdown_table(["", "subject", "", "median", "min to max", f"to {records[0].baseline}"], rows)
+
+
+def wide_table(records):
+    """A row for each subject with the medians; spread and ratio are those of the processor time."""
+    metrics = unique(record.metric for record in records)
+    rows = []
+    for (parameters, subject), own in grouped(records, lambda one: (one.parameters, one.subject)).items():
+        by_metric = {record.metric: record for record in own}
+        cpu = by_metric["server CPU (us/request)"]
+        rows.append([parameters, subject, *(figure(by_metric[metric].value) for metric in metrics),
+                     f"{figure(cpu.low)} to {figure(cpu.high)}", ratio_cell(cpu)])
+    return markdown_table(["", "subject", *metrics, "CPU, min to max", f"CPU to {records[0].baseline}"], rows)
+
+
+def tables(records):
+    lines = []
+    for workload, own in grouped(records, lambda one: one.workload).items():
+        table = wide_table if workload in ("echo", "connections") else plain_table
+        lines += ["", f"### {workload}", "", *table(own)]
+    return lines
+
+
+def run_text(records, machine, drawn):
+    facts = [line.split(": ", 1) for line in machine.strip().splitlines()]
+    lines = [*markdown_table(["", ""], [*facts, ["rounds", str(records[0].rounds)]]), ""]
+    lines += [f"![{name}](benchmarks/{name}.svg)" for name in drawn]
+    return "\n".join([*lines, *tables(records)])
+
+
+def fill(document, inserted):
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"BENCHMARKS.md has no {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{inserted}\n{END}{after}"
+
+
+def main(arguments):
+    if len(arguments) not in (2, 3):
+        sys.exit(__doc__.splitlines()[0])
+    try:
+        docs = Path(arguments[2]) if len(arguments) == 3 else Path(__file__).parent.parent / "docs"
+        records = read_records(arguments[0])
+        drawn = draw_all(records, docs / "benchmarks")
+        document = docs / "BENCHMARKS.md"
+        document.write_text(fill(document.read_text(), run_text(records, Path(arguments[1]).read_text(), drawn)))
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"plots.py: {error}")
+
+
+main(sys.argv[1:])
