@@ -3,10 +3,14 @@
 
 #include <asio.hpp>
 #include <asio/experimental/channel.hpp>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 #include <vector>
+
+#include "processors.hpp"
 
 namespace bench::asio_side {
 namespace {
@@ -169,7 +173,34 @@ awaitable<void> join_many(std::uint64_t count, double& elapsed) {
   if (done < count) throw std::runtime_error("members are missing");
 }
 
+awaitable<void> count_once(std::atomic<std::uint64_t>& run) {
+  run.store(run.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  co_return;
+}
+
 }  // namespace
+
+double post(std::uint64_t count, std::uint64_t window, int processor) {
+  asio::io_context context(2);  // it is told of more than one thread, so it locks
+  auto busy = asio::make_work_guard(context);
+  std::thread running([&] {
+    pin_to(processor);
+    context.run();
+  });
+  std::atomic<std::uint64_t> run = 0;
+  const auto begin = Clock::now();
+  for (std::uint64_t posted = 0; posted < count;) {
+    for (std::uint64_t i = 0; i < window && posted < count; ++i, ++posted) {
+      asio::co_spawn(context, count_once(run), asio::detached);
+    }
+    while (run.load(std::memory_order_acquire) < posted) {
+    }
+  }
+  const double elapsed = since(begin);
+  busy.reset();
+  running.join();
+  return elapsed;
+}
 
 double spawn(std::uint64_t n) {
   return measure([n](double& elapsed) { return spawn_many(n, elapsed); });

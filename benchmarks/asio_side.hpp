@@ -16,7 +16,10 @@ double many_timers(std::uint64_t count);  ///< so many coroutines that sleep at 
 /// arm_and_disarm while so many other timers wait, some for less and some for more.
 double arm_among(std::uint64_t pending, std::uint64_t count);
 double suspend_many(
-    std::uint64_t count);              ///< coroutines that all wait for one timer, which is then cancelled
+    std::uint64_t count);  ///< coroutines that all wait for one timer, which is then cancelled
+/// co_spawn from this thread of coroutines that end at once, for a context that a thread runs on `processor`;
+/// `window` at a time.
+double post(std::uint64_t count, std::uint64_t window, int processor);
 double when_all(std::uint64_t count);  ///< members, in groups of 100 that are spawned and joined
 
 }  // namespace bench::asio_side

@@ -4,6 +4,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "asio_side.hpp"
 #include "our_side.hpp"
 #include "processors.hpp"
 #include "raw.h"
@@ -27,14 +28,20 @@ struct RawWorker {
 };
 
 struct OurWorker {
-  OurWorker() { check(worker.start()); }
-  Worker worker{{.cpu = static_cast<unsigned>(last_processor())}};
+  explicit OurWorker(corering::WorkerOptions options = {}) : worker(pinned(options)) {
+    check(worker.start());
+  }
+  static corering::WorkerOptions pinned(corering::WorkerOptions options) {
+    options.cpu = static_cast<unsigned>(last_processor());
+    return options;
+  }
+  Worker worker;
 };
 
 Task<void> hop(Worker& worker) { check(co_await corering::SwitchToWorker(worker)); }
 
-double our_hop(std::uint64_t count) {
-  OurWorker pinned;
+double our_hop(std::uint64_t count, corering::WorkerOptions options = {}) {
+  OurWorker pinned(options);
   const TimePoint begin = Clock::now();
   for (std::uint64_t i = 0; i < count; ++i) corering::sync_wait(hop(pinned.worker));
   return since(begin);
@@ -159,13 +166,19 @@ void add_post_workloads(std::vector<Workload>& all) {
                  .parameters = "round trip",
                  .subjects = {timed("raw", hops,
                                     [](std::uint64_t n) { return checked(raw_hop(RawWorker().worker, n)); }),
-                              timed("corering", hops, our_hop)}});
+                              timed("corering", hops, [](std::uint64_t n) { return our_hop(n); }),
+                              timed("corering_asleep", hops, [](std::uint64_t n) {
+                                return our_hop(n, {.spin_before_sleep = corering::Duration::zero()});
+                              })}});
   all.push_back({.name = "post",
                  .parameters = "existing coroutine",
                  .subjects = {raw_posts(posts), timed("corering", posts, post_from_here)}});
   all.push_back({.name = "post",
                  .parameters = "new task, to raw nodes",
-                 .subjects = {raw_posts(posts), timed("corering", posts, our_post_new_task)}});
+                 .subjects = {raw_posts(posts), timed("corering", posts, our_post_new_task),
+                              timed("asio", posts / 4, [](std::uint64_t n) {
+                                return asio_side::post(n, RAW_WINDOW, last_processor());
+                              })}});
   for (const unsigned threads : {1U, 2U, 3U, 4U}) all.push_back(posters(threads));
 }
 

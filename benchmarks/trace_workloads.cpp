@@ -49,6 +49,7 @@ Compared recorded_nop() {
 // ---- echo ----
 
 constexpr unsigned connections = 50;
+const ServerKind untraced_server{.subject = "without", .arguments = {"echo_untraced"}};
 const ServerKind plain_server{.subject = "off", .arguments = {"echo_corering"}};
 const ServerKind recording_server{.subject = "recorded", .arguments = {"echo_corering", "recorded"}};
 
@@ -57,8 +58,8 @@ double server_ns(Load& load) {
   return static_cast<double>(result.server_nanoseconds) / static_cast<double>(result.requests);
 }
 
-double plain_echo() {
-  EchoServer server(plain_server);
+double echo_of(const ServerKind& kind) {
+  EchoServer server(kind);
   double nanoseconds = 0;
   {
     Load load(server, connections);
@@ -69,7 +70,7 @@ double plain_echo() {
 }
 
 Compared recorded_echo() {
-  Compared compared{.off_ns = plain_echo()};
+  Compared compared{.off_ns = echo_of(plain_server)};
   EchoServer server(recording_server);
   std::uint64_t served = 0;
   {
@@ -81,6 +82,22 @@ Compared recorded_echo() {
   return compared;
 }
 
+// ---- a library with a trace that is off, beside one without ----
+
+Subject nop_program(const char* subject, const char* program) {
+  return {.name = subject, .run = [program] {
+            const double time =
+                number_in(output_of({beside(program), std::to_string(depth), std::to_string(nops)}));
+            return Metrics{{.name = "time", .unit = "ns/operation", .value = time}};
+          }};
+}
+
+Subject echo_program(const ServerKind& kind) {
+  return {.name = kind.subject, .run = [&kind] {
+            return Metrics{{.name = "server CPU", .unit = "us/request", .value = echo_of(kind) / 1e3}};
+          }};
+}
+
 }  // namespace
 
 void add_trace_workloads(std::vector<Workload>& all) {
@@ -90,17 +107,18 @@ void add_trace_workloads(std::vector<Workload>& all) {
                               {.name = "recorded", .run = [] {
                                  return metrics_of(recorded_nop(), "time", "ns/operation", 1);
                                }}}});
-  all.push_back(
-      {.name = "trace",
-       .parameters = "echo, " + std::to_string(connections) + " connections",
-       .subjects = {{.name = "off",
-                     .run =
-                         [] {
-                           return Metrics{
-                               {.name = "server CPU", .unit = "us/request", .value = plain_echo() / 1e3}};
-                         }},
-                    {.name = "recorded",
-                     .run = [] { return metrics_of(recorded_echo(), "server CPU", "us/request", 1e3); }}}});
+  all.push_back({.name = "trace",
+                 .parameters = "echo, " + std::to_string(connections) + " connections",
+                 .subjects = {echo_program(plain_server), {.name = "recorded", .run = [] {
+                                                             return metrics_of(recorded_echo(), "server CPU",
+                                                                               "us/request", 1e3);
+                                                           }}}});
+  all.push_back({.name = "trace",
+                 .parameters = "off or left out, nop, depth " + std::to_string(depth),
+                 .subjects = {nop_program("without", "nop_untraced"), nop_program("off", "nop_traced")}});
+  all.push_back({.name = "trace",
+                 .parameters = "off or left out, echo, " + std::to_string(connections) + " connections",
+                 .subjects = {echo_program(untraced_server), echo_program(plain_server)}});
 }
 
 }  // namespace bench

@@ -14,7 +14,11 @@ namespace corering {
 /// (whoever is waited for needs this very processor), `needed_` doubles each time.
 class Spinner {
  public:
-  explicit Spinner(Duration budget) noexcept : budget_(has_company() ? budget : Duration::zero()) {}
+  explicit Spinner(Duration budget, bool has_company = several_processors()) noexcept
+      : budget_(has_company ? budget : Duration::zero()) {}
+
+  /// With one nothing can happen while we watch.
+  [[nodiscard]] static bool several_processors() noexcept { return ::sysconf(_SC_NPROCESSORS_ONLN) > 1; }
 
   [[nodiscard]] Duration budget() const noexcept { return budget_; }
   [[nodiscard]] bool may_be_on() const noexcept { return budget_ > Duration::zero(); }
@@ -48,9 +52,6 @@ class Spinner {
   static constexpr unsigned first_needed = 4;
   static constexpr unsigned most_needed = 1024;
   static constexpr unsigned worth_it = 16;  // so many successes pay for one failure
-
-  // With one processor nothing can happen while we watch.
-  static bool has_company() noexcept { return ::sysconf(_SC_NPROCESSORS_ONLN) > 1; }
 
   Duration budget_;
   unsigned short_sleeps_ = 0;

@@ -1,4 +1,5 @@
 /// strand.cpp — where a strand is, and how a cancellation finds it.
+#include <memory>
 #include <mutex>
 
 #include <corering/base/assert.hpp>
@@ -94,6 +95,7 @@ void Strand::request_cancel(Scope& scope, const CancelCause& cause) noexcept {
 
 void Strand::post_message() noexcept {
   message_under_way_ = true;
+  std::construct_at(&message_, *this);
   // That worker hosts us: it cannot have ended.
   const bool pushed = location_->post_regardless(message_);
   CORERING_ASSERT(pushed, "a worker ended while it hosted a strand");

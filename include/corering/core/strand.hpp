@@ -20,7 +20,7 @@ namespace corering {
 /// strand does not end while its message is under way.
 class Strand : public ListNode {
  public:
-  Strand() noexcept : root_(*this), message_(*this) {}
+  Strand() noexcept : root_(*this) {}
 
   /// The outermost scope of the strand.
   [[nodiscard]] Scope& root() noexcept { return root_; }
@@ -85,9 +85,11 @@ class Strand : public ListNode {
   // Under the lock:
   Loop* location_ = nullptr;  // null on a thread without a worker
   Finish finish_ = nullptr;   // set when it has ended but for its message
-  void* owner_ = nullptr;
+  void* owner_;               // with finish_
   bool message_under_way_ = false;
-  Message message_;
+  union {
+    Message message_;  // made when it is sent, so that a strand without one does not pay for it
+  };
 };
 
 }  // namespace corering

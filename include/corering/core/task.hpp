@@ -123,6 +123,8 @@ class [[nodiscard("a task does nothing until it is awaited")]] Task {
   class Awaiter {
    public:
     explicit Awaiter(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
+    Awaiter(Awaiter&&) = delete;
+    ~Awaiter() { coroutine_.destroy(); }
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
@@ -137,9 +139,8 @@ class [[nodiscard("a task does nothing until it is awaited")]] Task {
   };
 
   Awaiter operator co_await() && noexcept {
-    CORERING_ASSERT(coroutine_ && !coroutine_.promise().continuation,
-                    "a task can be awaited once, and not after a move");
-    return Awaiter(coroutine_);
+    CORERING_ASSERT(coroutine_, "a task can be awaited once, and not after a move");
+    return Awaiter(std::exchange(coroutine_, nullptr));
   }
   Awaiter operator co_await() & = delete;  // write co_await std::move(task): it can be awaited once
 

@@ -1,0 +1,150 @@
+/// spin_test.cpp — watching before sleeping: when it begins, when it ends, and that an idle worker sleeps.
+#include <atomic>
+#include <ctime>
+#include <thread>
+
+#include <corering/base/one_shot.hpp>
+#include <corering/corering.hpp>
+#include <gtest/gtest.h>
+
+#include "base/spinner.hpp"
+#include "support/faulty_kernel.hpp"
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+using namespace std::chrono_literals;
+
+void sleep_shortly(Spinner& spinner, int times) {
+  for (int i = 0; i < times; ++i) spinner.slept(10us);
+}
+
+TEST(Spinner, watches_after_four_short_sleeps_in_a_row) {
+  Spinner spinner(100us, true);
+  sleep_shortly(spinner, 3);
+  spinner.slept(300us);  // not short
+  sleep_shortly(spinner, 3);
+  EXPECT_FALSE(spinner.is_on());
+  sleep_shortly(spinner, 1);
+  EXPECT_TRUE(spinner.is_on());
+}
+
+TEST(Spinner, needs_twice_as_many_after_each_time_in_vain) {
+  Spinner spinner(100us, true);
+  int needed = 4;
+  for (int failures = 0; failures < 12; ++failures) {
+    sleep_shortly(spinner, needed - 1);
+    EXPECT_FALSE(spinner.is_on()) << failures;
+    sleep_shortly(spinner, 1);
+    ASSERT_TRUE(spinner.is_on()) << failures;
+    spinner.found_nothing();
+    EXPECT_FALSE(spinner.is_on());
+    needed = std::min(2 * needed, 1024);
+  }
+  // Until it has been worth it.
+  sleep_shortly(spinner, needed);
+  for (int i = 0; i < 16; ++i) spinner.found();
+  spinner.found_nothing();
+  sleep_shortly(spinner, 4);
+  EXPECT_TRUE(spinner.is_on());
+}
+
+TEST(Spinner, never_watches_without_a_budget_or_alone) {
+  for (Spinner spinner : {Spinner(0us, true), Spinner(100us, false)}) {
+    sleep_shortly(spinner, 100);
+    EXPECT_FALSE(spinner.may_be_on());
+    EXPECT_FALSE(spinner.is_on());
+  }
+}
+
+Task<int> answer(Worker& worker) {
+  const Result<void> there = co_await SwitchToWorker(worker);
+  co_return there ? 42 : 0;
+}
+
+TEST(Spin, hops_that_are_watched_for_need_no_eventfd) {
+  if (!Spinner::several_processors()) GTEST_SKIP() << "one processor: nobody watches";
+  test::FaultyKernel kernel;
+  Worker worker({.spin_before_sleep = 20ms, .kernel = &kernel});
+  ASSERT_TRUE(worker.start());
+  for (int i = 0; i < 2000; ++i) ASSERT_EQ(sync_wait(answer(worker)), 42);
+  EXPECT_LT(kernel.wakes, 1000);
+}
+
+TEST(Spin, without_a_budget_it_sleeps_each_time) {
+  test::FaultyKernel kernel;
+  Worker worker({.spin_before_sleep = 0us, .kernel = &kernel});
+  ASSERT_TRUE(worker.start());
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_EQ(sync_wait(answer(worker)), 42);
+    std::this_thread::sleep_for(2ms);
+  }
+  EXPECT_GT(kernel.wakes, 40);
+}
+
+std::int64_t processor_time_ns() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+TEST(Spin, a_worker_with_nothing_to_do_sleeps_without_waking) {
+  std::atomic<int> enters = 0;
+  test::FaultyKernel kernel;
+  kernel.on_enter = [&enters](unsigned) {
+    ++enters;
+    return 0;
+  };
+  Worker worker({.kernel = &kernel});
+  ASSERT_TRUE(worker.start());
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(sync_wait(answer(worker)), 42);  // it watches now
+  std::this_thread::sleep_for(20ms);
+  const int enters_before = enters;
+  const std::int64_t time_before = processor_time_ns();
+  std::this_thread::sleep_for(500ms);
+  EXPECT_EQ(enters, enters_before);
+  EXPECT_LT(processor_time_ns() - time_before, 100'000'000);
+}
+
+TEST(Spin, a_deadline_inside_the_budget_is_kept) {
+  Worker worker({.spin_before_sleep = 5s});
+  ASSERT_TRUE(worker.start());
+  const auto sleeps = []() -> Task<Duration> {
+    Duration longest{};
+    for (int i = 0; i < 50; ++i) {
+      const TimePoint begin = Clock::now();
+      (void)co_await sleep_for(1ms);
+      longest = std::max(longest, Clock::now() - begin);
+    }
+    co_return longest;
+  };
+  const TimePoint begin = Clock::now();
+  EXPECT_GE(sync_wait(worker.spawn(sleeps()).value()), 1ms);
+  EXPECT_LT(Clock::now() - begin, 4s);
+}
+
+TEST(OneShot, is_set_before_or_while_it_is_waited_for) {
+  OneShot before;
+  before.set();
+  before.wait();
+  EXPECT_TRUE(before.is_set());
+  for (int i = 0; i < 2000; ++i) {
+    OneShot while_waiting;
+    std::thread setter([&] { while_waiting.set(); });
+    while_waiting.wait();
+    EXPECT_TRUE(while_waiting.is_set());
+    setter.join();
+  }
+}
+
+TEST(OneShot, gives_up_and_can_still_be_set) {
+  OneShot event;
+  EXPECT_FALSE(event.wait_until(Clock::now() + 5ms));
+  EXPECT_FALSE(event.is_set());
+  event.set();
+  EXPECT_TRUE(event.wait_until(Clock::now()));
+}
+
+}  // namespace
+}  // namespace corering
