@@ -29,9 +29,12 @@ std::vector<std::string> command(const ServerKind& kind) {
 const std::vector<ServerKind>& server_kinds() {
   static const std::vector<ServerKind> kinds = {
       {.subject = "raw", .arguments = {"echo_raw"}},
+      {.subject = "raw_spin", .arguments = {"echo_raw", "spin"}},
       {.subject = "raw_multishot", .arguments = {"echo_raw_multishot"}},
       {.subject = "corering", .arguments = {"echo_corering"}},
+      {.subject = "corering_asleep", .arguments = {"echo_corering", "asleep"}},
       {.subject = "corering_multishot", .arguments = {"echo_corering", "multishot"}},
+      {.subject = "corering_direct", .arguments = {"echo_corering", "direct"}},
       {.subject = "epoll", .arguments = {"echo_epoll"}},
       {.subject = "asio", .arguments = {"echo_asio"}},
       {.subject = "asio_uring", .arguments = {"echo_asio_uring"}},

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* Each measurement returns nanoseconds, set-up excluded, or -errno. The ring has the flags the library uses:
+/* Each measurement returns nanoseconds, set-up excluded, or -errno. The ring:
  * SINGLE_ISSUER | DEFER_TASKRUN | SUBMIT_ALL | CLAMP, 256 SQEs, 4096 CQEs, registered ring descriptor. */
 
 /* `operations` nops, `depth` at a time, a new one for each completion. */

@@ -8,16 +8,18 @@
  * always finds room, in the submission queue and later in the completion queue. */
 enum { RAW_SQ_ENTRIES = 256, RAW_CQ_ENTRIES = 4096 };
 
-static inline int raw_open(struct io_uring* ring) {
+static inline int raw_open_with(struct io_uring* ring, unsigned more_flags) {
   struct io_uring_params params = {0};
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
-                 IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+                 IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | more_flags;
   params.cq_entries = RAW_CQ_ENTRIES;
   int result = io_uring_queue_init_params(RAW_SQ_ENTRIES, ring, &params);
   if (result < 0) return result;
   result = io_uring_register_ring_fd(ring);
   return result < 0 ? result : 0;
 }
+
+static inline int raw_open(struct io_uring* ring) { return raw_open_with(ring, 0); }
 
 /* An SQE; what is queued goes to the kernel when there is no room. */
 static inline struct io_uring_sqe* raw_sqe(struct io_uring* ring) {

@@ -1,8 +1,12 @@
 /// echo_corering.cpp — one coroutine per connection. "multishot" receives in buffers of a pool, of which idle
-/// connections have none; "recorded" records a trace, and prints at the end how many events that were.
+/// connections have none; "direct" has its connections in the ring's table of files, without descriptors;
+/// "asleep" never watches before it sleeps; "recorded" records a trace, and prints at the end how many events
+/// that were.
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string_view>
+#include <sys/resource.h>
 
 #include <corering/corering.hpp>
 
@@ -47,6 +51,29 @@ Task<void> echo_pieces(TcpStream client, BufferPool& pool) {
   (void)co_await client.close();
 }
 
+Task<void> echo_direct(FixedFile client) {
+  std::array<std::byte, BUFFER_SIZE> buffer;
+  for (;;) {
+    const Result<std::size_t> got = co_await async_recv(client, buffer);
+    if (!got) check_end(got.error());
+    if (!got || *got == 0) co_return;
+    const Result<std::size_t> sent =
+        co_await async_send(client, std::span<const std::byte>(buffer).first(*got), MSG_WAITALL);
+    if (!sent) check_end(sent.error());
+    if (!sent) co_return;
+  }
+}
+
+Task<void> serve_direct(TcpListener& listener, FileTable& table) {
+  for (;;) {
+    Result<FixedFile> client = co_await async_accept(table, listener.fd());
+    if (!client && is_cancellation(client.error())) break;
+    if (!client) give_up("accepting", client.error().value());
+    spawn(echo_direct(std::move(*client))).detach();
+  }
+  (void)co_await listener.close();
+}
+
 Task<void> serve(TcpListener& listener, BufferPool* pool) {
   for (;;) {
     Result<TcpStream> client = co_await listener.accept();
@@ -58,8 +85,8 @@ Task<void> serve(TcpListener& listener, BufferPool* pool) {
 }
 
 /// Until standard input ends.
-Task<void> serve_until_told(TcpListener& listener, std::optional<BufferPool>& pool) {
-  spawn(serve(listener, pool ? &*pool : nullptr)).detach();
+Task<void> serve_until_told(Task<void> serving) {
+  spawn(std::move(serving)).detach();
   std::array<std::byte, 1> nothing;
   (void)co_await async_read(STDIN_FILENO, nothing, current_position);
   Worker::current()->request_stop();
@@ -72,21 +99,37 @@ void print_events() {
   std::printf("%zu\n", events);
 }
 
-int run(bool multishot, bool recorded) {
+/// As many as there may be descriptors.
+std::uint32_t slots() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) give_up("getrlimit", errno);
+  return static_cast<std::uint32_t>(std::min<rlim_t>(limit.rlim_cur, 16 * 1024));
+}
+
+int run(std::string_view option) {
   TcpListener listener{Fd(listen_on_loopback(0))};
   std::optional<BufferPool> pool;
-  Worker worker;
-  if (recorded) trace::start();
+  std::optional<FileTable> table;
+  WorkerOptions options;
+  if (option == "asleep") options.spin_before_sleep = Duration::zero();
+  Worker worker(options);
+  if (option == "recorded") trace::start();
   const Result<void> ran = worker.run([&](Worker&) {
-    if (multishot) {
+    if (option == "multishot") {
       Result<BufferPool> made = BufferPool::create({.count = 256, .size = BUFFER_SIZE});
       if (!made) give_up("a buffer pool", made.error().value());
       pool.emplace(std::move(*made));
     }
-    spawn(serve_until_told(listener, pool)).detach();
+    if (option == "direct") {
+      Result<FileTable> made = FileTable::create(slots());
+      if (!made) give_up("a table of files", made.error().value());
+      table.emplace(std::move(*made));
+    }
+    spawn(serve_until_told(table ? serve_direct(listener, *table) : serve(listener, pool ? &*pool : nullptr)))
+        .detach();
   });
   if (!ran) give_up("the worker", ran.error().value());
-  if (recorded) print_events();
+  if (option == "recorded") print_events();
   return 0;
 }
 
@@ -94,8 +137,9 @@ int run(bool multishot, bool recorded) {
 
 int main(int argc, char** argv) {
   const std::string_view option = argc == 2 ? argv[1] : "";
-  if (argc > 2 || (argc == 2 && option != "multishot" && option != "recorded")) {
-    return std::fputs("usage: echo_corering [multishot | recorded]\n", stderr), 2;
+  if (argc > 2 || (argc == 2 && option != "multishot" && option != "direct" && option != "asleep" &&
+                   option != "recorded")) {
+    return std::fputs("usage: echo_corering [multishot | direct | asleep | recorded]\n", stderr), 2;
   }
-  return run(option == "multishot", option == "recorded");
+  return run(option);
 }

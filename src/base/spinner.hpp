@@ -17,7 +17,8 @@ class Spinner {
   explicit Spinner(Duration budget, bool has_company = several_processors()) noexcept
       : budget_(has_company ? budget : Duration::zero()) {}
 
-  /// With one nothing can happen while we watch.
+  /// With one nothing can happen while we watch. Those of the machine, not of this thread: whoever is waited
+  /// for may run on another one.
   [[nodiscard]] static bool several_processors() noexcept { return ::sysconf(_SC_NPROCESSORS_ONLN) > 1; }
 
   [[nodiscard]] Duration budget() const noexcept { return budget_; }

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <new>
+#include <utility>
 
 #include <corering/core/worker.hpp>
 #include <corering/trace/recorder.hpp>
@@ -191,7 +193,8 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 }
 
 [[gnu::always_inline]] inline void Loop::peek() noexcept {
-  if (in_flight_ + controls_in_flight_ == 0 && ring_.unsubmitted() == 0) return;
+  // What comes uncalled (messages of other rings, the wake-up) shows as task work.
+  if (in_flight_ + controls_in_flight_ == 0 && ring_.unsubmitted() == 0 && !ring_.has_task_work()) return;
   record(Kind::submitted, this, ring_.unsubmitted(), 0);
   const int result = ring_.submit_and_peek();
   record(Kind::entered, this, static_cast<std::uint64_t>(result));
@@ -209,22 +212,25 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   if (!spinner_.may_be_on()) return sleep(limit);
   const TimePoint begin = kernel_.now();
   sleep(limit);
-  spinner_.slept(kernel_.now() - begin);
+  const Duration slept = kernel_.now() - begin;
+  if (!limit || slept < *limit) spinner_.slept(slept);  // a timer of our own says nothing about others
 }
 
-// Nothing has come yet, but lately it soon did.
+// Nothing has come yet, but lately it soon did. What comes at a known time is not worth watching for.
 [[gnu::noinline]] void Loop::watch(std::optional<Duration> limit) noexcept {
   turns_until_clock_ = 0;
+  if (limit && *limit <= spinner_.budget()) return sleep(limit);
   const TimePoint begin = kernel_.now();
-  const Duration patience = limit ? std::min(*limit, spinner_.budget()) : spinner_.budget();
+  Duration spent{};
   do {
     if (!posts_.is_empty() || ring_.has_completions()) return spinner_.found();
     if (ring_.has_task_work()) peek();
     Spinner::pause();
-  } while (kernel_.now() - begin < patience);
-  if (limit && *limit <= patience) return;
+    spent = kernel_.now() - begin;
+  } while (spent < spinner_.budget());
   spinner_.found_nothing();
-  sleep(limit ? std::optional(*limit - patience) : limit);
+  if (limit && *limit <= spent) return peek();
+  sleep(limit ? std::optional(*limit - spent) : limit);
 }
 
 [[gnu::always_inline]] inline void Loop::note_enter_result(int result) noexcept {
@@ -273,9 +279,10 @@ void Loop::settle() noexcept {
 void Loop::answer(Completion& completion, std::int32_t res) noexcept {
   completion.state_ = Completion::State::answered;
   completion.unlink();
+  completion.drop_kept();
   if (completion.tag_ != 0) return completion.received({.res = res});
   completion.reply_.res = res;
-  completion.reply_.flags = 0;
+  completion.reply_.flags = completion.reply_.offset = 0;
   ready_.push(completion.waiter_);
 }
 
@@ -288,6 +295,7 @@ void Loop::answer(Completion& completion, std::int32_t res) noexcept {
     completion.unlink();  // from those being cancelled, or in no scope
   completion.state_ = Completion::State::answered;
   std::memcpy(static_cast<void*>(&completion.reply_), &cqe.res, sizeof cqe.res + sizeof cqe.flags);
+  completion.reply_.offset = 0;
   __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
   ready.push(completion.waiter_);
 }
@@ -339,7 +347,7 @@ template <bool recording>
   if (turns_until_clock_-- == 0) look_at_clock();
   if (!posts_.is_empty()) drain_posts();
   if (!timers_.empty()) expire_timers();
-  ready_.run(ready_budget);
+  if (ready_.run(ready_budget) == ready_budget) turns_until_clock_ = 0;  // that may have taken long
   if (!drainers_.empty()) [[unlikely]]
     release_drained();
   if (stopping_ && quiet() && posts_.try_close()) [[unlikely]] {
@@ -353,6 +361,7 @@ template <bool recording>
 
 bool Loop::turn(std::optional<Duration> patience) {
   const Running here(*this);
+  turns_until_clock_ = 0;  // nobody knows how long ago the one before was
   return step(patience);
 }
 
@@ -449,6 +458,7 @@ void Loop::start(Completion& completion) noexcept {
   Scope* const scope = frame != nullptr ? frame->scope : nullptr;
   if (scope != nullptr) scope->waits_for(&completion, turn_ticks_);
   if (refuses_waits(scope)) return answer(completion, -ECANCELED);
+  if (completion.kept_ == nullptr) return answer(completion, -ENOMEM);
   if (Sqe* const sqe = parked_.empty() ? find_sqe() : nullptr; sqe != nullptr) return fill(*sqe, completion);
   park(completion);
 }
@@ -494,14 +504,15 @@ Sqe* Loop::find_sqe() noexcept {
 
 void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
   completion.note_what_is_kept();
-  completion.kept_.request.fill(sqe, completion.user_data());
+  completion.kept_->fill(sqe, completion.user_data());
   completion.state_ = Completion::State::in_flight;
   ++in_flight_;
   if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) {
     completion.state_ = Completion::State::orphaned;
     look_after(completion);
   }
-  if (trace::enabled()) record_filled(completion, completion.kept_.request);
+  if (trace::enabled()) record_filled(completion, *completion.kept_);
+  completion.drop_kept();
 }
 
 // The kernel takes nothing at the moment. The operation waits its turn; no other one passes it.
@@ -579,8 +590,24 @@ void Loop::cancel_again() noexcept {
   return loop != nullptr ? loop->start_at_once(*this, frame) : nullptr;
 }
 
-void Completion::start(std::coroutine_handle<> waiter, Frame* frame) noexcept {
+// Rare, and small: the frame cache has it. Without memory the operation fails.
+[[gnu::noinline]] void Completion::keep_copy(const Request& request) noexcept {
+  try {
+    kept_ = ::new (allocate_frame(sizeof request)) Request(request);
+    owns_kept_ = true;
+  } catch (const std::bad_alloc&) {
+    kept_ = nullptr;
+  }
+}
+
+void Completion::drop_kept() noexcept {
+  if (!std::exchange(owns_kept_, false)) return;
+  free_frame(const_cast<Request*>(kept_), sizeof *kept_);
+}
+
+void Completion::start(std::coroutine_handle<> waiter, Frame* frame, const Request& request) noexcept {
   waiter_ = waiter;
+  kept_ = &request;
   frame_ = frame;
   start_slowly();
 }
@@ -598,7 +625,8 @@ void Completion::start(std::coroutine_handle<> waiter, Frame* frame) noexcept {
   trace::record(Kind::suspended, code, this);
 }
 
-void Completion::start_unscoped(const Scope* permitting) noexcept {
+void Completion::start_unscoped(const Scope* permitting, const Request& request) noexcept {
+  kept_ = &request;
   Loop* const loop = current_loop;
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::await, static_cast<std::uint8_t>(opcode()), this);

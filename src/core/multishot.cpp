@@ -23,7 +23,7 @@ void MultishotBlock::arm() noexcept {
   is_known();
   if (!is_idle()) return;
   const Frame* const waiting = line_.empty() ? nullptr : line_.front().frame();
-  start_unscoped(waiting != nullptr ? waiting->scope : nullptr);
+  start_unscoped(waiting != nullptr ? waiting->scope : nullptr, request_);
 }
 
 void MultishotBlock::received(const Reply& reply) noexcept {

@@ -1,6 +1,8 @@
 /// spin_test.cpp — watching before sleeping: when it begins, when it ends, and that an idle worker sleeps.
+#include <array>
 #include <atomic>
 #include <ctime>
+#include <fcntl.h>
 #include <thread>
 
 #include <corering/base/one_shot.hpp>
@@ -105,6 +107,64 @@ TEST(Spin, a_worker_with_nothing_to_do_sleeps_without_waking) {
   std::this_thread::sleep_for(500ms);
   EXPECT_EQ(enters, enters_before);
   EXPECT_LT(processor_time_ns() - time_before, 100'000'000);
+}
+
+/// Sleeps briefly, again and again; how late the latest was.
+Task<Duration> tick(int times, Duration pause) {
+  Duration latest{};
+  for (int i = 0; i < times; ++i) {
+    const TimePoint begin = Clock::now();
+    (void)co_await sleep_for(pause);
+    latest = std::max(latest, Clock::now() - begin - pause);
+  }
+  co_return latest;
+}
+
+TEST(Spin, timers_of_its_own_are_slept_for) {
+  const std::int64_t before = processor_time_ns();
+  Worker worker;
+  ASSERT_TRUE(worker.start());
+  const TimePoint begin = Clock::now();
+  (void)sync_wait(worker.spawn(tick(3000, 90us)).value());
+  const auto took = std::chrono::nanoseconds(Clock::now() - begin).count();
+  if (!test::under_sanitizer) EXPECT_LT(processor_time_ns() - before, took * 2 / 3);
+}
+
+Task<void> send_number(InboxAddress to) { (void)co_await async_msg_ring(to, 7); }
+
+TEST(Spin, a_message_arrives_between_short_timers) {
+  Worker sender, receiver;
+  ASSERT_TRUE(sender.start());
+  ASSERT_TRUE(receiver.start());
+  const auto receive = [](Worker& from) -> Task<Duration> {
+    NumberInbox inbox;
+    JoinHandle<Duration> ticking = spawn(tick(3000, 80us));  // 300 ms or so
+    (void)co_await sleep_for(20ms);
+    const TimePoint begin = Clock::now();
+    co_await from.spawn(send_number(inbox.address())).value();
+    const Result<std::int32_t> got = co_await inbox.receive();
+    const Duration took = Clock::now() - begin;
+    EXPECT_EQ(got, 7);
+    ticking.request_cancel();
+    (void)co_await std::move(ticking);
+    co_return took;
+  };
+  EXPECT_LT(sync_wait(receiver.spawn(receive(sender)).value()), 100ms);
+}
+
+Task<int> reads_twice(int fd, std::span<std::byte> a, std::span<std::byte> b) {
+  const auto length = [](const Result<std::size_t>& got) { return got ? static_cast<int>(*got) : -1; };
+  co_return length(co_await async_read(fd, a, 0)) + 100 * length(co_await async_read(fd, b, 1));
+}
+
+TEST(Operation, two_in_one_expression) {
+  const Fd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  std::array<std::byte, 4> a{};
+  std::array<std::byte, 3> b{};
+  Worker worker;
+  ASSERT_TRUE(worker.start());
+  EXPECT_EQ(sync_wait(worker.spawn(reads_twice(file.get(), a, b)).value()), 304);
+  EXPECT_EQ(a[1], b[0]);
 }
 
 TEST(Spin, a_deadline_inside_the_budget_is_kept) {

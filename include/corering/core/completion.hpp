@@ -3,7 +3,6 @@
 
 #include <coroutine>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <system_error>
@@ -25,12 +24,6 @@ struct Reply {
   [[nodiscard]] bool is_last() const noexcept { return (flags & abi::cqe_more) == 0; }
 };
 
-/// A request that is written straight into an SQE, without lying in memory in between: a completion keeps it
-/// only if no SQE is free.
-struct DirectRequest {
-  const Request& request;
-};
-
 /// Lives in the frame of the coroutine that waits. While it waits the kernel knows its address, so it never
 /// moves, and destroying it then ends the program: the frame of an operation in flight must not go away.
 ///
@@ -38,12 +31,9 @@ struct DirectRequest {
 /// there. Only that answer ends the wait, whatever it is.
 class Completion : public Waiter {
  public:
+  /// For `request`, which it does not keep.
   explicit Completion(const Request& request, bool gets_many = false) noexcept
-      : Completion(DirectRequest(request), gets_many) {
-    keep(request);
-  }
-  explicit Completion(DirectRequest direct, bool gets_many = false) noexcept
-      : tag_(gets_many ? many_tag : 0), what_(direct.request.what), fd_(direct.request.fd) {}
+      : what_(request.what), fd_(request.fd), tag_(gets_many ? many_tag : 0) {}
   ~Completion() override {
     if (state_ != State::idle) [[unlikely]]
       abort_destroyed_in_flight();
@@ -69,20 +59,20 @@ class Completion : public Waiter {
   void describe(std::string& text) const final;
 
  protected:
-  /// On a worker: hands the request to the kernel and lets `waiter` be resumed with the answer, on the same
-  /// worker. `frame` is the waiter's, or null. In a cancelled scope the answer is ECANCELED, without the
-  /// kernel.
-  void start(std::coroutine_handle<> waiter, Frame* frame) noexcept;
+  /// On a worker: hands the request to the kernel, which it stays alive for, and lets `waiter` be resumed
+  /// with the answer, on the same worker. `frame` is the waiter's, or null. In a cancelled scope the answer
+  /// is ECANCELED, without the kernel.
+  void start(std::coroutine_handle<> waiter, Frame* frame, const Request& request) noexcept;
 
   /// The same in two steps, for a coroutine of the library that suspends right away: the SQE to fill, or
-  /// null, and then the request is to be kept; and, after either, who waits.
+  /// null, and then keep_copy(); and, after either, who waits.
   [[nodiscard]] Sqe* begin(Frame& frame) noexcept;
   void begun(std::coroutine_handle<> waiter) noexcept {
     waiter_ = waiter;
     if (is_idle()) [[unlikely]]
       start_slowly();
   }
-  void keep(const Request& request) noexcept { std::construct_at(&kept_.request, request); }
+  void keep_copy(const Request& request) noexcept;
 
   /// The kernel's answer; marks the wait as over.
   Reply finish() noexcept {
@@ -97,17 +87,18 @@ class Completion : public Waiter {
 
   /// On a worker: hands the request over, to be waited for in no scope; a stopping worker refuses it unless
   /// `permitting`, which may be null, lets it.
-  void start_unscoped(const Scope* permitting) noexcept;
+  void start_unscoped(const Scope* permitting, const Request& request) noexcept;
 
-  /// Who is to be resumed with the answer, for start_chain().
-  void waiter_is(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
+  /// For start_chain(): who is to be resumed with the answer, and what is handed over.
+  void prepare(std::coroutine_handle<> waiter, const Request& request) noexcept {
+    waiter_ = waiter;
+    kept_ = &request;
+  }
 
   /// Those that get many: one of the kernel's replies, on the worker, while the CQ is being walked. After the
   /// last one the kernel knows it no longer, and nobody else touches it.
   virtual void received(const Reply&) noexcept {}
 
-  /// The request that is kept; it may be changed before it is started.
-  [[nodiscard]] Request& request() noexcept { return kept_.request; }
   [[nodiscard]] bool is_idle() const noexcept { return state_ == State::idle; }
   [[nodiscard]] bool is_parked() const noexcept { return state_ == State::parked; }
   void become_idle() noexcept { state_ = State::idle; }
@@ -134,34 +125,31 @@ class Completion : public Waiter {
   [[noreturn]] void abort_destroyed_in_flight() const noexcept;
   void start_slowly() noexcept;
   void note_what_is_kept() noexcept {
-    what_ = kept_.request.what;
-    fd_ = kept_.request.fd;
+    what_ = kept_->what;
+    fd_ = kept_->fd;
   }
+  void drop_kept() noexcept;
   void record_resumed() const noexcept;
 
   [[nodiscard]] bool is_on_slot() const noexcept { return (what_ >> 8 & abi::sqe_fixed_file) != 0; }
 
-  /// Nothing until it is kept.
-  union Kept {
-    Kept() noexcept {}
-    Request request;
-  };
-
   std::coroutine_handle<> waiter_;
-  Reply reply_;
-  State state_ = State::idle;
-  const std::uint8_t tag_ = 0;
-  std::uint16_t links_behind_ = 0;  ///< how many of its chain follow it
-  std::uint32_t what_;              ///< Request::what, for descriptions, and fd
+  union {
+    const Request* kept_ = nullptr;  ///< until the kernel has the request
+    Reply reply_;                    ///< from then on
+  };
+  std::uint32_t what_;  ///< Request::what, for descriptions, and fd
   std::int32_t fd_;
-  Kept kept_;
+  State state_ = State::idle;
+  const std::uint8_t tag_;
+  bool owns_kept_ = false;          ///< a copy, in memory of the frame cache
+  std::uint16_t links_behind_ = 0;  ///< how many of its chain follow it
 };
 
 /// Of a request whose last CQE only says that the kernel no longer uses the buffer: a zero-copy send.
 class NotifiedCompletion : public Completion {
  protected:
-  template <class AnyRequest>
-  explicit NotifiedCompletion(const AnyRequest& request) noexcept : Completion(request, true) {}
+  explicit NotifiedCompletion(const Request& request) noexcept : Completion(request, true) {}
 
  private:
   void received(const Reply& reply) noexcept final;

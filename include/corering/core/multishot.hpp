@@ -67,7 +67,9 @@ class MultishotBlock : public Completion, public StreamNode {
 
  protected:
   MultishotBlock(const Request& request, std::size_t limit) noexcept
-      : Completion(request, true), limit_(limit) {}
+      : Completion(request, true), request_(request), limit_(limit) {}
+
+  Request request_;
 
   virtual void filed(Reply& reply) noexcept = 0;
   virtual void dispose(const Reply& reply) noexcept = 0;
@@ -98,8 +100,7 @@ class MultishotBlockOf final : public MultishotBlock {
  public:
   MultishotBlockOf(const Request& request, Payload&& payload, std::size_t limit)
       : MultishotBlock(request, limit), payload(std::move(payload)) {
-    if constexpr (requires { this->payload.prepare(this->request()); })
-      this->payload.prepare(this->request());
+    if constexpr (requires { this->payload.prepare(request_); }) this->payload.prepare(request_);
   }
 
   Payload payload;

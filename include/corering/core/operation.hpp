@@ -49,8 +49,7 @@ namespace detail {
 template <class Payload>
 class FiledCompletion : public Completion {
  protected:
-  template <class AnyRequest>
-  explicit FiledCompletion(const AnyRequest& request) noexcept : Completion(request, true) {}
+  explicit FiledCompletion(const Request& request) noexcept : Completion(request, true) {}
   void is_filed_by(Payload& payload) noexcept { payload_ = &payload; }
 
  private:
@@ -101,15 +100,15 @@ template <class T, class Payload = Answer<T>>
 class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
  public:
   explicit IoAwaiter(const Request& request, const Payload& payload = Payload())
-      : detail::BaseOf<Payload>::type(request), payload_(payload) {
-    if constexpr (requires { payload_.prepare(this->request()); }) payload_.prepare(this->request());
+      : detail::BaseOf<Payload>::type(request), payload_(payload), request_(request) {
+    if constexpr (requires { payload_.prepare(request_); }) payload_.prepare(request_);
     if constexpr (requires { this->is_filed_by(payload_); }) this->is_filed_by(payload_);
   }
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    this->start(coroutine, frame_of(coroutine));
+    this->start(coroutine, frame_of(coroutine), request_);
   }
   Result<T> await_resume() noexcept {
     return detail::result_of<T>(payload_, this->finish(),
@@ -118,22 +117,28 @@ class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
 
  protected:
   [[no_unique_address]] Payload payload_;
+  Request request_;
 };
 
 /// Waits for one operation, which is handed over while the awaiter is made: what `co_await` of a coroutine of
-/// the library uses. That coroutine suspends right after, so nothing can come between.
+/// the library uses. That coroutine suspends right after, so nothing can come between. (Of an expression with
+/// two co_awaits g++ 12 makes both awaiters first, if what await_resume returns is no class: a Result is
+/// one.)
 template <class T, class Payload>
 class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
+  static_assert(std::is_class_v<Result<T>>, "see above");
+
  public:
   DirectAwaiter(Frame& frame, const Request& request, const Payload& payload) noexcept
-      : detail::BaseOf<Payload>::type(DirectRequest(request)), payload_(payload) {
+      : detail::BaseOf<Payload>::type(request), payload_(payload) {
     Request prepared = request;
     if constexpr (requires { payload_.prepare(prepared); }) payload_.prepare(prepared);
     if constexpr (requires { this->is_filed_by(payload_); }) this->is_filed_by(payload_);
     if (Sqe* const sqe = this->begin(frame); sqe != nullptr) [[likely]] {
       prepared.fill(*sqe, this->user_data());
     } else {
-      this->keep(prepared);
+      const Request in_memory = prepared;  // of its own, so that on the usual way it lies in no memory
+      this->keep_copy(in_memory);
     }
   }
 
@@ -302,8 +307,8 @@ class [[nodiscard]] ProbedAwaiter : private IoAwaiter<T, Payload> {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     const Capabilities& there = engine::capabilities();
     made_ = there.has(fallback_.need);
-    if constexpr (requires { this->payload_.rewrite(this->request(), there); }) {
-      if (!made_) this->payload_.rewrite(this->request(), there);
+    if constexpr (requires { this->payload_.rewrite(this->request_, there); }) {
+      if (!made_) this->payload_.rewrite(this->request_, there);
       made_ = true;
     }
     frame_ = frame_of(coroutine);
@@ -318,7 +323,7 @@ class [[nodiscard]] ProbedAwaiter : private IoAwaiter<T, Payload> {
     if (engine::refuses_waits(frame_)) return std::unexpected(engine::cancellation_error(frame_));
     if (fallback_.call == nullptr) return std::unexpected(fallback_.need.unmet());
     return detail::result_of<T>(
-        this->payload_, {.res = fallback_.call(this->request())},
+        this->payload_, {.res = fallback_.call(this->request_)},
         [](std::int32_t res) { return std::error_code(-res, std::system_category()); });
   }
 

@@ -48,8 +48,8 @@ class Link : public IoAwaiter<T, Payload> {
       : IoAwaiter<T, Payload>(operation.request(), operation.payload()) {}
   Completion& completion() noexcept { return *this; }
   void prepare_link(std::coroutine_handle<> chain, std::uint32_t sqe_flags) noexcept {
-    this->request().what |= sqe_flags << 8;
-    this->waiter_is(chain);
+    this->request_.what |= sqe_flags << 8;
+    this->prepare(chain, this->request_);
   }
 };
 template <class T, class Payload>

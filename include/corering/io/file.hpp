@@ -240,12 +240,12 @@ template <class Owner>
 class [[nodiscard]] CloseAwaiter : private Completion {
  public:
   CloseAwaiter(const Request& request, Owner&& owned) noexcept
-      : Completion(request), owned_(std::move(owned)) {}
+      : Completion(request), request_(request), owned_(std::move(owned)) {}
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    start(coroutine, frame_of(coroutine));
+    start(coroutine, frame_of(coroutine), request_);
   }
 
   /// A close that the kernel was not allowed to begin is made here: closing always closes.
@@ -261,6 +261,7 @@ class [[nodiscard]] CloseAwaiter : private Completion {
   }
 
  private:
+  const Request request_;
   Owner owned_;
 };
 
