@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # scripts/benchmarks.sh [--rounds N] [--all | WORKLOAD...] — one run of ./bench into docs/BENCHMARKS.md, its charts and docs/benchmarks/run.json.
+# What the compiler has most to do with is measured with g++ 12 besides.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/environment.sh"
@@ -10,7 +11,15 @@ dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 version() { dpkg-query -W -f='${Version}' "$1"; }
 cache() { sed -n "s/^$1:[A-Z]*=//p" build/release/CMakeCache.txt; }
 
-./bench --json "$@" > "$dir/run.json"
+./bench --json "$@" > "$dir/clang.json"
+./bench --preset gcc --json nop read post spawn await > "$dir/gcc.json"
+python3 - "$dir/clang.json" "$dir/gcc.json" > "$dir/run.json" <<'JOIN'
+import json, sys
+records, more = (json.load(open(path)) for path in sys.argv[1:])
+for record in more:
+    record["workload"] += " (g++ 12)"
+print("[\n" + ",\n".join("  " + json.dumps(record) for record in records + more) + "\n]")
+JOIN
 {
   echo "date: $(date -u '+%Y-%m-%d %H:%M UTC')"
   echo "commit: $(git rev-parse --short HEAD)"

@@ -444,13 +444,23 @@ const Capabilities& Loop::capabilities() {
 // What nearly every operation does. Null, and nothing has happened, when something is out of the ordinary.
 [[gnu::always_inline]] inline Sqe* Loop::start_at_once(Completion& completion, Frame& frame) noexcept {
   Scope* const scope = frame.scope;
-  if (looks_closer_ || trace::enabled() || scope == nullptr || scope->cancelled() || !ring_.knows_free_sqe())
-      [[unlikely]]
+  if (looks_closer_ || trace::enabled() || scope == nullptr || scope->cancelled()) [[unlikely]]
     return nullptr;
-  scope->waits_for(&completion, turn_ticks_);
+  if (!ring_.knows_free_sqe()) [[unlikely]]
+    return start_in_the_next_room(completion, *scope);
+  return &started(completion, *scope, ring_.take_sqe());
+}
+
+[[gnu::always_inline]] inline Sqe& Loop::started(Completion& completion, Scope& scope, Sqe& sqe) noexcept {
+  scope.waits_for(&completion, turn_ticks_);
   completion.state_ = Completion::State::in_flight;
   ++in_flight_;
-  return &ring_.take_sqe();
+  return sqe;
+}
+
+[[gnu::noinline]] Sqe* Loop::start_in_the_next_room(Completion& completion, Scope& scope) noexcept {
+  Sqe* const sqe = find_sqe();
+  return sqe != nullptr ? &started(completion, scope, *sqe) : nullptr;
 }
 
 void Loop::start(Completion& completion) noexcept {

@@ -162,6 +162,8 @@ class Loop {
 
   // Submission.
   [[nodiscard]] Sqe* find_sqe() noexcept;
+  [[nodiscard]] Sqe& started(Completion& completion, Scope& scope, Sqe& sqe) noexcept;
+  [[nodiscard]] Sqe* start_in_the_next_room(Completion& completion, Scope& scope) noexcept;
   [[nodiscard]] Sqe* submit_for_room() noexcept;
   void fill(Sqe& sqe, Completion& completion) noexcept;
   void park(Completion& completion) noexcept;

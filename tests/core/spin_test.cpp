@@ -121,13 +121,16 @@ Task<Duration> tick(int times, Duration pause) {
 }
 
 TEST(Spin, timers_of_its_own_are_slept_for) {
-  const std::int64_t before = processor_time_ns();
-  Worker worker;
+  std::atomic<int> enters = 0;
+  test::FaultyKernel kernel;
+  kernel.on_enter = [&enters](unsigned) {
+    ++enters;
+    return 0;
+  };
+  Worker worker({.kernel = &kernel});
   ASSERT_TRUE(worker.start());
-  const TimePoint begin = Clock::now();
-  (void)sync_wait(worker.spawn(tick(3000, 90us)).value());
-  const auto took = std::chrono::nanoseconds(Clock::now() - begin).count();
-  if (!test::under_sanitizer) EXPECT_LT(processor_time_ns() - before, took * 2 / 3);
+  (void)sync_wait(worker.spawn(tick(1000, 90us)).value());
+  EXPECT_GE(enters, 1000);  // one that watches enters nothing: it has nothing in flight
 }
 
 Task<void> send_number(InboxAddress to) { (void)co_await async_msg_ring(to, 7); }
@@ -138,7 +141,7 @@ TEST(Spin, a_message_arrives_between_short_timers) {
   ASSERT_TRUE(receiver.start());
   const auto receive = [](Worker& from) -> Task<Duration> {
     NumberInbox inbox;
-    JoinHandle<Duration> ticking = spawn(tick(3000, 80us));  // 300 ms or so
+    JoinHandle<Duration> ticking = spawn(tick(30'000, 80us));  // some seconds
     (void)co_await sleep_for(20ms);
     const TimePoint begin = Clock::now();
     co_await from.spawn(send_number(inbox.address())).value();
@@ -149,7 +152,7 @@ TEST(Spin, a_message_arrives_between_short_timers) {
     (void)co_await std::move(ticking);
     co_return took;
   };
-  EXPECT_LT(sync_wait(receiver.spawn(receive(sender)).value()), 100ms);
+  EXPECT_LT(sync_wait(receiver.spawn(receive(sender)).value()), 1s);
 }
 
 Task<int> reads_twice(int fd, std::span<std::byte> a, std::span<std::byte> b) {

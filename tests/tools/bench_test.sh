@@ -41,7 +41,7 @@ server.stdin.close()
 assert server.wait(10) == 0, "it does not end well"
 CHECK
 for server in echo_raw echo_raw_multishot echo_epoll echo_uv echo_asio echo_asio_uring echo_corering \
-              "echo_corering multishot" "echo_corering recorded"; do
+              "echo_raw spin" "echo_corering multishot" "echo_corering direct" "echo_corering asleep" "echo_corering recorded"; do
   # shellcheck disable=SC2086
   python3 "$dir/echoes.py" "$binaries"/$server > "$dir/log" 2>&1 || fail "$server"
 done
@@ -51,10 +51,11 @@ expect 2 "usage: echo_corering" "$binaries/echo_corering" nonsense
 "$bench" --json --rounds 2 hop > "$dir/hop.json" 2> "$dir/log" || fail "hop as JSON"
 python3 - "$dir/hop.json" > "$dir/log" 2>&1 <<'CHECK' || fail "the JSON is not as expected"
 import json, sys
-raw, ours = json.load(open(sys.argv[1]))
+raw, ours, asleep = json.load(open(sys.argv[1]))
 assert set(raw) == {"workload", "parameters", "subject", "metric", "value", "min", "max", "rounds", "ratio_to_raw"}
 assert (raw["subject"], raw["ratio_to_raw"], raw["rounds"]) == ("raw", 1, 2)
 assert ours["subject"] == "corering" and ours["min"] <= ours["value"] <= ours["max"] and ours["ratio_to_raw"] > 0
+assert asleep["subject"] == "corering_asleep"
 CHECK
 
 # From records to charts and tables.
