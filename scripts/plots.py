@@ -75,7 +75,9 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 590, 50, 345
 INK, FAINT, PAPER = "#222", "#d8d8d8", "#fdfdfb"
 COLOURS = {"raw": "#444444", "off": "#444444", "raw_multishot": "#9a9a9a", "corering": "#0b62c4", "recorded": "#0b62c4",
            "corering_multishot": "#63b3f5", "epoll": "#c98a00", "asio": "#c22f2f", "asio_uring": "#ee8f86",
-           "libuv": "#2e8b45", "pread": "#8a5bb5", "fio": "#9b7653"}
+           "libuv": "#2e8b45", "pread": "#8a5bb5", "fio": "#9b7653", "raw_spin": "#6b6b6b", "corering_asleep": "#1d3f6e",
+           "corering_direct": "#00a5b8", "without": "#9a9a9a"}
+OTHERS = "#b08fa3"  # whoever has no colour of its own
 
 
 class Scale:
@@ -142,7 +144,7 @@ def legend(subjects):
     parts = []
     for i, subject in enumerate(subjects):
         y = TOP + 10 + 20 * i
-        parts += [f'<rect x="{RIGHT + 18}" y="{y - 5}" width="14" height="10" fill="{COLOURS[subject]}"/>',
+        parts += [f'<rect x="{RIGHT + 18}" y="{y - 5}" width="14" height="10" fill="{COLOURS.get(subject, OTHERS)}"/>',
                   text(RIGHT + 38, y + 4, subject, "start")]
     return parts
 
@@ -173,7 +175,7 @@ def line_chart(path, records, title, x_label, y_label, log_x=True, log_y=False):
     for subject in subjects:
         own = sorted((record for record in records if record.subject == subject), key=lambda one: one.number)
         points = " ".join(f"{x(one.number):.1f},{y(one.value):.1f}" for one in own)
-        colour = COLOURS[subject]
+        colour = COLOURS.get(subject, OTHERS)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         for one in own:
             parts += [line(x(one.number), y(one.low), x(one.number), y(one.high), colour),
@@ -193,7 +195,7 @@ def bar_chart(path, groups, title, x_label, y_label, height, reference=None):
             left = LEFT + room * (place + 0.1) + width * i
             top = y(height(record))
             parts.append(f'<rect x="{left:.1f}" y="{top:.1f}" width="{width * 0.9:.1f}" '
-                         f'height="{BOTTOM - top:.1f}" fill="{COLOURS[record.subject]}"/>')
+                         f'height="{BOTTOM - top:.1f}" fill="{COLOURS.get(record.subject, OTHERS)}"/>')
         parts.append(text(LEFT + room * (place + 0.5), BOTTOM + 18, label))
     if reference is not None:
         parts.append(line(LEFT, y(reference), RIGHT, y(reference), INK))
