@@ -328,9 +328,18 @@ def tables(records):
     return lines
 
 
+def rounds_of(records):
+    """How many; where that differs by workload, which ones had how many."""
+    by_count = grouped(records, lambda one: one.rounds)
+    most = max(by_count, key=lambda count: len(unique(one.workload for one in by_count[count])))
+    others = [f"{count} of {', '.join(unique(one.workload for one in own))}"
+              for count, own in by_count.items() if count != most]
+    return ", but ".join([str(most), *others])
+
+
 def run_text(records, machine, drawn):
     facts = [line.split(": ", 1) for line in machine.strip().splitlines()]
-    lines = [*markdown_table(["", ""], [*facts, ["rounds", str(records[0].rounds)]]), ""]
+    lines = [*markdown_table(["", ""], [*facts, ["rounds", rounds_of(records)]]), ""]
     lines += [f"![{name}](benchmarks/{name}.svg)" for name in drawn]
     return "\n".join([*lines, *tables(records)])
 
