@@ -340,8 +340,8 @@ template <bool recording>
 
 // ---- a turn ----
 
-// What a turn consists of is inlined here: every return across the system call would be mispredicted, because
-// the kernel leaves the processor's predictions of returns behind, and at depth 1 that is what a turn costs.
+// What a turn consists of is inlined here, so that few returns come after the system call: where the kernel
+// guards against speculation it leaves the processor without predictions for them.
 [[gnu::always_inline]] inline bool Loop::step(std::optional<Duration> patience) {
   if (ended_) return false;
   if (turns_until_clock_-- == 0) look_at_clock();
@@ -371,7 +371,7 @@ void Loop::run() {
   }
 }
 
-// Reading it costs as much as ten nops; a worker that has not waited since does it now and then.
+// Reading it takes a tenth of the time of a nop; a worker that has not waited since does it now and then.
 void Loop::look_at_clock() noexcept {
   turn_ticks_ = trace::ticks_now();
   turns_until_clock_ = 7;

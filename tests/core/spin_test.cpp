@@ -65,6 +65,17 @@ Task<int> answer(Worker& worker) {
   co_return there ? 42 : 0;
 }
 
+/// How often its rings have been entered.
+struct CountingKernel : test::FaultyKernel {
+  CountingKernel() {
+    on_enter = [this](unsigned) {
+      ++enters;
+      return 0;
+    };
+  }
+  std::atomic<int> enters = 0;
+};
+
 TEST(Spin, hops_that_are_watched_for_need_no_eventfd) {
   if (!Spinner::several_processors()) GTEST_SKIP() << "one processor: nobody watches";
   test::FaultyKernel kernel;
@@ -92,45 +103,28 @@ std::int64_t processor_time_ns() {
 }
 
 TEST(Spin, a_worker_with_nothing_to_do_sleeps_without_waking) {
-  std::atomic<int> enters = 0;
-  test::FaultyKernel kernel;
-  kernel.on_enter = [&enters](unsigned) {
-    ++enters;
-    return 0;
-  };
+  CountingKernel kernel;
   Worker worker({.kernel = &kernel});
   ASSERT_TRUE(worker.start());
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(sync_wait(answer(worker)), 42);  // it watches now
   std::this_thread::sleep_for(20ms);
-  const int enters_before = enters;
+  const int enters_before = kernel.enters;
   const std::int64_t time_before = processor_time_ns();
   std::this_thread::sleep_for(500ms);
-  EXPECT_EQ(enters, enters_before);
+  EXPECT_EQ(kernel.enters, enters_before);
   EXPECT_LT(processor_time_ns() - time_before, 100'000'000);
 }
 
-/// Sleeps briefly, again and again; how late the latest was.
-Task<Duration> tick(int times, Duration pause) {
-  Duration latest{};
-  for (int i = 0; i < times; ++i) {
-    const TimePoint begin = Clock::now();
-    (void)co_await sleep_for(pause);
-    latest = std::max(latest, Clock::now() - begin - pause);
-  }
-  co_return latest;
+Task<void> tick(int times, Duration pause) {
+  for (int i = 0; i < times; ++i) (void)co_await sleep_for(pause);
 }
 
 TEST(Spin, timers_of_its_own_are_slept_for) {
-  std::atomic<int> enters = 0;
-  test::FaultyKernel kernel;
-  kernel.on_enter = [&enters](unsigned) {
-    ++enters;
-    return 0;
-  };
+  CountingKernel kernel;
   Worker worker({.kernel = &kernel});
   ASSERT_TRUE(worker.start());
-  (void)sync_wait(worker.spawn(tick(1000, 90us)).value());
-  EXPECT_GE(enters, 1000);  // one that watches enters nothing: it has nothing in flight
+  sync_wait(worker.spawn(tick(1000, 90us)).value());
+  EXPECT_GE(kernel.enters, 1000);  // one that watches enters nothing: it has nothing in flight
 }
 
 Task<void> send_number(InboxAddress to) { (void)co_await async_msg_ring(to, 7); }
@@ -141,7 +135,7 @@ TEST(Spin, a_message_arrives_between_short_timers) {
   ASSERT_TRUE(receiver.start());
   const auto receive = [](Worker& from) -> Task<Duration> {
     NumberInbox inbox;
-    JoinHandle<Duration> ticking = spawn(tick(30'000, 80us));  // some seconds
+    JoinHandle<void> ticking = spawn(tick(30'000, 80us));  // some seconds
     (void)co_await sleep_for(20ms);
     const TimePoint begin = Clock::now();
     co_await from.spawn(send_number(inbox.address())).value();
@@ -149,7 +143,7 @@ TEST(Spin, a_message_arrives_between_short_timers) {
     const Duration took = Clock::now() - begin;
     EXPECT_EQ(got, 7);
     ticking.request_cancel();
-    (void)co_await std::move(ticking);
+    co_await std::move(ticking);
     co_return took;
   };
   EXPECT_LT(sync_wait(receiver.spawn(receive(sender)).value()), 1s);

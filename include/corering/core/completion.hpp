@@ -48,8 +48,8 @@ class Completion : public Waiter {
   [[nodiscard]] std::uint64_t user_data() const noexcept {
     return reinterpret_cast<std::uintptr_t>(this) + tag_;
   }
-  static constexpr std::uint8_t many_tag =
-      3;  ///< in the low three bits, which the loop uses for its own, too
+  /// In the low three bits, which the loop uses for its own, too.
+  static constexpr std::uint8_t many_tag = 3;
 
   /// On a worker: hands over several requests that are linked (IOSQE_IO_LINK) as one. At most
   /// engine::sq_entries(). None registers in the scope: who waits for them does.
@@ -65,7 +65,8 @@ class Completion : public Waiter {
   void start(std::coroutine_handle<> waiter, Frame* frame, const Request& request) noexcept;
 
   /// The same in two steps, for a coroutine of the library that suspends right away: the SQE to fill, or
-  /// null, and then keep_copy(); and, after either, who waits.
+  /// null, and then keep_copy(), for want of memory for which the answer is ENOMEM; and, after either, who
+  /// waits.
   [[nodiscard]] Sqe* begin(Frame& frame) noexcept;
   void begun(std::coroutine_handle<> waiter) noexcept {
     waiter_ = waiter;

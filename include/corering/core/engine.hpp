@@ -68,7 +68,8 @@ void disarm(TimerNode& node) noexcept;
 /// list before.
 void look_after(Waiter& waiter) noexcept;
 
-/// On a worker: the trace's clock when its present turn began.
+/// On a worker: the trace's clock when its present turn began, or one of the seven before it
+/// (src/core/loop.hpp).
 [[nodiscard]] std::uint64_t turn_ticks() noexcept;
 
 /// Ends the program with a message unless `frame` is in a scope, as the library's own tasks are.
