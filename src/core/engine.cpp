@@ -208,7 +208,7 @@ void Joiner::prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   begin_wait(frame);
   // Too early for a join in a cancelled scope to be refused: the task has to be joined all the same.
   if (home_ != nullptr && engine::refuses_waits(frame)) {
-    task_.root().request_cancel({.reason = CancelReason::asked()});
+    task_.request_cancel({.reason = CancelReason::asked()});
   }
 }
 
@@ -216,23 +216,20 @@ void Joiner::withdraw() noexcept {
   if (home_ != nullptr) engine::forgo_homecoming();
 }
 
-std::coroutine_handle<> Joiner::wake() noexcept {
-  if (home_ == nullptr) {
-    engine::adopt(frame_);
-    return node_.coroutine;
-  }
-  if (home_ == engine::current_worker()) {
+void Joiner::wake() noexcept {
+  if (home_ != nullptr && home_ != engine::current_worker()) return engine::post_home(*home_, node_);
+  if (home_ != nullptr) {
     engine::forgo_homecoming();
-    return node_.coroutine;
+  } else {
+    engine::adopt(frame_);
   }
-  engine::post_home(*home_, node_);
-  return nullptr;
+  engine::schedule(node_.coroutine);
 }
 
 // Not from within, if it is here: a long chain of joins would grow the stack.
 Waiter* Joiner::cancel(const CancelCause& cause) noexcept {
-  if (task_.is_here()) return &task_.root();
-  task_.root().request_cancel(cause);
+  if (task_.is_here()) return &task_;
+  task_.request_cancel(cause);
   return nullptr;
 }
 
@@ -255,10 +252,11 @@ void run_root(std::coroutine_handle<> root, OneShot& ended) {
     trace::record(Kind::sync_wait_end, trace::no_opcode, root.address());
 }
 
-void end_root(std::coroutine_handle<> root, OneShot& ended) noexcept {
+// The frame, and this in it, may be gone when that thread has been woken.
+void RootStrand::has_ended() noexcept {
   if (trace::enabled()) [[unlikely]]
-    trace::record(Kind::root_done, trace::no_opcode, root.address());
-  ended.set();
+    trace::record(Kind::root_done, trace::no_opcode, root_.address());
+  ended_->set();
 }
 
 }  // namespace detail

@@ -25,82 +25,90 @@ namespace {
 using detail::frame_class_count;
 using detail::frame_granule;
 
-constexpr std::uint32_t batch_size = 64;              // frames that travel together
 constexpr std::size_t depot_limit_bytes = 16U << 20;  // what the depot keeps, per class
-
-/// A freed frame, used as a list node.
-struct FreeFrame {
-  FreeFrame* next;
-  FreeFrame* next_batch;
-};
-static_assert(sizeof(FreeFrame) <= frame_granule);
-
-// Freed frames look freed to the address sanitizer although malloc does not know. The list's own two words
-// stay readable.
-void poison([[maybe_unused]] FreeFrame* frame, [[maybe_unused]] std::size_t size) noexcept {
-#if defined(CORERING_ASAN)
-  ASAN_POISON_MEMORY_REGION(reinterpret_cast<char*>(frame) + sizeof(FreeFrame), size - sizeof(FreeFrame));
-#endif
-}
-void unpoison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size) noexcept {
-#if defined(CORERING_ASAN)
-  ASAN_UNPOISON_MEMORY_REGION(frame, size);
-#endif
-}
 
 constexpr std::size_t bytes_of(std::size_t size_class) noexcept { return (size_class + 1) * frame_granule; }
 
-void release(FreeFrame* frame, std::size_t size_class) noexcept {
-  unpoison(frame, bytes_of(size_class));
-  ::operator delete(frame, bytes_of(size_class));
+// Freed frames look freed to the address sanitizer although malloc does not know.
+void poison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
+#if defined(CORERING_ASAN)
+  ASAN_POISON_MEMORY_REGION(frame, bytes_of(size_class));
+#endif
+}
+void unpoison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
+#if defined(CORERING_ASAN)
+  ASAN_UNPOISON_MEMORY_REGION(frame, bytes_of(size_class));
+#endif
 }
 
-void release_list(FreeFrame* list, std::size_t size_class) noexcept {
-  while (list != nullptr) {
-    FreeFrame* const next = list->next;
-    release(list, size_class);
-    list = next;
+/// Free frames of one class, the last one in being the first one out. Their addresses lie side by side: in a
+/// list that runs through the frames themselves each step would wait for memory that another processor has
+/// used.
+struct Magazine {
+  static constexpr std::uint32_t most = 62;  // which fills eight cache lines
+
+  [[nodiscard]] bool full() const noexcept { return count == capacity; }
+
+  std::uint32_t count = 0;
+  std::uint32_t capacity = most;
+  Magazine* next = nullptr;  // in the depot
+  std::array<void*, most> frames;
+};
+
+void release_frames(Magazine& magazine, std::size_t size_class) noexcept {
+  while (magazine.count > 0) {
+    void* const frame = magazine.frames[--magazine.count];
+    unpoison(frame, size_class);
+    ::operator delete(frame, bytes_of(size_class));
   }
 }
 
-/// Full batches that no thread holds. Never destroyed: threads may end after main has.
+/// Magazines that no thread holds: full ones by class, and empty ones. Never destroyed: threads may end after
+/// main has.
 class Depot {
  public:
-  /// A list of batch_size frames, or null.
-  FreeFrame* take(std::size_t size_class) noexcept {
-    Shelf& shelf = shelves_[size_class];
-    const std::lock_guard lock(shelf.mutex);
-    FreeFrame* const batch = shelf.batches;
-    if (batch != nullptr) {
-      shelf.batches = batch->next_batch;
-      --shelf.count;
-    }
-    return batch;
+  /// A full one, or null.
+  Magazine* take_full(std::size_t size_class) noexcept { return shelves_[size_class].take(); }
+  /// Keeps it, or releases what is in it when the shelf is full.
+  void give_full(Magazine& magazine, std::size_t size_class) noexcept {
+    if (shelves_[size_class].give(magazine, depot_limit_bytes / (Magazine::most * bytes_of(size_class))))
+      return;
+    release_frames(magazine, size_class);
+    give_empty(magazine);
   }
 
-  /// Keeps the batch, or releases it when the shelf is full.
-  void give(FreeFrame* batch, std::size_t size_class) noexcept {
-    if (!keep(batch, size_class)) release_list(batch, size_class);
+  /// An empty one; null for want of memory.
+  Magazine* take_empty() noexcept {
+    Magazine* const magazine = empty_.take();
+    return magazine != nullptr ? magazine : new (std::nothrow) Magazine;
   }
+  void give_empty(Magazine& magazine) noexcept { (void)empty_.give(magazine, SIZE_MAX); }
 
  private:
-  struct Shelf {
-    std::mutex mutex;
-    FreeFrame* batches = nullptr;
-    std::size_t count = 0;
+  class Shelf {
+   public:
+    Magazine* take() noexcept {
+      const std::lock_guard lock(mutex_);
+      if (first_ == nullptr) return nullptr;
+      --count_;
+      return std::exchange(first_, first_->next);
+    }
+    bool give(Magazine& magazine, std::size_t limit) noexcept {
+      const std::lock_guard lock(mutex_);
+      if (count_ >= limit) return false;
+      ++count_;
+      magazine.next = std::exchange(first_, &magazine);
+      return true;
+    }
+
+   private:
+    std::mutex mutex_;
+    Magazine* first_ = nullptr;
+    std::size_t count_ = 0;
   };
 
-  bool keep(FreeFrame* batch, std::size_t size_class) noexcept {
-    Shelf& shelf = shelves_[size_class];
-    const std::lock_guard lock(shelf.mutex);
-    if ((shelf.count + 1) * batch_size * bytes_of(size_class) > depot_limit_bytes) return false;
-    batch->next_batch = shelf.batches;
-    shelf.batches = batch;
-    ++shelf.count;
-    return true;
-  }
-
   std::array<Shelf, frame_class_count> shelves_;
+  Shelf empty_;
 };
 
 Depot& depot() noexcept {
@@ -108,26 +116,17 @@ Depot& depot() noexcept {
   return instance;
 }
 
+/// Stands for a magazine where there is none: nothing to take, and no room to put.
+constinit Magazine no_magazine{.count = 0, .capacity = 0, .next = nullptr, .frames = {}};
+
 /// What one thread keeps of one class.
-struct Magazine {
-  FreeFrame* frames = nullptr;
-  std::uint32_t count = 0;
+struct Pair {
+  Magazine* loaded = &no_magazine;
+  Magazine* spare = nullptr;  ///< full or empty, so that a thread on the edge does not bounce on the depot
 };
+using ThreadCache = std::array<Pair, frame_class_count>;
 
-/// All that one thread keeps. Of each class a full batch besides, so that a thread on the edge of a batch
-/// does not bounce on the depot.
-struct ThreadCache {
-  std::array<Magazine, frame_class_count> magazines;
-  std::array<FreeFrame*, frame_class_count> full_batches{};
-};
-
-/// Stands for a cache where there is none: nothing to take, and no room to put.
-constexpr ThreadCache make_nothing() noexcept {
-  ThreadCache nothing;
-  for (Magazine& magazine : nothing.magazines) magazine.count = batch_size;
-  return nothing;
-}
-constinit ThreadCache nothing = make_nothing();
+constinit ThreadCache nothing;
 
 // A pointer, because initial-exec, which is found without a call, is for small things only.
 [[gnu::tls_model("initial-exec")]] constinit thread_local ThreadCache* cache = &nothing;
@@ -143,13 +142,19 @@ class Reaper {
     cache = &nothing;
     thread_is_ending = true;
     for (std::size_t size_class = 0; size_class < frame_class_count; ++size_class) {
-      FreeFrame* const full_batch = watched_->full_batches[size_class];
-      if (full_batch != nullptr) depot().give(full_batch, size_class);
-      release_list(watched_->magazines[size_class].frames, size_class);
+      const Pair& pair = (*watched_)[size_class];
+      if (pair.loaded != &no_magazine) give(*pair.loaded, size_class);
+      if (pair.spare != nullptr) give(*pair.spare, size_class);
     }
   }
 
  private:
+  static void give(Magazine& magazine, std::size_t size_class) noexcept {
+    if (magazine.full()) return depot().give_full(magazine, size_class);
+    release_frames(magazine, size_class);
+    depot().give_empty(magazine);
+  }
+
   const std::unique_ptr<ThreadCache> watched_;
 };
 
@@ -163,57 +168,72 @@ ThreadCache* own_cache() noexcept {
   return cache = made;
 }
 
-[[gnu::noinline]] void* allocate_slowly(std::size_t size_class) {
-  FreeFrame* batch = nullptr;
-  if (ThreadCache* const own = own_cache(); own != nullptr) {
-    batch = std::exchange(own->full_batches[size_class], nullptr);
-    if (batch == nullptr) batch = depot().take(size_class);
-    if (batch != nullptr) own->magazines[size_class] = {.frames = batch->next, .count = batch_size - 1};
+/// Loads a magazine that has frames; false when there is none to be had.
+bool load_frames(Pair& pair, std::size_t size_class) noexcept {
+  if (pair.spare != nullptr && pair.spare->full()) {
+    std::swap(pair.loaded, pair.spare);
+    return true;
   }
-  if (batch == nullptr) return ::operator new(bytes_of(size_class));
-  unpoison(batch, bytes_of(size_class));
-  return batch;
+  Magazine* const full = depot().take_full(size_class);
+  if (full == nullptr) return false;
+  Magazine* const emptied = std::exchange(pair.loaded, full);
+  if (emptied == &no_magazine) return true;
+  if (pair.spare == nullptr) {
+    pair.spare = emptied;
+  } else {
+    depot().give_empty(*emptied);
+  }
+  return true;
+}
+
+/// Loads a magazine that has room; false for want of memory.
+bool load_room(Pair& pair, std::size_t size_class) noexcept {
+  if (pair.spare != nullptr && !pair.spare->full()) {
+    std::swap(pair.loaded, pair.spare);
+    return true;
+  }
+  Magazine* const empty = depot().take_empty();
+  if (empty == nullptr) return false;
+  if (pair.spare != nullptr) depot().give_full(*pair.spare, size_class);
+  pair.spare = pair.loaded != &no_magazine ? pair.loaded : nullptr;
+  pair.loaded = empty;
+  return true;
+}
+
+// The magazine is empty, or there is none.
+[[gnu::noinline]] void* allocate_slowly(std::size_t size_class) {
+  ThreadCache* const own = own_cache();
+  if (own != nullptr && load_frames((*own)[size_class], size_class))
+    return detail::allocate_frame(size_class);
+  return ::operator new(bytes_of(size_class));
 }
 
 // The magazine is full, or there is none.
-[[gnu::noinline]] void free_slowly(FreeFrame* frame, std::size_t size_class) noexcept {
+[[gnu::noinline]] void free_slowly(void* frame, std::size_t size_class) noexcept {
   ThreadCache* const own = own_cache();
-  if (own == nullptr) return ::operator delete(frame, bytes_of(size_class));
-  Magazine& magazine = own->magazines[size_class];
-  if (magazine.count == batch_size) {
-    FreeFrame*& full_batch = own->full_batches[size_class];
-    if (full_batch != nullptr) depot().give(full_batch, size_class);
-    full_batch = std::exchange(magazine.frames, nullptr);
-    magazine.count = 0;
-  }
-  frame->next = std::exchange(magazine.frames, frame);
-  ++magazine.count;
-  poison(frame, bytes_of(size_class));
+  if (own != nullptr && load_room((*own)[size_class], size_class))
+    return detail::free_frame(frame, size_class);
+  ::operator delete(frame, bytes_of(size_class));
 }
 
 }  // namespace
 
 // noinline: these read a thread_local, whose address a compiler must not carry over a suspension.
 [[gnu::noinline]] void* detail::allocate_frame(std::size_t size_class) {
-  Magazine& magazine = cache->magazines[size_class];
-  FreeFrame* const frame = magazine.frames;
-  if (frame == nullptr) [[unlikely]]
+  Magazine& magazine = *(*cache)[size_class].loaded;
+  if (magazine.count == 0) [[unlikely]]
     return allocate_slowly(size_class);
-  magazine.frames = frame->next;
-  --magazine.count;
-  unpoison(frame, bytes_of(size_class));
+  void* const frame = magazine.frames[--magazine.count];
+  unpoison(frame, size_class);
   return frame;
 }
 
-[[gnu::noinline]] void detail::free_frame(void* memory, std::size_t size_class) noexcept {
-  auto* const frame = static_cast<FreeFrame*>(memory);
-  Magazine& magazine = cache->magazines[size_class];
-  if (magazine.count == batch_size) [[unlikely]]
+[[gnu::noinline]] void detail::free_frame(void* frame, std::size_t size_class) noexcept {
+  Magazine& magazine = *(*cache)[size_class].loaded;
+  if (magazine.full()) [[unlikely]]
     return free_slowly(frame, size_class);
-  frame->next = magazine.frames;
-  magazine.frames = frame;
-  ++magazine.count;
-  poison(frame, bytes_of(size_class));
+  magazine.frames[magazine.count++] = frame;
+  poison(frame, size_class);
 }
 
 }  // namespace corering

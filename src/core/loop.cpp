@@ -109,8 +109,11 @@ void Loop::request_stop() noexcept {
 
 bool Loop::push(PostNode& node) noexcept {
   const void* const id = &node;
-  record(Kind::pushed, id, reinterpret_cast<std::uintptr_t>(node.coroutine.address()),
-         reinterpret_cast<std::uintptr_t>(&worker_));
+  if (trace::enabled()) [[unlikely]] {
+    const void* const coroutine = node.kind == PostNode::Kind::call ? nullptr : node.coroutine.address();
+    trace::record(Kind::pushed, trace::no_opcode, id, reinterpret_cast<std::uintptr_t>(coroutine),
+                  reinterpret_cast<std::uintptr_t>(&worker_));
+  }
   // Once pushed, the node may be gone; so may this loop, unless it has to wait for our wake.
   switch (posts_.push(node)) {
     case MpscQueue::Pushed::closed:
@@ -396,10 +399,7 @@ void Loop::drain_posts() noexcept {
 
 void Loop::accept_post(PostNode& node) noexcept {
   if (node.kind == PostNode::Kind::stop) return begin_stop();
-  if (node.kind == PostNode::Kind::call) {
-    auto& call = static_cast<CallNode&>(node);
-    return call.call(call, *this);
-  }
+  if (node.kind == PostNode::Kind::call) return node.call(node, *this);
   if (node.strand != nullptr) node.strand->arrive(*this);
   if (node.kind == PostNode::Kind::homecoming) --expected_homecomings_;
   if (node.kind == PostNode::Kind::hop) node.refused = !attached();
@@ -793,8 +793,8 @@ struct OwnPart {
 };
 
 OwnPart own_part_of(Strand& strand, const Loop& here) noexcept {
-  OwnPart own{.first = &strand.root(), .in_a_shield = strand.root().is_shielded()};
-  for (Scope* scope = &strand.root(); scope != nullptr;) {
+  OwnPart own{.first = &strand, .in_a_shield = strand.is_shielded()};
+  for (Scope* scope = &strand; scope != nullptr;) {
     Waiter* const below = scope->waiting();
     if (scope->home() != nullptr && scope->home() != &here) {
       own = {.first = below, .in_a_shield = scope->is_shielded()};

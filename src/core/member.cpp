@@ -12,7 +12,7 @@ bool MemberBase::begin(MemberOwner& owner, const Frame* outer, Scope* around,
   owner_ = &owner;
   strand_.spawned_at = where;
   strand_.join(around);
-  inner_frame().scope = &strand_.root();
+  inner_frame().scope = &strand_;
   inner_frame().awaited_by = outer;
   strand_.begin_here();
   std::coroutine_handle<> next;
@@ -42,7 +42,7 @@ void MemberBase::go_on() noexcept {
     }
   }
   stage_ = Stage::ended;
-  if (strand_.end(&end, this)) report();
+  strand_.end();
 }
 
 // On the worker where the strand's last message came in, which may be another one.

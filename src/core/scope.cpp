@@ -66,7 +66,7 @@ void Scope::cancel_now(const CancelCause& cause) noexcept {
   for (Waiter* next = waiting_; next != nullptr;) next = next->cancel(cause);
 }
 
-void Scope::request_cancel(const CancelCause& cause) noexcept { strand_->request_cancel(*this, cause); }
+void Scope::request_cancel(const CancelCause& cause) noexcept { strand_->request_cancel_of(*this, cause); }
 
 void Scope::ask(const CancelCause& cause) noexcept {
   if (cause.through_shields) requested_through_shields_.store(true, std::memory_order_relaxed);

@@ -58,15 +58,16 @@ void Strand::go_home(Loop& home, PostNode& node) noexcept {
   CORERING_ASSERT(pushed, "a worker ended before a scope that it had opened");
 }
 
-bool Strand::end(Finish finish, void* owner) noexcept {
+void Strand::end() noexcept {
   check_is_here();
   unlink();
-  const std::lock_guard lock(lock_);
-  location_ = nullptr;
-  if (!message_under_way_) return true;
-  finish_ = finish;
-  owner_ = owner;
-  return false;
+  {
+    const std::lock_guard lock(lock_);
+    location_ = nullptr;
+    ended_ = true;
+    if (message_under_way_) return;
+  }
+  has_ended();
 }
 
 bool Strand::is_here() noexcept {
@@ -74,12 +75,12 @@ bool Strand::is_here() noexcept {
   return location_ != nullptr && location_ == Loop::current();
 }
 
-void Strand::cancel(const CancelCause& cause) noexcept {
-  if (!is_here()) return request_cancel(root_, cause);
-  for (Waiter* next = &root_; next != nullptr;) next = next->cancel(cause);
+void Strand::cancel_anywhere(const CancelCause& cause) noexcept {
+  if (!is_here()) return request_cancel(cause);
+  for (Waiter* next = this; next != nullptr;) next = next->cancel(cause);
 }
 
-void Strand::request_cancel(Scope& scope, const CancelCause& cause) noexcept {
+void Strand::request_cancel_of(Scope& scope, const CancelCause& cause) noexcept {
   Loop* const here = Loop::current();
   {
     const std::lock_guard lock(lock_);
@@ -95,29 +96,26 @@ void Strand::request_cancel(Scope& scope, const CancelCause& cause) noexcept {
 
 void Strand::post_message() noexcept {
   message_under_way_ = true;
-  std::construct_at(&message_, *this);
+  std::construct_at(&message_, &message_arrived);
+  message_.strand = this;
   // That worker hosts us: it cannot have ended.
   const bool pushed = location_->post_regardless(message_);
   CORERING_ASSERT(pushed, "a worker ended while it hosted a strand");
 }
 
-void Strand::message_arrived(CallNode& node, Loop& here) noexcept {
-  static_cast<Message&>(node).strand.message_came_to(here);
-}
+void Strand::message_arrived(PostNode& node, Loop& here) noexcept { node.strand->message_came_to(here); }
 
 void Strand::message_came_to(Loop& here) noexcept {
-  Finish finish = nullptr;
-  void* owner = nullptr;
+  bool ended = false;
   {
     const std::lock_guard lock(lock_);
     message_under_way_ = false;
-    finish = finish_;
-    owner = owner_;
-    if (finish == nullptr && location_ != &here) return post_message();  // gone on: after it
+    ended = ended_;
+    if (!ended && location_ != &here) return post_message();  // gone on: after it
   }
-  if (finish != nullptr) return finish(owner);
+  if (ended) return has_ended();
   // It is here, and stays here while we are in this call.
-  for (Waiter* waiter = &root_; waiter != nullptr;) {
+  for (Waiter* waiter = this; waiter != nullptr;) {
     Scope* const scope = waiter->as_scope();
     if (scope == nullptr) return;
     if (const CancelCause cause = scope->take_request(); cause.reason) scope->cancel_now(cause);

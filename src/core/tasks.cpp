@@ -27,7 +27,7 @@ std::string place(const std::source_location& where) {
 
 /// The innermost scope of the strand: the one in which its coroutine waits or runs.
 const Scope& innermost(Strand& strand) noexcept {
-  Scope* scope = &strand.root();
+  Scope* scope = &strand;
   while (scope->waiting() != nullptr && scope->waiting()->as_scope() != nullptr) {
     scope = scope->waiting()->as_scope();
   }

@@ -170,7 +170,7 @@ namespace {
 /// A question to a worker, and its answer. Shared, because who asks may give up.
 struct DumpRequest : CallNode {
   DumpRequest() noexcept : CallNode(&answer) {}
-  static void answer(CallNode& node, Loop& here) noexcept {
+  static void answer(PostNode& node, Loop& here) noexcept {
     auto& request = static_cast<DumpRequest&>(node);
     const std::shared_ptr<DumpRequest> kept = std::move(request.self);
     kept->dump = here.dump();

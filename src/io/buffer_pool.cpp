@@ -200,7 +200,7 @@ class BufferRing final : public RingResource {
 
   struct Message : CallNode {
     explicit Message(BufferRing& ring) noexcept : CallNode(&arrived), ring(ring) {}
-    static void arrived(CallNode& node, Loop&) noexcept {
+    static void arrived(PostNode& node, Loop&) noexcept {
       auto& message = static_cast<Message&>(node);
       {
         const std::lock_guard lock(message.ring.lock_);

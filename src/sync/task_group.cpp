@@ -107,7 +107,7 @@ void TaskGroup::fail(const std::error_code& error) noexcept {
 }
 
 void TaskGroup::cancel_members(const CancelCause& cause) noexcept {
-  running_.for_each([&cause](detail::MemberBase& member) { member.strand().cancel(cause); });
+  running_.for_each([&cause](detail::MemberBase& member) { member.strand().cancel_anywhere(cause); });
 }
 
 void TaskGroup::Join::describe(std::string& text) const {

@@ -31,7 +31,7 @@ bool Members::begin(MemberBase& member) noexcept {
 }
 
 Waiter* Members::cancel(const CancelCause& cause) noexcept {
-  running_.for_each([&cause](MemberBase& member) { member.strand().cancel(cause); });
+  running_.for_each([&cause](MemberBase& member) { member.strand().cancel_anywhere(cause); });
   return nullptr;
 }
 

@@ -2,8 +2,8 @@
 ///
 /// For frames up to 8 KiB; larger ones come from operator new.
 /// Each thread keeps freed frames by size and hands them out again without a lock. A frame that dies on
-/// another thread than the one that made it is kept there; surplus goes back through a shared depot in
-/// batches, so a flow of frames from one thread to another neither piles up nor pays a lock per frame.
+/// another thread than the one that made it is kept there; surplus goes back through a shared depot, many at
+/// a time, so a flow of frames from one thread to another neither piles up nor pays a lock per frame.
 #pragma once
 
 #include <cstddef>
@@ -13,10 +13,10 @@ namespace corering {
 
 namespace detail {
 
-inline constexpr std::size_t frame_granule = 64;
-inline constexpr std::size_t frame_class_count = 128;
+inline constexpr std::size_t frame_granule = 32;
+inline constexpr std::size_t frame_class_count = 256;
 
-/// By class: a frame of 1 to 64 bytes is of class 0, and so on.
+/// By class: a frame of 1 to 32 bytes is of class 0, and so on.
 [[nodiscard]] void* allocate_frame(std::size_t size_class);
 void free_frame(void* frame, std::size_t size_class) noexcept;
 

@@ -60,13 +60,21 @@ class MemberBase : public ListNode, private Continuation {
   /// Takes what the awaited thing yields; an exception of it comes out.
   virtual void take_result() = 0;
 
+  class OwnStrand final : public Strand {
+   public:
+    explicit OwnStrand(MemberBase& member) noexcept : member_(member) {}
+    void has_ended() noexcept override { member_.report(); }
+
+   private:
+    MemberBase& member_;
+  };
+
   static void resumed(void* self) { static_cast<MemberBase&>(Continuation::from(self)).go_on(); }
-  static void end(void* self) noexcept { static_cast<MemberBase*>(self)->report(); }
   void go_on() noexcept;
   void report() noexcept;
 
   MemberOwner* owner_ = nullptr;
-  Strand strand_;
+  OwnStrand strand_{*this};
   PostNode node_;
   std::exception_ptr exception_;
   Stage stage_ = Stage::waiting;

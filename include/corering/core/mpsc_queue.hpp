@@ -21,19 +21,23 @@ struct PostNode {
   /// Who the node is for: a coroutine that hops, one that comes back to its home worker, something to call,
   /// or the stop request.
   enum class Kind : std::uint8_t { hop, homecoming, call, stop };
+  using Call = void (*)(PostNode& node, Loop& here) noexcept;
 
   PostNode* next = nullptr;
-  std::coroutine_handle<> coroutine;
+  union {
+    std::coroutine_handle<> coroutine = nullptr;
+    Call call;  ///< of Kind::call: what the owner calls, on its own thread, when it has popped the node
+  };
   Strand* strand = nullptr;  ///< the strand that moves with it, if one does
   Kind kind = Kind::hop;
   bool refused = false;  ///< set by the owner: popped by a worker that never ran
 };
 
-/// A node whose function the owner calls, on its own thread, when it has popped it.
 struct CallNode : PostNode {
-  using Call = void (*)(CallNode& node, Loop& here) noexcept;
-  explicit CallNode(Call call) noexcept : call(call) { kind = Kind::call; }
-  Call call;
+  explicit CallNode(Call function) noexcept {
+    kind = Kind::call;
+    call = function;
+  }
 };
 
 class MpscQueue {

@@ -10,6 +10,7 @@
 
 #include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
+#include <corering/core/continuation.hpp>
 #include <corering/core/engine.hpp>
 #include <corering/core/strand.hpp>
 #include <corering/core/task.hpp>
@@ -21,7 +22,17 @@ namespace corering {
 using DetachedExceptionHandler = void (*)(std::exception_ptr);
 void set_detached_exception_handler(DetachedExceptionHandler handler) noexcept;
 
+template <class T>
+class JoinHandle;
+
 namespace detail {
+
+template <class T>
+Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_location where);
+
+/// Starts the strand with `coroutine` on `worker`; false when the worker refuses.
+[[nodiscard]] bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
+                                 std::coroutine_handle<> coroutine) noexcept;
 
 /// A coroutine that waits for a spawned task; lives in its frame. Cancelling it cancels the task, and it goes
 /// on waiting for it.
@@ -33,9 +44,9 @@ class Joiner : public Waiter {
   void prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept;
   /// The task had already ended: nobody will call wake().
   void withdraw() noexcept;
-  /// On the thread where the task ended: lets the coroutine go on at home, or returns it to be resumed right
-  /// here when it has no home worker.
-  std::coroutine_handle<> wake() noexcept;
+  /// On the thread where the task ended: lets the coroutine go on at home, or here when it has no home
+  /// worker.
+  void wake() noexcept;
   /// The coroutine goes on.
   void woken() noexcept { end_wait(); }
 
@@ -48,115 +59,88 @@ class Joiner : public Waiter {
   PostNode node_;
 };
 
-/// Who looks after a spawned task's frame: the task until it ends, then the handle; or the task alone once
-/// detached. Either side leaves its mark with one exchange, and whoever comes second cleans up.
+/// Who looks after a spawned task: itself until it ends, then the handle; or itself alone once detached. Each
+/// side leaves its mark, and whoever comes second cleans up.
 class JoinState {
  public:
-  /// Task's side, after its outcome is stored. What to resume, and whether the frame is now the task's to
+  /// Task's side, after its outcome is stored. What to resume, and whether the task is now its own to
   /// destroy.
   struct Ended {
     Joiner* joiner = nullptr;
     bool detached = false;
   };
   Ended end() noexcept {
-    void* const before = state_.exchange(&ended_mark_, std::memory_order_acq_rel);
+    void* before = state_.load(std::memory_order_acquire);
+    if (before == nullptr && state_.compare_exchange_strong(before, &ended_mark_, std::memory_order_acq_rel,
+                                                            std::memory_order_acquire)) {
+      return {};
+    }
+    // The handle has left its mark, and leaves no other.
     if (before == &detached_mark_) return {.joiner = nullptr, .detached = true};
+    state_.store(&ended_mark_, std::memory_order_release);
     return {.joiner = static_cast<Joiner*>(before), .detached = false};
   }
 
   /// Handle's side. True: the joiner will be woken. False: the task has ended already.
-  bool wait(Joiner& joiner) noexcept {
-    void* expected = nullptr;
-    return state_.compare_exchange_strong(expected, &joiner, std::memory_order_acq_rel,
-                                          std::memory_order_acquire);
-  }
+  bool wait(Joiner& joiner) noexcept { return leave(&joiner); }
 
-  /// Handle's side. True: the task will destroy its frame. False: it has ended, the frame is the handle's to
-  /// destroy.
-  bool detach() noexcept {
-    void* expected = nullptr;
-    return state_.compare_exchange_strong(expected, &detached_mark_, std::memory_order_acq_rel,
-                                          std::memory_order_acquire);
-  }
+  /// Handle's side. True: the task will destroy itself. False: it has ended, and is the handle's to destroy.
+  bool detach() noexcept { return leave(&detached_mark_); }
 
   [[nodiscard]] bool ended() const noexcept { return state_.load(std::memory_order_acquire) == &ended_mark_; }
 
  private:
+  bool leave(void* mark) noexcept {
+    void* expected = nullptr;
+    return state_.compare_exchange_strong(expected, mark, std::memory_order_acq_rel,
+                                          std::memory_order_acquire);
+  }
+
   static inline char ended_mark_ = 0;
   static inline char detached_mark_ = 0;
   std::atomic<void*> state_ = nullptr;
 };
 
+/// A spawned task with its strand, and the way from its end to who joins it. Not a coroutine around it: the
+/// task's end resumes this in place of one.
 template <class T>
-class Spawned;
-
-template <class T>
-struct SpawnedPromise : ReturnsOutcome<T> {
-  JoinState join;
-  PostNode node;
-  Strand strand;
-
-  SpawnedPromise() noexcept { this->scope = &strand.root(); }
-
-  /// Notes no place, unlike Frame's: nobody looks for this coroutine in a dump.
-  template <class Awaitable>
-  decltype(auto) await_transform(Awaitable&& awaitable) noexcept {
-    return pass_through(static_cast<Awaitable&&>(awaitable));
-  }
-
-  struct FinalAwaiter {
-    FinalAwaiter() noexcept = default;
-    bool await_ready() const noexcept { return false; }
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<SpawnedPromise> self) const noexcept {
-      if (!self.promise().strand.end(&finish_later, self.address())) return std::noop_coroutine();
-      const std::coroutine_handle<> next = finish(self);
-      return next ? transfer_to(next) : std::noop_coroutine();
-    }
-    void await_resume() const noexcept {}
-  };
-
-  // The strand has ended: what goes on now, on this thread, or null.
-  static std::coroutine_handle<> finish(std::coroutine_handle<SpawnedPromise> self) noexcept {
-    const std::exception_ptr exception = self.promise().outcome.exception();
-    const JoinState::Ended ended = self.promise().join.end();
-    // From here on the frame is the joiner's, unless it is detached.
-    if (!ended.detached) return ended.joiner != nullptr ? ended.joiner->wake() : nullptr;
-    self.destroy();
-    if (exception) engine::report_detached_exception(exception);
-    return nullptr;
-  }
-  static void finish_later(void* address) noexcept {
-    const std::coroutine_handle<> next = finish(std::coroutine_handle<SpawnedPromise>::from_address(address));
-    if (next) engine::schedule(next);
-  }
-
-  Spawned<T> get_return_object() noexcept;
-  std::suspend_always initial_suspend() const noexcept { return {}; }
-  FinalAwaiter final_suspend() const noexcept { return {}; }
-};
-
-/// The coroutine object around a spawned task. Nothing but the way to its handle.
-template <class T>
-class Spawned {
+class SpawnedTask final : public CachedFrame, private Continuation, public Strand {
  public:
-  using promise_type = SpawnedPromise<T>;
-  explicit Spawned(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine(coroutine) {}
-  std::coroutine_handle<promise_type> coroutine;
+  SpawnedTask(Task<T> task, std::source_location where) noexcept
+      : Continuation(&task_ended), task_(std::exchange(task.coroutine_, nullptr)) {
+    CORERING_ASSERT(task_, "a task was spawned that had been awaited, spawned or moved from");
+    task_.promise().continuation = handle();
+    task_.promise().scope = this;
+    spawned_at = where;
+  }
+  ~SpawnedTask() override { task_.destroy(); }
+
+  /// On `worker`; false when it refuses.
+  [[nodiscard]] bool start(Worker& worker) noexcept { return start_spawned(worker, *this, node_, task_); }
+
+  [[nodiscard]] JoinState& join() noexcept { return join_; }
+  [[nodiscard]] Outcome<T>& outcome() noexcept { return task_.promise().outcome; }
+
+  /// It has ended, and nobody takes its result.
+  static void drop(SpawnedTask* self) noexcept {
+    const std::exception_ptr exception = self->outcome().exception();
+    delete self;
+    if (exception) engine::report_detached_exception(exception);
+  }
+
+ private:
+  static void task_ended(void* self) { static_cast<SpawnedTask&>(Continuation::from(self)).end(); }
+  void has_ended() noexcept override {
+    const JoinState::Ended ended = join_.end();
+    // From here on it is the joiner's, unless it is detached.
+    if (ended.detached) return drop(this);
+    if (ended.joiner != nullptr) ended.joiner->wake();
+  }
+
+  const std::coroutine_handle<TaskPromise<T>> task_;
+  JoinState join_;
+  PostNode node_;
 };
-
-template <class T>
-Spawned<T> SpawnedPromise<T>::get_return_object() noexcept {
-  return Spawned<T>(std::coroutine_handle<SpawnedPromise>::from_promise(*this));
-}
-
-template <class T>
-Spawned<T> run_spawned(Task<T> task) {
-  co_return co_await std::move(task);
-}
-
-/// Starts the strand with `coroutine` on `worker`; false when the worker refuses.
-[[nodiscard]] bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
-                                 std::coroutine_handle<> coroutine) noexcept;
 
 }  // namespace detail
 
@@ -168,12 +152,9 @@ Spawned<T> run_spawned(Task<T> task) {
 template <class T>
 class [[nodiscard("join the task, or say detach()")]] JoinHandle {
  public:
-  using Handle = std::coroutine_handle<detail::SpawnedPromise<T>>;
-
-  explicit JoinHandle(Handle coroutine) noexcept : coroutine_(coroutine) {}
-  JoinHandle(JoinHandle&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
+  JoinHandle(JoinHandle&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
   JoinHandle& operator=(JoinHandle&& other) noexcept {
-    std::swap(coroutine_, other.coroutine_);
+    std::swap(task_, other.task_);
     return *this;
   }
   ~JoinHandle() { detach(); }
@@ -181,89 +162,86 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
   /// Lets the task run on by itself. Its exception, if it ends with one, goes to the detached-exception
   /// handler.
   void detach() noexcept {
-    const Handle coroutine = std::exchange(coroutine_, nullptr);
-    if (!coroutine || coroutine.promise().join.detach()) return;
-    const std::exception_ptr exception = coroutine.promise().outcome.exception();
-    coroutine.destroy();
-    if (exception) engine::report_detached_exception(exception);
+    auto* const task = std::exchange(task_, nullptr);
+    if (task != nullptr && !task->join().detach()) detail::SpawnedTask<T>::drop(task);
   }
 
   /// True once the task has ended: awaiting will not suspend. Not after a join, detach() or a move.
   [[nodiscard]] bool done() const noexcept {
     require_task();
-    return coroutine_.promise().join.ended();
+    return task_->join().ended();
   }
 
   /// Asks the task to end: cancels its scope. Any thread; does not wait. The task still ends in its own time,
   /// and is joined or detached as ever. Not after that, or a move.
   void request_cancel() noexcept {
     require_task();
-    coroutine_.promise().strand.root().request_cancel({.reason = CancelReason::asked()});
+    task_->request_cancel({.reason = CancelReason::asked()});
   }
 
   class Awaiter {
    public:
-    explicit Awaiter(Handle coroutine) noexcept
-        : coroutine_(coroutine), joiner_(coroutine.promise().strand) {}
+    explicit Awaiter(detail::SpawnedTask<T>& task) noexcept : task_(&task), joiner_(task) {}
     Awaiter(Awaiter&&) = delete;
     ~Awaiter() {
       if (!begun_) {  // a member of when_any that had no need to begin
-        JoinHandle(coroutine_).detach();
+        JoinHandle(task_).detach();
         return;
       }
-      CORERING_ASSERT(coroutine_.promise().join.ended(),
-                      "a coroutine was destroyed while it joined a running task");
-      coroutine_.destroy();
+      CORERING_ASSERT(task_->join().ended(), "a coroutine was destroyed while it joined a running task");
+      delete task_;
     }
     bool await_ready() noexcept {
       begun_ = true;
-      return coroutine_.promise().join.ended();
+      return task_->join().ended();
     }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
       joiner_.prepare(awaiting, frame_of(awaiting));
       // Once wait() has succeeded this awaiter may be gone: the task's end resumes us on another thread.
-      if (coroutine_.promise().join.wait(joiner_)) return true;
+      if (task_->join().wait(joiner_)) return true;
       joiner_.withdraw();
       return false;
     }
     T await_resume() {
       joiner_.woken();
-      return coroutine_.promise().outcome.take();
+      return task_->outcome().take();
     }
 
    private:
-    Handle coroutine_;
+    detail::SpawnedTask<T>* const task_;
     bool begun_ = false;
     detail::Joiner joiner_;
   };
 
   Awaiter operator co_await() && noexcept {
-    CORERING_ASSERT(coroutine_, "a handle can be joined once, and not after detach() or a move");
-    return Awaiter(std::exchange(coroutine_, nullptr));
+    CORERING_ASSERT(task_ != nullptr, "a handle can be joined once, and not after detach() or a move");
+    return Awaiter(*std::exchange(task_, nullptr));
   }
   Awaiter operator co_await() & = delete;  // write co_await std::move(handle): it can be joined once
 
  private:
+  template <class U>
+  friend Result<JoinHandle<U>> detail::spawn_on(Worker& worker, Task<U> task, std::source_location where);
+  explicit JoinHandle(detail::SpawnedTask<T>* task) noexcept : task_(task) {}
+
   void require_task() const noexcept {
-    CORERING_ASSERT(coroutine_, "a handle was used after it had been joined, detached or moved from");
+    CORERING_ASSERT(task_ != nullptr, "a handle was used after it had been joined, detached or moved from");
   }
 
-  Handle coroutine_;
+  detail::SpawnedTask<T>* task_;
 };
 
 namespace detail {
 
 template <class T>
 Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_location where) {
-  const Spawned<T> spawned = run_spawned(std::move(task));
-  SpawnedPromise<T>& promise = spawned.coroutine.promise();
-  promise.strand.spawned_at = where;
-  if (!start_spawned(worker, promise.strand, promise.node, spawned.coroutine)) {
-    spawned.coroutine.destroy();
+  auto* const spawned = new SpawnedTask<T>(std::move(task), where);
+  if (!spawned->start(worker)) {
+    delete spawned;
     return failure(ECANCELED);
   }
-  return JoinHandle<T>(spawned.coroutine);
+  return JoinHandle<T>(spawned);
 }
 
 [[nodiscard]] Worker& require_current_worker(const char* message) noexcept;

@@ -4,31 +4,25 @@
 #include <coroutine>
 #include <source_location>
 
-#include <corering/base/intrusive_list.hpp>
 #include <corering/base/spin_lock.hpp>
 #include <corering/core/mpsc_queue.hpp>
 #include <corering/core/scope.hpp>
 
 namespace corering {
 
-/// Lies beside the first coroutine of the strand. It knows the worker where the strand is, so that a
-/// cancellation from any thread finds it there, whatever it hops to meanwhile.
+/// The outermost scope of the strand, beside its first coroutine. It knows the worker where the strand is, so
+/// that a cancellation from any thread finds it there, whatever it hops to meanwhile.
 ///
 /// A request to cancel travels as a message, one at a time, through the queue of the worker where the strand
 /// is; a worker that the strand has left meanwhile passes it on. The location changes, and the message is
 /// posted, under one lock: so the message always goes to a worker that hosts the strand and cannot end. The
 /// strand does not end while its message is under way.
-class Strand : public ListNode {
+class Strand : public Scope {
  public:
-  Strand() noexcept : root_(*this) {}
-
-  /// The outermost scope of the strand.
-  [[nodiscard]] Scope& root() noexcept { return root_; }
-
   /// Before it begins: the strand is a member of what `outer` cancels, and takes over its deadline.
   void join(const Scope* outer) noexcept {
     parent_ = outer != nullptr ? outer->strand() : nullptr;
-    root_.inherit(outer);
+    inherit(outer, Shield::no);
   }
 
   /// The strand of which it is a member, or null. Outlives it.
@@ -49,46 +43,40 @@ class Strand : public ListNode {
   /// Moves to a worker that cannot refuse, because it has to close a scope of this strand.
   void go_home(Loop& home, PostNode& node) noexcept;
 
-  /// The strand's last act, on the thread where it is. True: it has ended. False: `finish` will be called, on
-  /// any thread, when its message has come in.
-  using Finish = void (*)(void* owner) noexcept;
-  [[nodiscard]] bool end(Finish finish, void* owner) noexcept;
+  /// The strand's last act, on the thread where it is: has_ended() follows, now or when its message has come
+  /// in.
+  void end() noexcept;
 
   /// Cancels all of it, wherever it is: at once if it is here, where also shields can be pierced.
-  void cancel(const CancelCause& cause) noexcept;
+  void cancel_anywhere(const CancelCause& cause) noexcept;
 
-  /// See Scope::request_cancel().
-  void request_cancel(Scope& scope, const CancelCause& cause) noexcept;
+  /// Cancels `scope`, which is one of this strand's: see Scope::request_cancel().
+  void request_cancel_of(Scope& scope, const CancelCause& cause) noexcept;
 
   [[nodiscard]] bool is_here() noexcept;
 
- private:
-  class Root : public Scope {
-   public:
-    explicit Root(Strand& strand) noexcept { strand_ = &strand; }
-    void inherit(const Scope* outer) noexcept { Scope::inherit(outer, Shield::no); }
-  };
-  struct Message : CallNode {
-    explicit Message(Strand& strand) noexcept : CallNode(&Strand::message_arrived), strand(strand) {}
-    Strand& strand;
-  };
+ protected:
+  Strand() noexcept { strand_ = this; }
+  ~Strand() override = default;
 
+  /// Nobody will touch it any more. On the thread where it ended, or where its message came in.
+  virtual void has_ended() noexcept = 0;
+
+ private:
   void check_is_here() const noexcept;
-  static void message_arrived(CallNode& node, Loop& here) noexcept;
+  static void message_arrived(PostNode& node, Loop& here) noexcept;
   void message_came_to(Loop& here) noexcept;
   void post_message() noexcept;
 
-  Root root_;
-  const Strand* parent_ = nullptr;
-
   SpinLock lock_;
   // Under the lock:
-  Loop* location_ = nullptr;  // null on a thread without a worker
-  Finish finish_ = nullptr;   // set when it has ended but for its message
-  void* owner_;               // with finish_
+  bool ended_ = false;  // but for its message
   bool message_under_way_ = false;
+  Loop* location_ = nullptr;  // null on a thread without a worker
+
+  const Strand* parent_ = nullptr;
   union {
-    Message message_;  // made when it is sent, so that a strand without one does not pay for it
+    CallNode message_;  // made when it is sent, so that a strand without one does not pay for it
   };
 };
 

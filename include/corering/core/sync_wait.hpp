@@ -17,12 +17,26 @@ namespace detail {
 template <class T>
 class Root;
 
+/// The strand of a coroutine that a plain thread waits for.
+class RootStrand final : public Strand {
+ public:
+  /// What the thread waits for.
+  void ends_with(std::coroutine_handle<> root, OneShot& ended) noexcept {
+    root_ = root;
+    ended_ = &ended;
+  }
+  void has_ended() noexcept override;
+
+ private:
+  std::coroutine_handle<> root_;
+  OneShot* ended_ = nullptr;
+};
+
 template <class T>
 struct RootPromise : ReturnsOutcome<T> {
-  OneShot* ended = nullptr;
-  Strand strand;
+  RootStrand strand;
 
-  RootPromise() noexcept { this->scope = &strand.root(); }
+  RootPromise() noexcept { this->scope = &strand; }
 
   /// Notes no place, unlike Frame's: nobody looks for this coroutine in a dump.
   template <class Awaitable>
@@ -34,23 +48,15 @@ struct RootPromise : ReturnsOutcome<T> {
     FinalAwaiter() noexcept = default;
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<RootPromise> self) const noexcept {
-      if (self.promise().strand.end(&finish, self.address())) finish(self.address());
+      self.promise().strand.end();
     }
     void await_resume() const noexcept {}
   };
-
-  static void finish(void* address) noexcept {
-    const auto self = std::coroutine_handle<RootPromise>::from_address(address);
-    end_root(self, *self.promise().ended);
-  }
 
   Root<T> get_return_object() noexcept;
   std::suspend_always initial_suspend() const noexcept { return {}; }
   FinalAwaiter final_suspend() const noexcept { return {}; }
 };
-
-/// Wakes the thread that waits for `root`. The frame may be gone when this returns.
-void end_root(std::coroutine_handle<> root, OneShot& ended) noexcept;
 
 /// Starts `root` on the calling thread and blocks until it has ended, wherever that is.
 void run_root(std::coroutine_handle<> root, OneShot& ended);
@@ -66,7 +72,7 @@ class Root {
 
   T run() {
     OneShot ended;
-    coroutine_.promise().ended = &ended;
+    coroutine_.promise().strand.ends_with(coroutine_, ended);
     run_root(coroutine_, ended);
     return coroutine_.promise().outcome.take();
   }

@@ -18,6 +18,9 @@ class Task;
 
 namespace detail {
 
+template <class T>
+class SpawnedTask;
+
 /// What a coroutine came to: a value or an exception.
 template <class T>
 class Outcome {
@@ -146,6 +149,7 @@ class [[nodiscard("a task does nothing until it is awaited")]] Task {
 
  private:
   friend promise_type;
+  friend detail::SpawnedTask<T>;
   explicit Task(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
 
   std::coroutine_handle<promise_type> coroutine_;
