@@ -121,23 +121,31 @@ struct Reads {
   }
 };
 
-/// `Buffer` is a span or a FixedSpan.
-template <class Buffer>
-Task<void> reads(Reads& reads, corering::Descriptor file, Buffer buffer) {
+/// `Buffer` is a span or a FixedSpan; `read` makes the operation.
+template <class Buffer, class Read>
+Task<void> reads(Reads& reads, corering::Descriptor file, Buffer buffer, Read read) {
   while (reads.left > 0) {
     --reads.left;
-    const Result<std::size_t> got = co_await corering::async_read(file, buffer, reads.next_offset());
+    const Result<std::size_t> got = co_await read(file, buffer, reads.next_offset());
     if (!got || *got != block_size) throw std::runtime_error("a read of a cached block came back short");
   }
 }
 
-double our_read(unsigned depth, std::uint64_t operations) {
+constexpr auto plainly = [](const auto& file, const auto& buffer, std::uint64_t offset) {
+  return corering::async_read(file, buffer, offset);
+};
+constexpr auto from_the_cache = [](const auto& file, const auto& buffer, std::uint64_t offset) {
+  return corering::async_read_cached(file, buffer, offset);
+};
+
+template <class Read>
+double our_read(unsigned depth, std::uint64_t operations, Read read) {
   const std::unique_ptr<std::byte, decltype(&std::free)> memory(
       static_cast<std::byte*>(std::aligned_alloc(4096, depth * block_size)), &std::free);
   const std::span buffers(memory.get(), depth * block_size);
   Reads state{.left = operations};
   const auto make = [&](unsigned slot) {
-    return reads(state, cached_file().fd(), buffers.subspan(slot * block_size, block_size));
+    return reads(state, cached_file().fd(), buffers.subspan(slot * block_size, block_size), read);
   };
   return measure_one([&](double& elapsed) { return run_side_by_side(depth, make, elapsed); });
 }
@@ -153,7 +161,7 @@ Task<void> read_fixed(unsigned depth, std::uint64_t operations, double& elapsed)
   std::vector<corering::FixedBuffer> buffers;
   for (unsigned i = 0; i < depth; ++i) buffers.push_back(registered->lend());
   Reads state{.left = operations};
-  const auto make = [&](unsigned slot) { return reads(state, *file, buffers[slot].all()); };
+  const auto make = [&](unsigned slot) { return reads(state, *file, buffers[slot].all(), plainly); };
   co_await run_side_by_side(depth, make, elapsed);
 }
 
@@ -195,14 +203,15 @@ void add_reads(std::vector<Workload>& all, unsigned depth) {
     const raw_reads reads{.fd = cached_file().fd(), .block = block_size, .blocks = block_count, .fixed = 0};
     return checked(raw_pread(&reads, n));
   };
-  const auto plain = [depth](std::uint64_t n) { return our_read(depth, n); };
+  const auto plain = [depth](std::uint64_t n) { return our_read(depth, n, plainly); };
+  const auto cached = [depth](std::uint64_t n) { return our_read(depth, n, from_the_cache); };
   const auto asio = [depth](std::uint64_t n) { return asio_read(depth, n); };
   const auto fio = [depth](std::uint64_t n) { return fio_read(depth, n); };
   all.push_back({.name = "read",
                  .parameters = parameters,
                  .subjects = {raw_reads_of(depth, operations, false), timed("corering", operations, plain),
-                              timed("pread", operations, pread), timed("asio_uring", operations, asio),
-                              timed("fio", operations, fio)}});
+                              timed("corering_cached", operations, cached), timed("pread", operations, pread),
+                              timed("asio_uring", operations, asio), timed("fio", operations, fio)}});
   const auto fixed = [depth](std::uint64_t n) {
     return measure_one([&](double& elapsed) { return read_fixed(depth, n, elapsed); });
   };

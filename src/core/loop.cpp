@@ -33,6 +33,11 @@ constexpr std::uint32_t generation_mask = 0x1fff'ffff;
 // resumes, and 256 resumes are well under the time a sleeping core needs to wake up.
 constexpr std::size_t ready_budget = 256;
 
+// What reads may copy from the page cache in one turn without an SQE, each counted as if it were a page
+// longer: some 10 to 20 us, after which the kernel and the other coroutines get their turn.
+constexpr std::size_t read_now_budget = 128 << 10;
+constexpr std::size_t cost_of_a_call = 4 << 10;
+
 // While stopping, cancel again what an earlier cancel missed because it was between two states.
 constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
 constexpr Duration shortest_patience = std::chrono::milliseconds(10);  // between two reports
@@ -350,6 +355,7 @@ template <bool recording>
   if (turns_until_clock_-- == 0) look_at_clock();
   if (!posts_.is_empty()) drain_posts();
   if (!timers_.empty()) expire_timers();
+  bytes_to_read_now_ = read_now_budget;
   if (ready_.run(ready_budget) == ready_budget) turns_until_clock_ = 0;  // that may have taken long
   if (!drainers_.empty()) [[unlikely]]
     release_drained();
@@ -471,6 +477,17 @@ void Loop::start(Completion& completion) noexcept {
   if (completion.kept_ == nullptr) return answer(completion, -ENOMEM);
   if (Sqe* const sqe = parked_.empty() ? find_sqe() : nullptr; sqe != nullptr) return fill(*sqe, completion);
   park(completion);
+}
+
+std::int32_t Loop::read_now(const Scope* scope, const Request& request) noexcept {
+  const std::size_t cost = request.len + cost_of_a_call;
+  const bool is_slot = (request.what >> 8 & abi::sqe_fixed_file) != 0;
+  if (cost > bytes_to_read_now_ || is_slot || refuses_waits(scope)) return -EAGAIN;
+  const std::int32_t got = kernel_.read_now(request.fd, reinterpret_cast<void*>(request.addr), request.len,
+                                            static_cast<std::int64_t>(request.off));
+  if (got < 0) return -EAGAIN;  // whatever it is: on the usual way it comes again, and is reported
+  bytes_to_read_now_ -= cost;
+  return got;
 }
 
 void Loop::start_unscoped(Completion& completion, const Scope* permitting) noexcept {
@@ -598,6 +615,21 @@ void Loop::cancel_again() noexcept {
   frame_ = &frame;
   Loop* const loop = current_loop;
   return loop != nullptr ? loop->start_at_once(*this, frame) : nullptr;
+}
+
+[[gnu::noinline]] bool Completion::read_now(const Frame& frame, const Request& request) noexcept {
+  Loop* const loop = current_loop;
+  const std::int32_t got = loop != nullptr ? loop->read_now(frame.scope, request) : -EAGAIN;
+  if (got < 0) return false;
+  state_ = State::answered;
+  reply_ = {.res = got};
+  if (trace::enabled()) [[unlikely]] {
+    trace::record(Kind::await, static_cast<std::uint8_t>(opcode()), this, 0,
+                  trace::pack_place(frame.awaiting));
+    trace::record(Kind::read_now, static_cast<std::uint8_t>(opcode()), this, static_cast<std::uint64_t>(got),
+                  request.off);
+  }
+  return true;
 }
 
 // Rare, and small: the frame cache has it. Without memory the operation fails.

@@ -85,6 +85,8 @@ class Loop {
 
   [[nodiscard]] Sqe* start_at_once(Completion& completion, Frame& frame) noexcept;
   void start(Completion& completion) noexcept;
+  /// What a read finds in the page cache, or -EAGAIN: then it goes the usual way.
+  [[nodiscard]] std::int32_t read_now(const Scope* scope, const Request& request) noexcept;
   void start_unscoped(Completion& completion, const Scope* permitting) noexcept;
   void start_chain(std::span<Completion* const> links) noexcept;
   void cancel_and_submit(Completion& completion) noexcept;
@@ -231,6 +233,7 @@ class Loop {
   TimerHeap timers_;
   std::uint64_t turn_ticks_ = 0;
   std::uint32_t turns_until_clock_ = 0;
+  std::size_t bytes_to_read_now_ = 0;  // what is left of this turn's
   Spinner spinner_;
   IntrusiveList<Strand> strands_;     // those that are here
   IntrusiveList<Scope> scopes_;       // those that must be closed here, their coroutines may be elsewhere

@@ -102,12 +102,13 @@ Task<Result<std::size_t>> File::read_at(std::span<std::byte> into, std::uint64_t
     }
     co_return misaligned();
   }
-  co_return co_await async_read(fd_, into, offset);
+  if (alignment_ > 1) co_return co_await async_read(fd_, into, offset);
+  co_return co_await async_read_cached(fd_, into, offset);
 }
 
 Task<Result<std::size_t>> File::read(std::span<std::byte> into) const {
   if (alignment_ > 1) co_return std::unexpected(make_error_code(FileErrc::no_position));
-  co_return co_await async_read(fd_, into, current_position);
+  co_return co_await async_read_cached(fd_, into, current_position);
 }
 
 Task<Result<std::size_t>> File::write(std::span<const std::byte> from) const {

@@ -17,6 +17,8 @@ class FaultyKernel : public Kernel {
   std::function<int(const RingParams&)> on_open_ring;
   std::function<int()> on_open_eventfd;
   std::function<int(unsigned to_submit)> on_enter;
+  /// Answers in the kernel's place, as Kernel::read_now() does.
+  std::function<std::int32_t(int fd, void* into, std::size_t size, std::int64_t offset)> on_read_now;
   std::atomic<int> wakes = 0;               ///< eventfd writes so far
   std::atomic<Duration::rep> ahead_by = 0;  ///< how far this kernel's clock is ahead, in nanoseconds
 
@@ -40,6 +42,9 @@ class FaultyKernel : public Kernel {
   }
   void nap(Duration how_long) noexcept override { real_kernel().nap(how_long); }
   void close(int fd) noexcept override { real_kernel().close(fd); }
+  std::int32_t read_now(int fd, void* into, std::size_t size, std::int64_t offset) noexcept override {
+    return on_read_now ? on_read_now(fd, into, size, offset) : real_kernel().read_now(fd, into, size, offset);
+  }
   TimePoint now() const noexcept override { return real_kernel().now() + Duration(ahead_by); }
 
  private:

@@ -27,6 +27,7 @@ namespace corering {
 ///  - `void dispose(const Reply&)`, for what comes along with an error;
 ///  - `void filed(Reply&)`, called while the CQ is being walked, in the order of the CQEs;
 ///  - `bool is_success(const Reply&)`, for errors that are none;
+///  - `static constexpr bool reads_now`, of a read that may be answered without an SQE;
 ///  - `void rewrite(Request&, const Capabilities&)`, to make of a ProbedOperation one that an old kernel
 ///  knows;
 ///  - `using Base = NotifiedCompletion`, for zero-copy sends.
@@ -127,6 +128,7 @@ class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
 template <class T, class Payload>
 class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
   static_assert(std::is_class_v<Result<T>>, "see above");
+  static constexpr bool may_read_now = requires { Payload::reads_now; };
 
  public:
   DirectAwaiter(Frame& frame, const Request& request, const Payload& payload) noexcept
@@ -134,6 +136,9 @@ class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
     Request prepared = request;
     if constexpr (requires { payload_.prepare(prepared); }) payload_.prepare(prepared);
     if constexpr (requires { this->is_filed_by(payload_); }) this->is_filed_by(payload_);
+    if constexpr (may_read_now) {
+      if (this->read_now(frame, prepared)) return;
+    }
     if (Sqe* const sqe = this->begin(frame); sqe != nullptr) [[likely]] {
       prepared.fill(*sqe, this->user_data());
     } else {
@@ -142,7 +147,7 @@ class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
     }
   }
 
-  bool await_ready() const noexcept { return false; }
+  bool await_ready() const noexcept { return may_read_now && this->is_answered(); }
   void await_suspend(std::coroutine_handle<> coroutine) noexcept { this->begun(coroutine); }
   Result<T> await_resume() noexcept {
     return detail::result_of<T>(payload_, this->finish(),

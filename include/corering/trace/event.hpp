@@ -36,6 +36,7 @@ enum class Kind : std::uint8_t {
   spawned,            ///< a coroutine is started on this worker; id: coroutine
   timer_armed,        ///< id: awaiter, a: nanoseconds until it fires
   timer_fired,        ///< id: awaiter
+  read_now,           ///< a read was answered from the page cache, without an SQE; a: res, b: offset
   count_,
 };
 
@@ -45,7 +46,8 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Kind::cou
     "suspended",     "popped",          "resumed_on_worker", "parked",
     "sqe_filled",    "submitted",       "entered",           "woken",
     "processed",     "resumed",         "thread_start",      "worker_up",
-    "init_callback", "spawned",         "timer_armed",       "timer_fired"};
+    "init_callback", "spawned",         "timer_armed",       "timer_fired",
+    "read_now"};
 
 /// Opcode field of events that belong to no kernel operation.
 inline constexpr std::uint8_t no_opcode = 0xff;

@@ -5,6 +5,7 @@
 /// -errno.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -75,6 +76,13 @@ class Kernel {
 
   /// close(2).
   virtual void close(int fd) noexcept = 0;
+
+  /// preadv2(2) with RWF_NOWAIT: what is there already. EAGAIN where it would wait, or where there is no such
+  /// thing.
+  virtual std::int32_t read_now(int fd, void* into, std::size_t size, std::int64_t offset) noexcept {
+    (void)fd, (void)into, (void)size, (void)offset;
+    return -EAGAIN;
+  }
 
   /// CLOCK_MONOTONIC.
   [[nodiscard]] virtual TimePoint now() const noexcept = 0;

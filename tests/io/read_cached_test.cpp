@@ -1,0 +1,166 @@
+/// read_cached_test.cpp — reads that are answered from the page cache, and those that are not.
+#include <cerrno>
+#include <fcntl.h>
+
+#include "support/faulty_kernel.hpp"
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+using test::run_on_a_worker_here;
+
+/// A kernel whose page cache has everything, or nothing; it counts what is asked of it.
+struct CachingKernel : test::FaultyKernel {
+  explicit CachingKernel(bool has_everything = true) {
+    on_read_now = [this, has_everything](int fd, void* into, std::size_t size, std::int64_t offset) {
+      ++asked;
+      const ssize_t got = has_everything ? ::pread(fd, into, size, offset) : (errno = EAGAIN, -1);
+      return got < 0 ? -errno : static_cast<std::int32_t>(got);
+    };
+    on_enter = [this](unsigned to_submit) { return submitted += to_submit, 0; };
+  }
+  unsigned asked = 0;
+  unsigned submitted = 0;
+};
+
+/// This program, which has more than a page.
+Fd itself() { return Fd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)); }
+
+Task<void> reads_a_header(int fd, unsigned& submitted_before, const CachingKernel& kernel) {
+  submitted_before = kernel.submitted;
+  std::array<std::byte, 4> magic{};
+  const Result<std::size_t> got = co_await async_read_cached(fd, magic, 0);
+  EXPECT_EQ(got, 4U);
+  EXPECT_EQ(test::text_of(magic),
+            "\x7f"
+            "ELF");
+}
+
+TEST(ReadCached, is_answered_without_an_sqe) {
+  const Fd file = itself();
+  CachingKernel kernel;
+  unsigned before = 0, after = 0;
+  const auto read = [](int fd, unsigned& before, unsigned& after, const CachingKernel& kernel) -> Task<void> {
+    co_await reads_a_header(fd, before, kernel);
+    (void)co_await sleep_for(Duration::zero());  // a turn, which would submit what there is
+    after = kernel.submitted;
+  };
+  run_on_a_worker_here(read(file.get(), before, after, kernel), {.kernel = &kernel});
+  EXPECT_EQ(kernel.asked, 1U);
+  EXPECT_EQ(after, before);
+}
+
+TEST(ReadCached, goes_through_the_ring_when_it_would_wait) {
+  const Fd file = itself();
+  CachingKernel kernel(false);
+  unsigned before = 0;
+  run_on_a_worker_here(reads_a_header(file.get(), before, kernel), {.kernel = &kernel});
+  EXPECT_EQ(kernel.asked, 1U);
+  EXPECT_GT(kernel.submitted, before);
+}
+
+TEST(ReadCached, is_a_read_like_any_other_for_the_kernel_itself) {
+  const Fd file = itself();
+  CachingKernel kernel;
+  kernel.on_read_now = nullptr;  // whether this file system has RWF_NOWAIT or not
+  unsigned before = 0;
+  run_on_a_worker_here(reads_a_header(file.get(), before, kernel), {.kernel = &kernel});
+}
+
+Task<void> counts_turns(const bool& stop, unsigned& turns) {
+  while (!stop) {
+    ++turns;
+    (void)co_await sleep_for(Duration::zero());
+  }
+}
+Task<void> reads_for_long(int fd, bool& stop, unsigned& turns, unsigned& others_ran) {
+  std::array<std::byte, 4096> page;
+  auto counting = spawn(counts_turns(stop, turns));
+  for (int i = 0; i < 1000; ++i) {
+    const Result<std::size_t> got = co_await async_read_cached(fd, page, 0);
+    EXPECT_EQ(got, page.size());
+  }
+  others_ran = turns;
+  stop = true;
+  co_await std::move(counting);
+}
+TEST(ReadCached, lets_the_others_run_after_some) {
+  const Fd file = itself();
+  CachingKernel kernel;
+  bool stop = false;
+  unsigned turns = 0, others_ran = 0;
+  run_on_a_worker_here(reads_for_long(file.get(), stop, turns, others_ran), {.kernel = &kernel});
+  EXPECT_GE(others_ran, 1000U / 17) << "16 pages in a turn, and one more through the ring";
+  EXPECT_GE(kernel.asked, 900U) << "most of them come from the cache";
+}
+
+Task<void> reads_much(int fd) {
+  std::vector<std::byte> much(1 << 20);
+  const Result<std::size_t> got = co_await async_read_cached(fd, much, 0);
+  EXPECT_TRUE(got && *got > 0);
+}
+TEST(ReadCached, leaves_large_reads_to_the_ring) {
+  const Fd file = itself();
+  CachingKernel kernel;
+  run_on_a_worker_here(reads_much(file.get()), {.kernel = &kernel});
+  EXPECT_EQ(kernel.asked, 0U);
+}
+
+Task<void> fails(int directory) {
+  std::array<std::byte, 16> buffer;
+  const Result<std::size_t> none = co_await async_read_cached(-1, buffer, 0);
+  EXPECT_EQ(none.error(), std::errc::bad_file_descriptor);
+  const Result<std::size_t> no_file = co_await async_read_cached(directory, buffer, 0);
+  EXPECT_EQ(no_file.error(), std::errc::is_a_directory);
+}
+TEST(ReadCached, reports_errors_as_a_read_does) {
+  const Fd directory(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  run_on_a_worker_here(fails(directory.get()));
+}
+
+Task<void> reads_when_cancelled(int fd, Result<std::size_t>& got) {
+  std::array<std::byte, 16> buffer;
+  (void)co_await sleep_for(std::chrono::hours(1));
+  got = co_await async_read_cached(fd, buffer, 0);
+}
+Task<void> cancels(int fd, Result<std::size_t>& got) {
+  auto reading = spawn(reads_when_cancelled(fd, got));
+  (void)co_await sleep_for(Duration::zero());
+  reading.request_cancel();
+  co_await std::move(reading);
+}
+TEST(ReadCached, fails_in_a_cancelled_scope_although_it_is_cached) {
+  const Fd file = itself();
+  CachingKernel kernel;
+  Result<std::size_t> got = 1;
+  run_on_a_worker_here(cancels(file.get(), got), {.kernel = &kernel});
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error(), std::errc::operation_canceled);
+  EXPECT_EQ(kernel.asked, 0U);
+}
+
+TEST(ReadCached, is_seen_in_a_trace) {
+  const Fd file = itself();
+  CachingKernel kernel;
+  unsigned before = 0;
+  trace::start(1024);
+  run_on_a_worker_here(reads_a_header(file.get(), before, kernel), {.kernel = &kernel});
+  trace::stop();
+  std::vector<trace::Kind> life;
+  std::uint64_t id = 0;
+  for (const trace::ThreadRecording& thread : trace::snapshot()) {
+    for (const trace::TimedEvent& event : thread.events) {
+      if (event.kind != trace::Kind::read_now) continue;
+      id = event.id;
+      EXPECT_EQ(event.a, 4U);
+    }
+    for (const trace::TimedEvent& event : thread.events) {
+      if (id != 0 && event.id == id) life.push_back(event.kind);
+    }
+  }
+  EXPECT_EQ(life, (std::vector{trace::Kind::await, trace::Kind::read_now, trace::Kind::resumed}));
+}
+
+}  // namespace
+}  // namespace corering
