@@ -21,33 +21,12 @@ namespace {
 
 using trace::Kind;
 
-// user_data: the address of a Completion, with many_tag if it gets many replies, or one of the loop's own.
-constexpr std::uint64_t tag_bits = 7;
-constexpr std::uint64_t many_tag = Completion::many_tag;
-constexpr std::uint64_t wake_read_tag = 1;
-constexpr std::uint64_t control_tag = 2;
-constexpr std::uint64_t message_tag = 4;  // above it: the inbox's slot << 32, its generation << 3
-constexpr std::uint32_t generation_mask = 0x1fff'ffff;
-
-// How many coroutines run before the kernel gets its turn: an enter costs about as much as two or three
-// resumes, and 256 resumes are well under the time a sleeping core needs to wake up.
-constexpr std::size_t ready_budget = 256;
+// 64 KiB: room for what many idle connections may answer at once.
+constexpr std::uint32_t usual_cq_entries = 4096;
 
 // What reads may copy from the page cache in one turn without an SQE, each counted as if it were a page
 // longer: some 10 to 20 us, after which the kernel and the other coroutines get their turn.
 constexpr std::size_t read_now_budget = 128 << 10;
-constexpr std::size_t cost_of_a_call = 4 << 10;
-
-// While stopping, cancel again what an earlier cancel missed because it was between two states.
-constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
-constexpr Duration shortest_patience = std::chrono::milliseconds(10);  // between two reports
-constexpr Duration memory_nap = std::chrono::milliseconds(1);
-
-// 64 KiB: room for what many idle connections may answer at once.
-constexpr std::uint32_t usual_cq_entries = 4096;
-
-// initial-exec: found without a call, also from position-independent code.
-[[gnu::tls_model("initial-exec")]] constinit thread_local Loop* current_loop = nullptr;
 
 void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
             std::uint8_t opcode = trace::no_opcode) noexcept {
@@ -55,14 +34,8 @@ void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
     trace::record(kind, opcode, id, a, b);
 }
 
-// Out of line, and called only when recording: its arguments must cost nothing otherwise.
-[[gnu::noinline]] void record_filled(const Completion& completion, const Request& request) noexcept {
-  const auto fd = static_cast<std::uint32_t>(request.fd);
-  trace::record(Kind::sqe_filled, static_cast<std::uint8_t>(request.opcode()), &completion,
-                static_cast<std::uint64_t>(fd) << 32 | request.len, request.off);
-}
-
 void record_processed(const Cqe& cqe) noexcept {
+  using namespace detail;
   const std::uint64_t id = (cqe.user_data & tag_bits) == many_tag ? cqe.user_data - many_tag : cqe.user_data;
   trace::record(Kind::processed, trace::no_opcode, reinterpret_cast<const void*>(id),
                 static_cast<std::uint64_t>(static_cast<std::uint32_t>(cqe.res)) << 32 | cqe.flags);
@@ -78,7 +51,11 @@ void record_processed(const Cqe& cqe) noexcept {
 
 }  // namespace
 
+using namespace detail;
+
 // ---- which loop is this? ----
+
+[[gnu::tls_model("initial-exec")]] constinit thread_local Loop* current_loop = nullptr;
 
 [[gnu::noinline]] Loop* Loop::current() noexcept { return current_loop; }
 
@@ -241,12 +218,6 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   sleep(limit ? std::optional(*limit - spent) : limit);
 }
 
-[[gnu::always_inline]] inline void Loop::note_enter_result(int result) noexcept {
-  short_of_memory_ = false;
-  if (result < 0) [[unlikely]]
-    note_enter_error(result);
-}
-
 [[gnu::noinline]] void Loop::note_enter_error(int result) noexcept {
   switch (-result) {
     case EINTR:
@@ -280,18 +251,6 @@ void Loop::settle() noexcept {
   if (stopping_ && kernel_.now() >= patience_ends_) lose_patience();
   if (!cancelling_.empty() && kernel_.now() >= next_cancel_) cancel_again();
   unpark();
-}
-
-// Word by word: a Reply that is put together on the stack and then copied whole would make the processor
-// wait, which cannot forward a wide load from narrower stores.
-void Loop::answer(Completion& completion, std::int32_t res) noexcept {
-  completion.state_ = Completion::State::answered;
-  completion.unlink();
-  completion.drop_kept();
-  if (completion.tag_ != 0) return completion.received({.res = res});
-  completion.reply_.res = res;
-  completion.reply_.flags = completion.reply_.offset = 0;
-  ready_.push(completion.waiter_);
 }
 
 // One reply of an operation that gets one: nearly every completion is that.
@@ -345,6 +304,12 @@ template <bool recording>
 }
 
 [[gnu::noinline]] void Loop::process_and_record() noexcept { process<true>(); }
+
+void Loop::wait_for_kernel() noexcept {
+  if (short_of_memory_) kernel_.nap(memory_nap);
+  note_enter_result(ring_.submit_and_wait(std::nullopt));
+  process_completions();
+}
 
 // ---- a turn ----
 
@@ -445,7 +410,7 @@ const Capabilities& Loop::capabilities() {
   return *own_capabilities_;
 }
 
-// ---- operations ----
+// ---- an operation begins ----
 
 // What nearly every operation does. Null, and nothing has happened, when something is out of the ordinary.
 [[gnu::always_inline]] inline Sqe* Loop::start_at_once(Completion& completion, Frame& frame) noexcept {
@@ -469,252 +434,10 @@ const Capabilities& Loop::capabilities() {
   return sqe != nullptr ? &started(completion, scope, *sqe) : nullptr;
 }
 
-void Loop::start(Completion& completion) noexcept {
-  Frame* const frame = completion.frame_;
-  Scope* const scope = frame != nullptr ? frame->scope : nullptr;
-  if (scope != nullptr) scope->waits_for(&completion, turn_ticks_);
-  if (refuses_waits(scope)) return answer(completion, -ECANCELED);
-  if (completion.kept_ == nullptr) return answer(completion, -ENOMEM);
-  if (Sqe* const sqe = parked_.empty() ? find_sqe() : nullptr; sqe != nullptr) return fill(*sqe, completion);
-  park(completion);
-}
-
-std::int32_t Loop::read_now(const Scope* scope, const Request& request) noexcept {
-  const std::size_t cost = request.len + cost_of_a_call;
-  const bool is_slot = (request.what >> 8 & abi::sqe_fixed_file) != 0;
-  if (cost > bytes_to_read_now_ || is_slot || refuses_waits(scope)) return -EAGAIN;
-  const std::int32_t got = kernel_.read_now(request.fd, reinterpret_cast<void*>(request.addr), request.len,
-                                            static_cast<std::int64_t>(request.off));
-  if (got < 0) return -EAGAIN;  // whatever it is: on the usual way it comes again, and is reported
-  bytes_to_read_now_ -= cost;
-  return got;
-}
-
-void Loop::start_unscoped(Completion& completion, const Scope* permitting) noexcept {
-  completion.frame_ = nullptr;
-  if (stopping_ && !may_work_while_stopping(permitting)) return answer(completion, -ECANCELED);
-  if (Sqe* const sqe = parked_.empty() ? find_sqe() : nullptr; sqe != nullptr) return fill(*sqe, completion);
-  park(completion);
-}
-
-void Loop::cancel_and_submit(Completion& completion) noexcept {
-  cancel(completion);
-  if (ring_.unsubmitted() > 0) note_enter_result(ring_.submit());
-}
-
-void Loop::close_streams_on(int fd) noexcept {
-  streams_.for_each([fd](detail::StreamNode& node) {
-    auto& stream = static_cast<detail::MultishotBlock&>(node);
-    if (stream.is_on(fd)) stream.close();
-  });
-}
-
-// All SQEs of a chain go with one enter, and nothing comes between them.
-void Loop::start_chain(std::span<Completion* const> links) noexcept {
-  for (std::size_t i = 0; i < links.size(); ++i) {
-    links[i]->links_behind_ = static_cast<std::uint16_t>(links.size() - 1 - i);
-  }
-  if (ring_.free_sqes() < links.size()) note_enter_result(ring_.submit());
-  if (parked_.empty() && ring_.free_sqes() >= links.size()) {
-    for (Completion* const link : links) fill(*ring_.next_sqe(), *link);
-  } else {
-    for (Completion* const link : links) park(*link);
-  }
-}
-
-Sqe* Loop::find_sqe() noexcept {
-  if (Sqe* const sqe = ring_.next_sqe(); sqe != nullptr) [[likely]]
-    return sqe;
-  note_enter_result(ring_.submit());
-  return ring_.next_sqe();
-}
-
-void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
-  completion.note_what_is_kept();
-  completion.kept_->fill(sqe, completion.user_data());
-  completion.state_ = Completion::State::in_flight;
-  ++in_flight_;
-  if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) {
-    completion.state_ = Completion::State::orphaned;
-    look_after(completion);
-  }
-  if (trace::enabled()) record_filled(completion, *completion.kept_);
-  completion.drop_kept();
-}
-
-// The kernel takes nothing at the moment. The operation waits its turn; no other one passes it.
-void Loop::park(Completion& completion) noexcept {
-  completion.note_what_is_kept();
-  record(Kind::parked, &completion);
-  completion.state_ = Completion::State::parked;
-  parked_.push_back(completion);
-  looks_closer_ = true;
-}
-
-// A chain is unparked whole.
-void Loop::unpark() noexcept {
-  while (!parked_.empty()) {
-    const std::uint32_t links = parked_.front().links_behind_ + 1U;
-    if (ring_.free_sqes() < links) note_enter_result(ring_.submit());
-    if (ring_.free_sqes() < links) return;
-    for (std::uint32_t i = 0; i < links; ++i) fill(*ring_.next_sqe(), parked_.pop_front());
-  }
-  looks_closer_ = stopping_;
-}
-
-void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
-  timers_.push(node, deadline);
-  if (trace::enabled()) [[unlikely]] {
-    const TimePoint now = kernel_.now();
-    record(Kind::timer_armed, &node,
-           deadline <= now ? 0 : static_cast<std::uint64_t>((deadline - now).count()));
-  }
-}
-
-// ---- cancelling ----
-
-void Loop::cancel(Completion& completion) noexcept {
-  switch (completion.state_) {
-    case Completion::State::parked:
-      return answer(completion, -ECANCELED);
-    case Completion::State::in_flight:
-    case Completion::State::orphaned:
-      completion.unlink();
-      completion.state_ = Completion::State::cancelling;
-      if (cancelling_.empty()) next_cancel_ = kernel_.now() + cancel_again_after;
-      cancelling_.push_back(completion);
-      return ask_kernel_to_cancel(completion);
-    case Completion::State::idle:
-    case Completion::State::cancelling:
-    case Completion::State::answered:
-      return;
-  }
-}
-
-// Lands behind its target in the SQ, or the target has been submitted before: the kernel takes them in order,
-// so the target is known to it. And in front of whatever gets the same address later. With no SQE free it is
-// asked for the next time.
-void Loop::ask_kernel_to_cancel(const Completion& completion) noexcept {
-  Sqe* const sqe = find_sqe();
-  if (sqe == nullptr) return;
-  *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
-             .addr = completion.user_data(),
-             .user_data = control_tag};
-  ++controls_in_flight_;
-}
-
-// An operation that was between two states when the kernel looked for it was not found (ENOENT).
-void Loop::cancel_again() noexcept {
-  next_cancel_ = kernel_.now() + cancel_again_after;
-  cancelling_.for_each([this](const Completion& completion) { ask_kernel_to_cancel(completion); });
-}
-
-// ---- the way in: an awaiter starts its operation ----
-
 [[gnu::noinline]] Sqe* Completion::begin(Frame& frame) noexcept {
   frame_ = &frame;
   Loop* const loop = current_loop;
   return loop != nullptr ? loop->start_at_once(*this, frame) : nullptr;
-}
-
-[[gnu::noinline]] bool Completion::read_now(const Frame& frame, const Request& request) noexcept {
-  Loop* const loop = current_loop;
-  const std::int32_t got = loop != nullptr ? loop->read_now(frame.scope, request) : -EAGAIN;
-  if (got < 0) return false;
-  state_ = State::answered;
-  reply_ = {.res = got};
-  if (trace::enabled()) [[unlikely]] {
-    trace::record(Kind::await, static_cast<std::uint8_t>(opcode()), this, 0,
-                  trace::pack_place(frame.awaiting));
-    trace::record(Kind::read_now, static_cast<std::uint8_t>(opcode()), this, static_cast<std::uint64_t>(got),
-                  request.off);
-  }
-  return true;
-}
-
-// Rare, and small: the frame cache has it. Without memory the operation fails.
-[[gnu::noinline]] void Completion::keep_copy(const Request& request) noexcept {
-  try {
-    kept_ = ::new (allocate_frame(sizeof request)) Request(request);
-    owns_kept_ = true;
-  } catch (const std::bad_alloc&) {
-    kept_ = nullptr;
-  }
-}
-
-void Completion::drop_kept() noexcept {
-  if (!std::exchange(owns_kept_, false)) return;
-  free_frame(const_cast<Request*>(kept_), sizeof *kept_);
-}
-
-void Completion::start(std::coroutine_handle<> waiter, Frame* frame, const Request& request) noexcept {
-  waiter_ = waiter;
-  kept_ = &request;
-  frame_ = frame;
-  start_slowly();
-}
-
-[[gnu::noinline]] void Completion::start_slowly() noexcept {
-  Loop* const loop = current_loop;
-  CORERING_ASSERT(
-      loop != nullptr,
-      "an operation was awaited on a thread without a worker: name one, as in co_await operation.on(worker)");
-  if (!trace::enabled()) return loop->start(*this);
-  const auto code = static_cast<std::uint8_t>(opcode());
-  trace::record(Kind::await, code, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
-                frame_ != nullptr ? trace::pack_place(frame_->awaiting) : 0);
-  loop->start(*this);
-  trace::record(Kind::suspended, code, this);
-}
-
-void Completion::start_unscoped(const Scope* permitting, const Request& request) noexcept {
-  kept_ = &request;
-  Loop* const loop = current_loop;
-  if (trace::enabled()) [[unlikely]]
-    trace::record(Kind::await, static_cast<std::uint8_t>(opcode()), this);
-  loop->start_unscoped(*this, permitting);
-}
-
-[[gnu::noinline]] void Completion::start_chain(std::span<Completion* const> links, Frame* frame) noexcept {
-  Loop* const loop = current_loop;
-  CORERING_ASSERT(loop != nullptr, "a chain was awaited on a thread without a worker: hop to one first");
-  for (Completion* const link : links) link->frame_ = frame;
-  loop->start_chain(links);
-}
-
-Waiter* Completion::cancel(const CancelCause&) noexcept {
-  Loop::current()->cancel(*this);
-  return nullptr;
-}
-
-void Completion::describe(std::string& text) const {
-  text += name_of(opcode());
-  if (fd_ < 0) return;
-  text.append(is_on_slot() ? " (slot " : " (fd ").append(std::to_string(fd_)).append(")");
-}
-
-std::error_code Completion::error_of(std::int32_t res) const noexcept {
-  // A helper thread of the kernel was interrupted in a system call that blocks. What it says to that is
-  // EINTR, or one of the numbers that user space is never to see.
-  const bool was_interrupted = res == -EINTR || (res <= -512 && res >= -514) || res == -516;
-  const bool was_cancelled = res == -ECANCELED || was_interrupted;
-  if (was_cancelled && frame_ != nullptr && frame_->scope != nullptr && frame_->scope->cancelled()) {
-    return frame_->scope->reason().error();
-  }
-  return {was_interrupted ? EINTR : -res, std::system_category()};
-}
-
-void Completion::record_resumed() const noexcept {
-  trace::record(Kind::resumed, static_cast<std::uint8_t>(opcode()), this,
-                static_cast<std::uint64_t>(reply_.res));
-}
-
-void Completion::abort_destroyed_in_flight() const noexcept {
-  const std::source_location where = frame_ != nullptr ? frame_->awaiting : std::source_location();
-  dprintf(2, "corering: a coroutine was destroyed while its %.*s (fd %d) was in flight, awaited at %s:%u\n",
-          static_cast<int>(name_of(opcode()).size()), name_of(opcode()).data(), fd_,
-          where.line() != 0 ? where.file_name() : "a place in a coroutine of another library", where.line());
-  std::abort();
 }
 
 // ---- completions ----
@@ -800,129 +523,6 @@ bool Loop::arm_wake_read() noexcept {
 void Loop::wake_read_done(std::int32_t res) noexcept {
   wake_read_armed_ = false;
   if (res == sizeof wake_count_) received_wakes_ += wake_count_;
-}
-
-// ---- the end ----
-
-bool Loop::may_work_while_stopping(const Scope* scope) const noexcept {
-  return shields_hold_ && scope != nullptr && scope->is_shielded();
-}
-
-void Loop::begin_stop() noexcept {
-  stopping_ = looks_closer_ = true;
-  refuses_posts_.store(true, std::memory_order_release);
-  patience_ends_ = saturating_add(kernel_.now(), stop_patience_);
-  cancel_everything(!shields_hold_);
-}
-
-namespace {
-
-/// The part of a strand that is its worker's to cancel: what lies below the scopes that other workers have
-/// opened.
-struct OwnPart {
-  Waiter* first;
-  bool in_a_shield;  ///< one that lies above it, or around the whole strand
-};
-
-OwnPart own_part_of(Strand& strand, const Loop& here) noexcept {
-  OwnPart own{.first = &strand, .in_a_shield = strand.is_shielded()};
-  for (Scope* scope = &strand; scope != nullptr;) {
-    Waiter* const below = scope->waiting();
-    if (scope->home() != nullptr && scope->home() != &here) {
-      own = {.first = below, .in_a_shield = scope->is_shielded()};
-    }
-    scope = below != nullptr ? below->as_scope() : nullptr;
-  }
-  return own;
-}
-
-}  // namespace
-
-void Loop::cancel_everything(bool through_shields) noexcept {
-  const CancelCause cause{.reason = CancelReason::asked(), .through_shields = through_shields};
-  strands_.for_each([this, &cause](Strand& strand) {
-    const OwnPart own = own_part_of(strand, *this);
-    if (own.in_a_shield && !cause.through_shields) return;
-    for (Waiter* next = own.first; next != nullptr;) next = next->cancel(cause);
-  });
-  // Coroutines that must come back, from wherever they are.
-  scopes_.for_each([&cause](Scope& scope) {
-    if (cause.through_shields || !scope.is_shielded()) scope.request_cancel(cause);
-  });
-  while (!orphans_.empty()) orphans_.front().cancel(cause);
-  parked_.for_each([this](Completion& completion) {
-    if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) answer(completion, -ECANCELED);
-  });
-}
-
-void Loop::lose_patience() noexcept {
-  shields_hold_ = false;
-  patience_ends_ = saturating_add(kernel_.now(), std::max(stop_patience_, shortest_patience));
-  cancel_everything(true);
-  worker_.report_stuck();
-}
-
-bool Loop::quiet() const noexcept {
-  return in_flight_ == 0 && controls_in_flight_ == 0 && expected_homecomings_ == 0 && ready_.empty() &&
-         parked_.empty() && timers_.empty() && strands_.empty() && scopes_.empty();
-}
-
-// The queue is closed: no poster can take the asleep mark any more, and those who took it are counted.
-void Loop::end() noexcept {
-  await_promised_wakes();
-  cancel_wake_read();
-  detach();
-}
-
-// Closing the eventfd while a poster is about to write it would write to whoever gets the number next.
-void Loop::await_promised_wakes() noexcept {
-  while (received_wakes_ != promised_wakes_) {
-    if (arm_wake_read()) wait_for_kernel();
-  }
-  // What has come through the kernel has been counted before. This is what makes it so for the memory model.
-  while (wakes_sent_.load(std::memory_order_acquire) != promised_wakes_) {
-  }
-}
-
-void Loop::cancel_wake_read() noexcept {
-  bool asked = false;
-  while (wake_read_armed_ || controls_in_flight_ > 0) {
-    if (Sqe* const sqe = asked ? nullptr : find_sqe(); sqe != nullptr) {
-      *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
-                 .addr = wake_read_tag,
-                 .user_data = control_tag};
-      ++controls_in_flight_;
-      asked = true;
-    }
-    wait_for_kernel();
-  }
-}
-
-void Loop::wait_for_kernel() noexcept {
-  if (short_of_memory_) kernel_.nap(memory_nap);
-  note_enter_result(ring_.submit_and_wait(std::nullopt));
-  process_completions();
-}
-
-void Loop::detach() noexcept {
-  while (!resources_.empty()) resources_.pop_front().ring_closes();
-  while (!streams_.empty()) (void)streams_.pop_front();  // they have ended, and may outlive us
-  ring_.close();
-  kernel_.close(eventfd_);
-  ended_ = true;
-}
-
-void Loop::refuse_everything() noexcept {
-  if (ended_) return;
-  const Running here(*this);
-  shields_hold_ = false;  // there is no ring to clean up with
-  begin_stop();
-  while (!quiet() || !posts_.try_close()) {
-    drain_posts();
-    ready_.run(ready_budget);
-    if (ready_.empty()) kernel_.nap(memory_nap);  // for those that are still away
-  }
-  ended_ = true;
 }
 
 }  // namespace corering

@@ -35,6 +35,31 @@ namespace corering {
 
 class Worker;
 struct WorkerOptions;
+class Loop;
+
+/// The one that runs on the calling thread, or null. Only for functions that are never inlined, because a
+/// compiler may carry its address over a suspension. initial-exec: found without a call, also from
+/// position-independent code.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Loop* current_loop;
+
+namespace detail {
+
+// user_data: the address of a Completion, with many_tag if it gets many replies, or one of the loop's own.
+inline constexpr std::uint64_t tag_bits = 7;
+inline constexpr std::uint64_t many_tag = Completion::many_tag;
+inline constexpr std::uint64_t wake_read_tag = 1;
+inline constexpr std::uint64_t control_tag = 2;
+inline constexpr std::uint64_t message_tag = 4;  // above it: the inbox's slot << 32, its generation << 3
+inline constexpr std::uint32_t generation_mask = 0x1fff'ffff;
+
+/// How many coroutines run before the kernel gets its turn: an enter costs about as much as two or three
+/// resumes, and 256 resumes are well under the time a sleeping core needs to wake up.
+inline constexpr std::size_t ready_budget = 256;
+
+/// When the kernel is short of memory, and when a worker that never ran waits for what is still away.
+inline constexpr Duration memory_nap = std::chrono::milliseconds(1);
+
+}  // namespace detail
 
 class Loop {
  public:
@@ -177,7 +202,11 @@ class Loop {
   void sleep_and_learn(std::optional<Duration> limit) noexcept;
   void watch(std::optional<Duration> limit) noexcept;
   void peek() noexcept;
-  void note_enter_result(int result) noexcept;
+  void note_enter_result(int result) noexcept {
+    short_of_memory_ = false;
+    if (result < 0) [[unlikely]]
+      note_enter_error(result);
+  }
   void note_enter_error(int result) noexcept;
   /// True when there is more to do before an enter than to enter.
   [[nodiscard]] bool is_unsettled() const noexcept {
