@@ -74,11 +74,11 @@ double corering_workers(unsigned count) {
 
 double raw_workers(unsigned count) {
   std::vector<raw_worker*> workers(count + 1);
-  bench::checked(raw_worker_start(&workers[0], bench::first_processor()));
+  bench::checked(raw_worker_start(&workers[0], bench::first_processor(), 0));
   let_them_sleep();
   const double bytes = each(count, [&] {
     for (unsigned i = 1; i <= count; ++i)
-      bench::checked(raw_worker_start(&workers[i], bench::first_processor()));
+      bench::checked(raw_worker_start(&workers[i], bench::first_processor(), 0));
     let_them_sleep();
   });
   for (raw_worker* const worker : workers) raw_worker_stop(worker);

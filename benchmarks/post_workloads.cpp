@@ -21,7 +21,7 @@ using corering::TimePoint;
 using corering::Worker;
 
 struct RawWorker {
-  RawWorker() { checked(raw_worker_start(&worker, last_processor())); }
+  explicit RawWorker(bool spins = false) { checked(raw_worker_start(&worker, last_processor(), spins)); }
   RawWorker(RawWorker&&) = delete;
   ~RawWorker() { raw_worker_stop(worker); }
   raw_worker* worker = nullptr;
@@ -162,14 +162,17 @@ Workload posters(unsigned threads) {
 
 void add_post_workloads(std::vector<Workload>& all) {
   constexpr std::uint64_t hops = 3'000, posts = 2'000'000;
-  all.push_back({.name = "hop",
-                 .parameters = "round trip",
-                 .subjects = {timed("raw", hops,
-                                    [](std::uint64_t n) { return checked(raw_hop(RawWorker().worker, n)); }),
-                              timed("corering", hops, [](std::uint64_t n) { return our_hop(n); }),
-                              timed("corering_asleep", hops, [](std::uint64_t n) {
-                                return our_hop(n, {.spin_before_sleep = corering::Duration::zero()});
-                              })}});
+  all.push_back(
+      {.name = "hop",
+       .parameters = "round trip",
+       .subjects = {
+           timed("raw", hops, [](std::uint64_t n) { return checked(raw_hop(RawWorker().worker, n)); }),
+           timed("raw_spin", hops,
+                 [](std::uint64_t n) { return checked(raw_hop(RawWorker(true).worker, n)); }),
+           timed("corering", hops, [](std::uint64_t n) { return our_hop(n); }),
+           timed("corering_asleep", hops, [](std::uint64_t n) {
+             return our_hop(n, {.spin_before_sleep = corering::Duration::zero()});
+           })}});
   all.push_back({.name = "post",
                  .parameters = "existing coroutine",
                  .subjects = {raw_posts(posts), timed("corering", posts, post_from_here)}});

@@ -29,12 +29,15 @@ int64_t raw_read(const struct raw_reads* reads, unsigned depth, uint64_t operati
 /* The same, one after the other, with pread(2). */
 int64_t raw_pread(const struct raw_reads* reads, uint64_t operations);
 
-/* A thread that sleeps in its ring until its eventfd is written, and takes work from a lock-free list. */
+/* A thread that sleeps in its ring until its eventfd is written, and takes work from a lock-free list. With
+ * `spins` it watches that list for up to 100 us before it sleeps, always, and so does raw_hop() its answer.
+ */
 struct raw_worker;
-int raw_worker_start(struct raw_worker** worker, int cpu);
+int raw_worker_start(struct raw_worker** worker, int cpu, int spins);
 void raw_worker_stop(struct raw_worker* worker);
 
-/* `count` round trips, one at a time: hand a node over, sleep on a futex until the worker has answered. */
+/* `count` round trips, one at a time: hand a node over, and sleep on a futex until the worker has answered.
+ */
 int64_t raw_hop(struct raw_worker* worker, uint64_t count);
 
 /* `count` nodes handed over, RAW_WINDOW at a time; ends when the worker has run the last one. Any number of

@@ -21,14 +21,18 @@ struct node {
 
 struct raw_worker {
   _Alignas(64) _Atomic(struct node*) head;
-  _Alignas(64) _Atomic uint32_t answered; /* a futex */
+  _Alignas(64) _Atomic uint32_t answered; /* a futex: NOT_YET, ANSWERED, or NOT_YET_AND_ASLEEP */
   _Alignas(64) int eventfd;
   int cpu;
+  int spins;
   int set_up;
   int stopped;
   pthread_t thread;
   pthread_barrier_t ready;
 };
+
+enum { NOT_YET, ANSWERED, NOT_YET_AND_ASLEEP };
+enum { SPIN_NS = 100000 };
 
 static struct node asleep;
 
@@ -67,6 +71,13 @@ static int may_sleep(struct raw_worker* worker) {
                                                                  memory_order_release, memory_order_relaxed);
 }
 
+static void watch(struct raw_worker* worker) {
+  const int64_t begin = raw_now();
+  while (atomic_load_explicit(&worker->head, memory_order_relaxed) == NULL && raw_now() - begin < SPIN_NS) {
+    __builtin_ia32_pause();
+  }
+}
+
 static void* live(void* argument) {
   struct raw_worker* worker = argument;
   cpu_set_t set;
@@ -82,6 +93,10 @@ static void* live(void* argument) {
   for (;;) {
     run_all(worker);
     if (worker->stopped) break;
+    if (worker->spins) {
+      watch(worker);
+      if (atomic_load_explicit(&worker->head, memory_order_relaxed) != NULL) continue;
+    }
     if (!armed) {
       io_uring_prep_read(io_uring_get_sqe(&ring), worker->eventfd, &count, sizeof count, 0);
       armed = 1;
@@ -103,10 +118,10 @@ static void* live(void* argument) {
   return NULL;
 }
 
-int raw_worker_start(struct raw_worker** out, int cpu) {
+int raw_worker_start(struct raw_worker** out, int cpu, int spins) {
   struct raw_worker* worker = aligned_alloc(64, sizeof *worker);
   if (worker == NULL) return -ENOMEM;
-  *worker = (struct raw_worker){.eventfd = eventfd(0, EFD_CLOEXEC), .cpu = cpu};
+  *worker = (struct raw_worker){.eventfd = eventfd(0, EFD_CLOEXEC), .cpu = cpu, .spins = spins};
   if (worker->eventfd < 0) return -errno;
   pthread_barrier_init(&worker->ready, NULL, 2);
   const int error = pthread_create(&worker->thread, NULL, live, worker);
@@ -131,19 +146,36 @@ void raw_worker_stop(struct raw_worker* worker) {
 
 static void run_hop(struct raw_worker* worker, struct node* node) {
   (void)node;
-  atomic_store_explicit(&worker->answered, 1, memory_order_release);
-  syscall(SYS_futex, &worker->answered, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  if (atomic_exchange_explicit(&worker->answered, ANSWERED, memory_order_release) == NOT_YET_AND_ASLEEP) {
+    syscall(SYS_futex, &worker->answered, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  }
+}
+
+static void await_answer(struct raw_worker* worker) {
+  if (worker->spins) {
+    const int64_t begin = raw_now();
+    while (atomic_load_explicit(&worker->answered, memory_order_acquire) == NOT_YET &&
+           raw_now() - begin < SPIN_NS) {
+      __builtin_ia32_pause();
+    }
+  }
+  uint32_t seen = NOT_YET;
+  if (!atomic_compare_exchange_strong_explicit(&worker->answered, &seen, NOT_YET_AND_ASLEEP,
+                                               memory_order_acquire, memory_order_acquire)) {
+    return;
+  }
+  while (atomic_load_explicit(&worker->answered, memory_order_acquire) != ANSWERED) {
+    syscall(SYS_futex, &worker->answered, FUTEX_WAIT_PRIVATE, NOT_YET_AND_ASLEEP, NULL, NULL, 0);
+  }
 }
 
 int64_t raw_hop(struct raw_worker* worker, uint64_t count) {
   struct node node = {.run = run_hop};
   const int64_t begin = raw_now();
   for (uint64_t i = 0; i < count; ++i) {
-    atomic_store_explicit(&worker->answered, 0, memory_order_relaxed);
+    atomic_store_explicit(&worker->answered, NOT_YET, memory_order_relaxed);
     push(worker, &node);
-    while (atomic_load_explicit(&worker->answered, memory_order_acquire) == 0) {
-      syscall(SYS_futex, &worker->answered, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-    }
+    await_answer(worker);
   }
   return raw_now() - begin;
 }

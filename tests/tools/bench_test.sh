@@ -51,11 +51,11 @@ expect 2 "usage: echo_corering" "$binaries/echo_corering" nonsense
 "$bench" --json --rounds 2 hop > "$dir/hop.json" 2> "$dir/log" || fail "hop as JSON"
 python3 - "$dir/hop.json" > "$dir/log" 2>&1 <<'CHECK' || fail "the JSON is not as expected"
 import json, sys
-raw, ours, asleep = json.load(open(sys.argv[1]))
+raw, spin, ours, asleep = json.load(open(sys.argv[1]))
 assert set(raw) == {"workload", "parameters", "subject", "metric", "value", "min", "max", "rounds", "ratio_to_raw"}
 assert (raw["subject"], raw["ratio_to_raw"], raw["rounds"]) == ("raw", 1, 2)
 assert ours["subject"] == "corering" and ours["min"] <= ours["value"] <= ours["max"] and ours["ratio_to_raw"] > 0
-assert asleep["subject"] == "corering_asleep"
+assert (spin["subject"], asleep["subject"]) == ("raw_spin", "corering_asleep")
 CHECK
 
 # From records to charts and tables.
