@@ -46,10 +46,10 @@ const std::vector<ServerKind>& server_kinds() {
 EchoServer::EchoServer(const ServerKind& kind)
     : process_(command(kind)), port_(static_cast<std::uint16_t>(number_in(process_.read_line()))) {}
 
-Load::Load(const EchoServer& server, unsigned connections) : server_(server) {
+Load::Load(const EchoServer& server, unsigned connections, unsigned at_once) : server_(server) {
   const WithTheClients here;
   unsigned opened = 0;
-  const int error = load_open(&load_, server.port(), connections, &opened);
+  const int error = load_open(&load_, server.port(), connections, at_once, &opened);
   if (error < 0) {
     throw std::system_error(-error, std::system_category(), "connection " + std::to_string(opened + 1));
   }
@@ -59,8 +59,8 @@ Load::Load(const EchoServer& server, unsigned connections) : server_(server) {
 load_result Load::run(const LoadTimes& times) {
   const WithTheClients here;
   load_result result{};
-  const int error =
-      load_run(load_, times.warm_up, times.measured, server_.process().processor_clock(), &result, &served_);
+  const int error = load_run(load_, times.warm_up, times.measured, times.gap,
+                             server_.process().processor_clock(), &result, &served_);
   if (error < 0) throw std::system_error(-error, std::system_category(), "the load");
   if (result.requests == 0) throw std::runtime_error("the server answered nothing while it was measured");
   return result;

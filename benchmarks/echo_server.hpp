@@ -37,14 +37,15 @@ class EchoServer {
 struct LoadTimes {
   std::int64_t warm_up = 200'000'000;   ///< nanoseconds
   std::int64_t measured = 600'000'000;  ///< nanoseconds
+  std::int64_t gap = 0;                 ///< nanoseconds between an answer and the next message
 };
 
 /// The clients. They run on the last processor, where this thread goes for as long.
 class Load {
  public:
-  /// Each connection has had one message answered. Throws when the limit of open files does not allow so
-  /// many.
-  Load(const EchoServer& server, unsigned connections);
+  /// Each connection has had one message answered, `at_once` of them at a time. Throws when the limit of open
+  /// files does not allow so many.
+  Load(const EchoServer& server, unsigned connections, unsigned at_once = 1);
   Load(Load&&) = delete;
   ~Load() { load_close(load_); }
 

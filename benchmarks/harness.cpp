@@ -66,15 +66,20 @@ Spread value_of(const Runs& runs, std::size_t metric) {
 
 std::vector<Row> measure(const Workload& workload, unsigned rounds) {
   const std::vector<Runs> runs = run_interleaved(workload, rounds);
+  const auto peer = std::ranges::find(workload.subjects, workload.peer(), &Subject::name);
   std::vector<Row> rows;
   for (std::size_t subject = 0; subject < runs.size(); ++subject) {
     const Metrics& first = runs[subject].front();
     for (std::size_t metric = 0; metric < first.size(); ++metric) {
+      const Runs* const peer_runs =
+          peer == workload.subjects.end() ? nullptr : &runs[peer - workload.subjects.begin()];
       rows.push_back({.subject = workload.subjects[subject].name,
                       .metric = first[metric].name + " (" + first[metric].unit + ")",
                       .better = first[metric].better,
                       .value = value_of(runs[subject], metric),
-                      .ratio = ratio_of(runs[subject], metric, runs.front())});
+                      .ratio = ratio_of(runs[subject], metric, runs.front()),
+                      .ratio_to_peer =
+                          peer_runs == nullptr ? std::nullopt : ratio_of(runs[subject], metric, *peer_runs)});
     }
   }
   return rows;

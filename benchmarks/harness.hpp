@@ -23,6 +23,8 @@ struct Row {
   /// This subject's figure to the first subject's in the same round. Nothing where that one has no such
   /// metric, or measured 0.
   std::optional<Spread> ratio;
+  /// The same to the workload's peer; see Workload::peer.
+  std::optional<Spread> ratio_to_peer;
 };
 
 /// Runs every subject once to warm up and then `rounds` times, each round beginning with another subject:

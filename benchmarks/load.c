@@ -107,26 +107,38 @@ static int connect_to(uint16_t port) {
   return fd;
 }
 
-/* Its answer also says that the server has accepted it, so the listener's backlog never fills. */
 static int open_client(struct load* load, struct client* client, uint16_t port) {
   client->fd = connect_to(port);
   if (client->fd < 0) return client->fd;
   ++load->count;
-  int result = send_next(load, client, 0);
+  return send_next(load, client, 0);
+}
+
+/* Its answer also says that the server has accepted it, so the listener's backlog never fills. */
+static int await_answer(struct load* load, struct client* client) {
+  int result = 0;
   while (result == 0) result = receive(load, client, 0);
   if (result < 0) return result;
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
   return epoll_ctl(load->poller, EPOLL_CTL_ADD, client->fd, &event) == 0 ? 0 : -errno;
 }
 
-int load_open(struct load** out, uint16_t port, unsigned connections, unsigned* opened) {
+/* The clients from `begin` to `end`. */
+static int open_some(struct load* load, unsigned begin, unsigned end, uint16_t port) {
+  int result = 0;
+  for (unsigned i = begin; i < end && result == 0; ++i) result = open_client(load, &load->clients[i], port);
+  for (unsigned i = begin; i < end && result == 0; ++i) result = await_answer(load, &load->clients[i]);
+  return result;
+}
+
+int load_open(struct load** out, uint16_t port, unsigned connections, unsigned at_once, unsigned* opened) {
   struct load* load = calloc(1, sizeof *load);
   if (load == NULL) return -ENOMEM;
   load->poller = epoll_create1(EPOLL_CLOEXEC);
   load->clients = calloc(connections, sizeof *load->clients);
   int result = load->poller < 0 ? -errno : load->clients == NULL ? -ENOMEM : 0;
-  for (unsigned i = 0; i < connections && result == 0; ++i) {
-    result = open_client(load, &load->clients[i], port);
+  for (unsigned i = 0; i < connections && result == 0; i += at_once) {
+    result = open_some(load, i, connections - i < at_once ? connections : i + at_once, port);
   }
   *opened = load->count;
   if (result < 0) {
@@ -146,7 +158,7 @@ void load_close(struct load* load) {
 }
 
 /* Answers and sends until `end`; the time when it stopped, or -errno. */
-static int64_t exchange(struct load* load, int64_t end, uint64_t* answered) {
+static int64_t exchange(struct load* load, int64_t end, int64_t gap, uint64_t* answered) {
   for (;;) {
     struct epoll_event events[256];
     const int ready = epoll_wait(load->poller, events, 256, 1000);
@@ -160,6 +172,7 @@ static int64_t exchange(struct load* load, int64_t end, uint64_t* answered) {
       if (result == 1) {
         ++load->histogram[bucket_of((uint64_t)(time - client->sent_at))];
         ++*answered;
+        for (const int64_t answer = time; time - answer < gap;) time = now(CLOCK_MONOTONIC);
         result = send_next(load, client, time);
       }
       if (result < 0) return result;
@@ -168,7 +181,7 @@ static int64_t exchange(struct load* load, int64_t end, uint64_t* answered) {
   }
 }
 
-int load_run(struct load* load, int64_t warm_up, int64_t measured, clockid_t server,
+int load_run(struct load* load, int64_t warm_up, int64_t measured, int64_t gap, clockid_t server,
              struct load_result* result, uint64_t* served) {
   int64_t time = now(CLOCK_MONOTONIC);
   const int64_t warm = time + warm_up;
@@ -177,13 +190,13 @@ int load_run(struct load* load, int64_t warm_up, int64_t measured, clockid_t ser
     if (error < 0) return error;
   }
   uint64_t answered = 0;
-  time = exchange(load, warm, &answered);
+  time = exchange(load, warm, gap, &answered);
   if (time < 0) return (int)time;
   memset(load->histogram, 0, sizeof load->histogram);
   load->served += answered;
   answered = 0;
   const int64_t server_begin = now(server), begin = time;
-  time = exchange(load, begin + measured, &answered);
+  time = exchange(load, begin + measured, gap, &answered);
   const int64_t server_end = now(server);
   if (time < 0) return (int)time;
   if (server_begin < 0 || server_end < 0) return -ESRCH;

@@ -47,6 +47,9 @@ void Report::print_row(const Workload& workload, const Row& row) const {
   if (row.ratio && row.subject != workload.subjects.front().name) {
     std::printf("  x%.2f (%.2f to %.2f)%s", row.ratio->median, row.ratio->min, row.ratio->max, verdict(row));
   }
+  if (row.ratio_to_peer && row.subject.starts_with("corering")) {
+    std::printf(", x%.2f of %s", row.ratio_to_peer->median, workload.peer().c_str());
+  }
   std::putchar('\n');
 }
 
@@ -57,7 +60,11 @@ void Report::print_record(const Workload& workload, const Row& row) {
       first_ ? "" : ",", workload.name.c_str(), workload.parameters.c_str(), row.subject.c_str(),
       row.metric.c_str(), row.value.median, row.value.min, row.value.max, rounds_,
       workload.subjects.front().name.c_str());
-  row.ratio ? std::printf("%.4f}", row.ratio->median) : std::printf("null}");
+  row.ratio ? std::printf("%.4f", row.ratio->median) : std::printf("null");
+  if (row.ratio_to_peer)
+    std::printf(", \"peer\": \"%s\", \"ratio_to_peer\": %.4f", workload.peer().c_str(),
+                row.ratio_to_peer->median);
+  std::putchar('}');
   first_ = false;
 }
 

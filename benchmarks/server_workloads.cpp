@@ -24,13 +24,13 @@ Metrics metrics_of(const load_result& result) {
           {.name = "p99.9", .unit = "us", .value = result.p999 / 1e3}};
 }
 
-Metrics echo(const ServerKind& kind, unsigned connections) {
+Metrics echo(const ServerKind& kind, unsigned connections, const LoadTimes& times = {}) {
   need_files_for(connections);
   EchoServer server(kind);
   Metrics metrics;
   {
     Load load(server, connections);
-    metrics = metrics_of(load.run());
+    metrics = metrics_of(load.run(times));
   }
   server.finish();
   return metrics;
@@ -47,6 +47,50 @@ Workload echo_row(const char* name, unsigned connections, bool core) {
         {.name = kind.subject, .run = [&kind, connections] { return echo(kind, connections); }});
   }
   return workload;
+}
+
+/// One connection whose client thinks for a while after each answer: for whom watching pays, and for whom
+/// not.
+Workload gap_row(unsigned microseconds) {
+  Workload workload{.name = "gaps",
+                    .parameters = std::to_string(microseconds) + " us between requests",
+                    .subjects = {},
+                    .core = false};
+  const LoadTimes times{.gap = std::int64_t{microseconds} * 1000};
+  for (const ServerKind& kind : server_kinds()) {
+    if (kind.subject != "raw" && kind.subject != "raw_spin" && !kind.subject.starts_with("corering"))
+      continue;
+    if (kind.subject == "corering_multishot" || kind.subject == "corering_direct") continue;
+    workload.subjects.push_back(
+        {.name = kind.subject, .run = [&kind, times] { return echo(kind, 1, times); }});
+  }
+  return workload;
+}
+
+/// What opening a connection costs: accepted, its first message answered. Not its end.
+Metrics connect(const ServerKind& kind, unsigned at_once) {
+  constexpr unsigned connections = 2000;
+  need_files_for(connections);
+  EchoServer server(kind);
+  Metrics metrics;
+  {
+    const Load warm_up(server, 64, at_once);
+    const clockid_t clock = server.process().processor_clock();
+    const auto begin = std::chrono::steady_clock::now();
+    const std::int64_t busy = time_of(clock);
+    const Load load(server, connections, at_once);
+    const std::int64_t server_ns = time_of(clock) - busy;
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+    metrics = {{.name = "throughput",
+                .unit = "connections/s",
+                .value = connections / elapsed.count(),
+                .better = Better::higher},
+               {.name = "server CPU",
+                .unit = "us/connection",
+                .value = static_cast<double>(server_ns) / connections / 1e3}};
+  }
+  server.finish();
+  return metrics;
 }
 
 /// A server that was busy a moment ago, and then has nothing to do. It is promised that a worker then sleeps.
@@ -82,6 +126,18 @@ void add_server_workloads(std::vector<Workload>& all) {
     all.push_back(echo_row("echo", connections, true));
   for (const unsigned connections : {1U, 8U, 64U, 500U, 1000U, 2000U, 4000U, 8000U}) {
     all.push_back(echo_row("connections", connections, false));
+  }
+  for (const unsigned microseconds : {1U, 20U, 50U, 80U, 120U, 200U, 500U, 2000U}) {
+    all.push_back(gap_row(microseconds));
+  }
+  for (const unsigned at_once : {1U, 32U}) {
+    Workload connecting{
+        .name = "connect", .parameters = std::to_string(at_once) + " at once", .subjects = {}, .core = false};
+    for (const ServerKind& kind : server_kinds()) {
+      connecting.subjects.push_back(
+          {.name = kind.subject, .run = [&kind, at_once] { return connect(kind, at_once); }});
+    }
+    all.push_back(std::move(connecting));
   }
   Workload sleeping{.name = "idle", .parameters = "a server without traffic", .subjects = {}, .core = false};
   for (const ServerKind& kind : server_kinds()) {

@@ -32,6 +32,9 @@ struct Workload {
   std::string parameters;         ///< as printed: "depth 32"
   std::vector<Subject> subjects;  ///< the first one is what the others are compared with
   bool core = true;               ///< measured when no name is given
+
+  /// The subject that the others are compared with besides: Asio, on epoll if it is there. Or "".
+  [[nodiscard]] std::string peer() const;
 };
 
 /// A subject that needs `nanoseconds(operations)` for so many of something.
@@ -45,6 +48,7 @@ struct Workload {
 void add_io_workloads(std::vector<Workload>& all);
 void add_post_workloads(std::vector<Workload>& all);
 void add_task_workloads(std::vector<Workload>& all);
+void add_send_workloads(std::vector<Workload>& all);
 void add_server_workloads(std::vector<Workload>& all);
 void add_memory_workloads(std::vector<Workload>& all);
 void add_trace_workloads(std::vector<Workload>& all);

@@ -28,6 +28,8 @@ class Record:
     rounds: int
     baseline: str
     ratio: float | None
+    peer: str | None
+    ratio_to_peer: float | None
 
     @property
     def number(self):
@@ -38,10 +40,11 @@ class Record:
 def read_records(path):
     records = []
     for entry in json.loads(Path(path).read_text()):
-        (key,) = [key for key in entry if key.startswith("ratio_to_")]
+        (key,) = [key for key in entry if key.startswith("ratio_to_") and key != "ratio_to_peer"]
         records.append(Record(entry["workload"], entry["parameters"], entry["subject"], entry["metric"],
                               entry["value"], entry["min"], entry["max"], entry["rounds"],
-                              key.removeprefix("ratio_to_"), entry[key]))
+                              key.removeprefix("ratio_to_"), entry[key], entry.get("peer"),
+                              entry.get("ratio_to_peer")))
     if not records:
         raise ValueError(f"{path} has no records")
     return records
@@ -223,6 +226,10 @@ CURVES = [
           "connections, one 64-byte message in flight each", "server CPU, us per request", log_y=True),
     Curve("connections_p99", "connections", "p99 (us)", "echo: latency by connections",
           "connections, one 64-byte message in flight each", "p99, us", log_y=True),
+    Curve("gaps_cpu", "gaps", "server CPU (us/request)", "one connection whose client thinks: processor time",
+          "us between an answer and the next message", "server CPU, us per request"),
+    Curve("gaps_p50", "gaps", "p50 (us)", "one connection whose client thinks: latency",
+          "us between an answer and the next message", "p50, us"),
     Curve("pending_timers", "pending_timers", TIME, "arm and disarm a timer among others", "timers pending",
           "ns per timer"),
     Curve("tasks", "tasks", TIME, "start, suspend, resume and end a task among others", "tasks suspended",
@@ -288,6 +295,75 @@ def draw_all(records, directory):
     return [name for name in drawn if name is not None]
 
 
+# ---- what the library has set itself ----
+
+@dataclass
+class Target:
+    """A limit for one figure of one subject: of its value, or of its ratio to the baseline or to the peer."""
+    workload: str
+    parameters: str
+    metric: str
+    kind: str  # value, ratio or peer
+    sign: str  # <= or >=
+    limit: float
+    subject: str = "corering"
+
+    def figure_of(self, record):
+        return {"value": record.value, "ratio": record.ratio, "peer": record.ratio_to_peer}[self.kind]
+
+    def words(self, record):
+        of = {"value": "", "ratio": f" x {record.baseline}", "peer": f" x {record.peer}"}[self.kind]
+        return f"{self.sign} {self.limit:g}{of}"
+
+    def is_met(self, record):
+        figure = self.figure_of(record)
+        return figure <= self.limit if self.sign == "<=" else figure >= self.limit
+
+
+def ratio_targets():
+    """Throughput at least 0.98 of raw's is time of at most 1.02."""
+    for depth in (1, 32, 128):
+        yield Target("nop", f"depth {depth}", TIME, "ratio", "<=", 1.05)
+    for depth in (1, 32):
+        yield Target("read", f"4 KiB cached, depth {depth}", TIME, "ratio", "<=", 1.02)
+        yield Target("read", f"4 KiB cached, depth {depth}, registered", TIME, "ratio", "<=", 1.02)
+        yield Target("read", f"4 KiB cached, depth {depth}", TIME, "peer", "<=", 0.74)
+    for connections in ("1 connection", "50 connections", "200 connections", "1000 connections"):
+        yield Target("echo", connections, "throughput (requests/s)", "ratio", ">=", 0.98)
+        yield Target("echo", connections, "server CPU (us/request)", "ratio", "<=", 1.03)
+    yield Target("echo", "50 connections", "throughput (requests/s)", "peer", ">=", 1.12)
+    yield Target("post", "existing coroutine", TIME, "ratio", "<=", 1.2)
+    yield Target("post", "new task, to raw nodes", TIME, "ratio", "<=", 2.5)
+    yield Target("post", "new task, to raw nodes", TIME, "peer", "<=", 0.2)
+    yield Target("hop", "round trip", TIME, "ratio", "<=", 1.05, "corering_asleep")
+    yield Target("trace", "off or left out, nop, depth 128", TIME, "ratio", "<=", 1.01, "off")
+    yield Target("trace", "off or left out, echo, 50 connections", "server CPU (us/request)", "ratio", "<=", 1.005, "off")
+    yield Target("trace", "echo, 50 connections", "server CPU (us/request)", "ratio", "<=", 1.05, "recorded")
+
+
+def value_targets():
+    yield Target("echo", "1 connection", "p50 (us)", "value", "<=", 30)
+    yield Target("hop", "round trip", TIME, "value", "<=", 1000)
+    yield Target("spawn", "create, run, destroy", TIME, "value", "<=", 6)
+    yield Target("await", "a task that ends at once", TIME, "value", "<=", 6)
+    yield Target("trace", "nop, depth 128", "recording (ns/event)", "value", "<=", 12, "recorded")
+    yield Target("idle", "a server without traffic", "wake-ups (in 5 s)", "value", "<=", 0)
+
+
+def targets_table(records):
+    """Of the targets that have been measured. Values move with the machine, ratios less."""
+    by_key = {(one.workload, one.parameters, one.metric, one.subject): one for one in records}
+    rows = []
+    for target in (*ratio_targets(), *value_targets()):
+        record = by_key.get((target.workload, target.parameters, target.metric, target.subject))
+        if record is None or target.figure_of(record) is None:
+            continue
+        got = target.figure_of(record)
+        rows.append([f"{target.workload}, {target.parameters}", target.subject, target.metric, target.words(record),
+                     f"{'' if target.kind == 'value' else 'x'}{got:.2f}", "met" if target.is_met(record) else "**not met**"])
+    return ["", "### Targets", "", *markdown_table(["", "subject", "", "target", "measured", ""], rows)] if rows else []
+
+
 # ---- the document ----
 
 def markdown_table(head, rows):
@@ -341,7 +417,7 @@ def run_text(records, machine, drawn):
     facts = [line.split(": ", 1) for line in machine.strip().splitlines()]
     lines = [*markdown_table(["", ""], [*facts, ["rounds", rounds_of(records)]]), ""]
     lines += [f"![{name}](benchmarks/{name}.svg)" for name in drawn]
-    return "\n".join([*lines, *tables(records)])
+    return "\n".join([*lines, *targets_table(records), *tables(records)])
 
 
 def fill(document, inserted):
