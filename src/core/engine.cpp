@@ -104,9 +104,9 @@ void require_scope(const Frame* frame) noexcept {
 }
 
 void adopt(const Frame* frame) noexcept {
+  Loop* const here = Loop::current();
   Scope* const scope = frame != nullptr ? frame->scope : nullptr;
-  if (Loop::current() != nullptr && scope != nullptr && scope->strand() != nullptr)
-    scope->strand()->begin_here();
+  if (here != nullptr && scope != nullptr && scope->strand() != nullptr) scope->strand()->begin_on(*here);
 }
 
 void run_here(std::coroutine_handle<> coroutine) {
@@ -191,7 +191,7 @@ bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
   if (Loop* const here = Loop::current(); here != nullptr && here == &worker.loop()) {
     if (trace::enabled()) [[unlikely]]
       trace::record(Kind::spawned, trace::no_opcode, coroutine.address());
-    strand.begin_here();
+    strand.begin_on(*here);
     here->schedule(coroutine);
     return true;
   }
@@ -203,27 +203,28 @@ bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
 void Joiner::prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   node_.coroutine = coroutine;
   node_.kind = PostNode::Kind::homecoming;
-  home_ = engine::current_worker();
-  if (home_ != nullptr) engine::expect_homecoming();
-  begin_wait(frame);
+  home_ = Loop::current();
+  begin_wait(frame, home_);
+  if (home_ == nullptr) return;
+  home_->expect_homecoming();
   // Too early for a join in a cancelled scope to be refused: the task has to be joined all the same.
-  if (home_ != nullptr && engine::refuses_waits(frame)) {
+  if (home_->refuses_waits(frame != nullptr ? frame->scope : nullptr)) {
     task_.request_cancel({.reason = CancelReason::asked()});
   }
 }
 
 void Joiner::withdraw() noexcept {
-  if (home_ != nullptr) engine::forgo_homecoming();
+  if (home_ != nullptr) home_->forgo_homecoming();
 }
 
 void Joiner::wake() noexcept {
-  if (home_ != nullptr && home_ != engine::current_worker()) return engine::post_home(*home_, node_);
-  if (home_ != nullptr) {
-    engine::forgo_homecoming();
-  } else {
+  if (home_ == nullptr) {
     engine::adopt(frame_);
+    return engine::schedule(node_.coroutine);
   }
-  engine::schedule(node_.coroutine);
+  if (home_ != Loop::current()) return home_->post_home(node_);
+  home_->forgo_homecoming();
+  home_->schedule(node_.coroutine);
 }
 
 // Not from within, if it is here: a long chain of joins would grow the stack.

@@ -358,9 +358,10 @@ void Loop::drain_posts() noexcept {
   if (std::exchange(mark_was_taken_, false)) ++promised_wakes_;
   while (node != nullptr) {
     PostNode* const next = node->next;
-    if (node->kind != PostNode::Kind::hop || node->strand != nullptr || trace::enabled()) {
+    if (node->kind != PostNode::Kind::hop || trace::enabled()) {
       accept_post(*node);
-    } else {  // a coroutine, and nothing else
+    } else {  // nearly all are that
+      if (node->strand != nullptr) hosts(*node->strand);
       node->refused = !attached();
       ready_.push(node->coroutine);
     }
@@ -371,7 +372,7 @@ void Loop::drain_posts() noexcept {
 void Loop::accept_post(PostNode& node) noexcept {
   if (node.kind == PostNode::Kind::stop) return begin_stop();
   if (node.kind == PostNode::Kind::call) return node.call(node, *this);
-  if (node.strand != nullptr) node.strand->arrive(*this);
+  if (node.strand != nullptr) hosts(*node.strand);
   if (node.kind == PostNode::Kind::homecoming) --expected_homecomings_;
   if (node.kind == PostNode::Kind::hop) node.refused = !attached();
   record(Kind::popped, &node, reinterpret_cast<std::uintptr_t>(node.coroutine.address()));

@@ -14,7 +14,7 @@ bool MemberBase::begin(MemberOwner& owner, const Frame* outer, Scope* around,
   strand_.join(around);
   inner_frame().scope = &strand_;
   inner_frame().awaited_by = outer;
-  strand_.begin_here();
+  strand_.begin_on(*owner.home_loop_);
   std::coroutine_handle<> next;
   try {
     next = start(handle());

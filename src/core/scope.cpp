@@ -7,10 +7,11 @@
 
 namespace corering {
 
-void Waiter::begin_wait(Frame* frame) noexcept {
+void Waiter::begin_wait(Frame* frame) noexcept { begin_wait(frame, Loop::current()); }
+
+void Waiter::begin_wait(Frame* frame, const Loop* here) noexcept {
   frame_ = frame;
   if (frame == nullptr || frame->scope == nullptr) return;
-  const Loop* const here = Loop::current();
   frame->scope->waits_for(this, here != nullptr ? here->turn_ticks() : 0);
 }
 
@@ -38,7 +39,7 @@ void Scope::open(Frame* outer, Shield shield) noexcept {
   // A worker that stops has cancelled what was there; this came later, and may be about to leave it.
   if (here->refuses_waits(this) && !cancelled()) reason_ = CancelReason::asked();
   here->opened(*this);
-  begin_wait(outer);
+  begin_wait(outer, here);
 }
 
 void Scope::close() noexcept {

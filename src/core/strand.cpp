@@ -9,18 +9,15 @@
 
 namespace corering {
 
-void Strand::begin_here() noexcept {
-  Loop* const here = Loop::current();
-  location_ = here;  // nobody else knows of it yet
-  if (here != nullptr) here->hosts(*this);
+void Strand::begin_on(Loop& here) noexcept {
+  location_ = &here;  // nobody else knows of it yet
+  here.hosts(*this);
 }
 
 void Strand::begin_at(Loop& there, PostNode& node) noexcept {
   node.strand = this;
   location_ = &there;
 }
-
-void Strand::arrive(Loop& here) noexcept { here.hosts(*this); }
 
 // Only a strand itself changes where it is, so what it reads here is true.
 void Strand::check_is_here() const noexcept {

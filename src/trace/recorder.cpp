@@ -34,6 +34,8 @@ class Ring {
     store(slot.a, event.a);
     store(slot.b, event.b);
     written_.store(at + 1, std::memory_order_release);
+    // The ring is larger than the nearer caches: by the time it is needed, the line is here.
+    __builtin_prefetch(&events_[(at + prefetched) & (capacity_ - 1)], 1);
   }
 
   [[nodiscard]] ThreadRecording copy(const TickScale& scale) const {
@@ -54,6 +56,8 @@ class Ring {
   }
 
  private:
+  static constexpr std::uint64_t prefetched = 8;  // events, which are four lines
+
   static void store(std::uint64_t& word, std::uint64_t value) noexcept {
     std::atomic_ref(word).store(value, std::memory_order_relaxed);
   }
@@ -90,18 +94,33 @@ struct Rings {
   std::vector<std::shared_ptr<Ring>> all;
   std::size_t capacity = 0;
   ClockPair started;
-  std::atomic<std::uint64_t> generation = 0;
 };
+
+/// Which recording this is. Beside the rings, so that it is read without asking whether they exist yet.
+constinit std::atomic<std::uint64_t> generation = 0;
 
 Rings& rings() noexcept {
   static Rings& instance = *new Rings;
   return instance;
 }
 
-/// The calling thread's ring, if it belongs to the present recording.
-struct ThreadRing {
-  std::shared_ptr<Ring> ring;
+/// The calling thread's ring, if it belongs to the present recording. Without a destructor, so that it is
+/// read without asking whether it exists yet; kept alive by ThreadRing.
+struct OwnRing {
+  Ring* ring = nullptr;
   std::uint64_t generation = 0;
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local OwnRing own;
+constinit thread_local bool thread_is_ending = false;
+
+struct ThreadRing {
+  ThreadRing() noexcept = default;
+  ThreadRing(ThreadRing&&) = delete;
+  ~ThreadRing() {
+    own = {};
+    thread_is_ending = true;
+  }
+  std::shared_ptr<Ring> ring;
 };
 
 std::string thread_name() {
@@ -110,16 +129,15 @@ std::string thread_name() {
   return name.data();
 }
 
-Ring& this_thread_ring() noexcept {
+/// A ring of the present recording; null when the thread is ending, and what it records is lost.
+[[gnu::noinline]] Ring* make_ring() noexcept {
+  if (thread_is_ending) return nullptr;
   static thread_local ThreadRing mine;
-  const std::uint64_t generation = rings().generation.load(std::memory_order_acquire);
-  if (mine.generation != generation) [[unlikely]] {
-    const std::lock_guard lock(rings().mutex);
-    mine.ring = std::make_shared<Ring>(rings().capacity, gettid(), thread_name());
-    mine.generation = rings().generation.load(std::memory_order_relaxed);
-    rings().all.push_back(mine.ring);
-  }
-  return *mine.ring;
+  const std::lock_guard lock(rings().mutex);
+  mine.ring = std::make_shared<Ring>(rings().capacity, gettid(), thread_name());
+  own = {.ring = mine.ring.get(), .generation = generation.load(std::memory_order_relaxed)};
+  rings().all.push_back(mine.ring);
+  return own.ring;
 }
 
 }  // namespace
@@ -129,7 +147,7 @@ void start(std::size_t events_per_thread) {
   rings().all.clear();
   rings().capacity = std::bit_ceil(std::max<std::size_t>(events_per_thread, 2));
   rings().started = ClockPair::now();
-  rings().generation.fetch_add(1, std::memory_order_release);
+  generation.fetch_add(1, std::memory_order_release);
   recorder::on.store(true, std::memory_order_relaxed);
 }
 
@@ -141,7 +159,10 @@ void stop() noexcept { recorder::on.store(false, std::memory_order_relaxed); }
   const std::uint64_t what = (static_cast<std::uint64_t>(kind) << 56) |
                              (static_cast<std::uint64_t>(opcode) << 48) |
                              (reinterpret_cast<std::uintptr_t>(id) & Event::id_mask);
-  this_thread_ring().append({ticks, what, a, b});
+  Ring* ring = own.ring;
+  if (own.generation != generation.load(std::memory_order_acquire)) [[unlikely]]
+    ring = make_ring();
+  if (ring != nullptr) ring->append({ticks, what, a, b});
 }
 
 std::vector<ThreadRecording> snapshot() {

@@ -53,6 +53,8 @@ class Waiter : public ListNode {
 
   /// The coroutine of `frame`, which may be null, begins to wait for this.
   void begin_wait(Frame* frame) noexcept;
+  /// The same, of whoever knows the loop that runs here, which may be null.
+  void begin_wait(Frame* frame, const Loop* here) noexcept;
   /// ... and does so no longer.
   inline void end_wait() noexcept;
 

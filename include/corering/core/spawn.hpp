@@ -55,7 +55,7 @@ class Joiner : public Waiter {
 
  private:
   Strand& task_;
-  Worker* home_ = nullptr;
+  Loop* home_ = nullptr;
   PostNode node_;
 };
 

@@ -31,12 +31,10 @@ class Strand : public Scope {
   /// Where it was started, for dumps.
   std::source_location spawned_at;
 
-  /// Begins on the current worker.
-  void begin_here() noexcept;
+  /// Begins on the worker of `here`, the current one.
+  void begin_on(Loop& here) noexcept;
   /// Begins when `node`, which is about to be posted to `there`, arrives.
   void begin_at(Loop& there, PostNode& node) noexcept;
-  /// `node` with this strand has been popped by `here`.
-  void arrive(Loop& here) noexcept;
 
   /// Moves to `there` with `node`; false, and nothing has happened, when that worker refuses.
   [[nodiscard]] bool hop(Loop& there, PostNode& node) noexcept;
