@@ -110,7 +110,7 @@ class Loop {
 
   [[nodiscard]] Sqe* start_at_once(Completion& completion, Frame& frame) noexcept;
   void start(Completion& completion) noexcept;
-  /// What a read finds in the page cache, or -EAGAIN: then it goes the usual way.
+  /// What a read finds in the page cache, or -errno: then it goes the usual way.
   [[nodiscard]] std::int32_t read_now(const Scope* scope, const Request& request) noexcept;
   void start_unscoped(Completion& completion, const Scope* permitting) noexcept;
   void start_chain(std::span<Completion* const> links) noexcept;

@@ -58,8 +58,7 @@ std::int32_t Loop::read_now(const Scope* scope, const Request& request) noexcept
   if (cost > bytes_to_read_now_ || is_slot || refuses_waits(scope)) return -EAGAIN;
   const std::int32_t got = kernel_.read_now(request.fd, reinterpret_cast<void*>(request.addr), request.len,
                                             static_cast<std::int64_t>(request.off));
-  if (got < 0) return -EAGAIN;  // whatever it is: on the usual way it comes again, and is reported
-  bytes_to_read_now_ -= cost;
+  if (got >= 0) bytes_to_read_now_ -= cost;
   return got;
 }
 
@@ -188,7 +187,7 @@ void Loop::cancel_again() noexcept {
 [[gnu::noinline]] bool Completion::read_now(const Frame& frame, const Request& request) noexcept {
   Loop* const loop = current_loop;
   const std::int32_t got = loop != nullptr ? loop->read_now(frame.scope, request) : -EAGAIN;
-  if (got < 0) return false;
+  if (got < 0) return false;  // whatever it is: on the usual way it comes again, and is reported
   state_ = State::answered;
   reply_ = {.res = got};
   if (trace::enabled()) [[unlikely]] {

@@ -1,6 +1,7 @@
 /// read_cached_test.cpp — reads that are answered from the page cache, and those that are not.
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "support/faulty_kernel.hpp"
 #include "support/story.hpp"
@@ -105,6 +106,45 @@ TEST(ReadCached, leaves_large_reads_to_the_ring) {
   CachingKernel kernel;
   run_on_a_worker_here(reads_much(file.get()), {.kernel = &kernel});
   EXPECT_EQ(kernel.asked, 0U);
+}
+
+// The number of a slot may be that of a descriptor, too.
+Task<void> reads_a_slot(int fd) {
+  Result<FileTable> table = FileTable::create(1);
+  EXPECT_TRUE(table);
+  if (!table) co_return;
+  const Result<FixedFile> file = co_await async_install(*table, fd);
+  EXPECT_TRUE(file);
+  if (!file) co_return;
+  std::array<std::byte, 4> magic{};
+  const Result<std::size_t> got = co_await async_read_cached(*file, magic, 0);
+  EXPECT_EQ(got, 4U);
+  EXPECT_EQ(test::text_of(magic),
+            "\x7f"
+            "ELF");
+}
+TEST(ReadCached, leaves_slots_of_a_file_table_to_the_ring) {
+  const Fd file = itself();
+  CachingKernel kernel;
+  run_on_a_worker_here(reads_a_slot(file.get()), {.kernel = &kernel});
+  EXPECT_EQ(kernel.asked, 0U);
+}
+
+Task<void> reads_to_the_end(int fd) {
+  struct stat status{};
+  EXPECT_EQ(::fstat(fd, &status), 0);
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  std::array<std::byte, 64> buffer;
+  const Result<std::size_t> last = co_await async_read_cached(fd, buffer, size - 10);
+  EXPECT_EQ(last, 10U);
+  const Result<std::size_t> end = co_await async_read_cached(fd, buffer, size);
+  EXPECT_EQ(end, 0U);
+}
+TEST(ReadCached, ends_where_the_file_ends) {
+  const Fd file = itself();
+  CachingKernel kernel;
+  run_on_a_worker_here(reads_to_the_end(file.get()), {.kernel = &kernel});
+  EXPECT_EQ(kernel.asked, 2U);
 }
 
 Task<void> fails(int directory) {
