@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -117,7 +118,12 @@ static int open_client(struct load* load, struct client* client, uint16_t port) 
 /* Its answer also says that the server has accepted it, so the listener's backlog never fills. */
 static int await_answer(struct load* load, struct client* client) {
   int result = 0;
-  while (result == 0) result = receive(load, client, 0);
+  while (result == 0) {
+    struct pollfd arrives = {.fd = client->fd, .events = POLLIN};
+    const int ready = poll(&arrives, 1, 1000);
+    if (ready <= 0) return ready < 0 ? -errno : -ETIMEDOUT;
+    result = receive(load, client, MSG_DONTWAIT);
+  }
   if (result < 0) return result;
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
   return epoll_ctl(load->poller, EPOLL_CTL_ADD, client->fd, &event) == 0 ? 0 : -errno;

@@ -95,7 +95,8 @@ static void* live(void* argument) {
     if (worker->stopped) break;
     if (worker->spins) {
       watch(worker);
-      if (atomic_load_explicit(&worker->head, memory_order_relaxed) != NULL) continue;
+      struct node* head = atomic_load_explicit(&worker->head, memory_order_relaxed);
+      if (head != NULL && head != &asleep) continue;
     }
     if (!armed) {
       io_uring_prep_read(io_uring_get_sqe(&ring), worker->eventfd, &count, sizeof count, 0);

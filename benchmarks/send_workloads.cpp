@@ -53,6 +53,9 @@ class Connection {
     });
   }
 
+  Connection(Connection&&) = delete;
+  ~Connection() { ::shutdown(ours_.get(), SHUT_RDWR); }  // or the reader would read for ever
+
   [[nodiscard]] int fd() const noexcept { return ours_.get(); }
 
   /// Ends it; how many bytes came out at the other end.

@@ -69,12 +69,12 @@ Workload gap_row(unsigned microseconds) {
 
 /// What opening a connection costs: accepted, its first message answered. Not its end.
 Metrics connect(const ServerKind& kind, unsigned at_once) {
-  constexpr unsigned connections = 2000;
-  need_files_for(connections);
+  constexpr unsigned connections = 2000, at_first = 64;
+  need_files_for(connections + at_first);
   EchoServer server(kind);
   Metrics metrics;
   {
-    const Load warm_up(server, 64, at_once);
+    const Load warm_up(server, at_first, at_once);
     const clockid_t clock = server.process().processor_clock();
     const auto begin = std::chrono::steady_clock::now();
     const std::int64_t busy = time_of(clock);

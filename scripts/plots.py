@@ -321,7 +321,7 @@ class Target:
 
 
 def ratio_targets():
-    """Throughput at least 0.98 of raw's is time of at most 1.02."""
+    """For reads: throughput of at least 0.98 of raw's is time of at most 1.02, 1.35 of Asio's 0.74."""
     for depth in (1, 32, 128):
         yield Target("nop", f"depth {depth}", TIME, "ratio", "<=", 1.05)
     for depth in (1, 32):

@@ -18,6 +18,20 @@ using trace::Kind;
 // So much longer a read from the page cache counts, for the call itself.
 constexpr std::size_t cost_of_a_call = 4 << 10;
 
+/// All of what was asked for, or as far as the file goes; -EAGAIN when some of it is not there.
+std::int32_t read_all_now(Kernel& kernel, const Request& request) noexcept {
+  std::uint32_t done = 0;
+  while (done < request.len) {
+    const std::int32_t got =
+        kernel.read_now(request.fd, reinterpret_cast<char*>(request.addr) + done, request.len - done,
+                        static_cast<std::int64_t>(request.off + done));
+    if (got < 0) return -EAGAIN;  // whatever it is: on the usual way it comes again, and is reported
+    if (got == 0) break;
+    done += static_cast<std::uint32_t>(got);
+  }
+  return static_cast<std::int32_t>(done);
+}
+
 // While stopping, cancel again what an earlier cancel missed because it was between two states.
 constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
 
@@ -52,14 +66,15 @@ void Loop::start(Completion& completion) noexcept {
   park(completion);
 }
 
+// Only for who is alone: what others are about to submit takes this along at no cost. And only at an offset:
+// the file's own position has a lock that RWF_NOWAIT waits for.
 std::int32_t Loop::read_now(const Scope* scope, const Request& request) noexcept {
+  const bool alone = ready_.empty() && ring_.unsubmitted() == 0;
+  const bool plain = request.what >> 8 == 0 && request.op_flags == 0 && ~request.off != 0 && request.len > 0;
   const std::size_t cost = request.len + cost_of_a_call;
-  const bool is_slot = (request.what >> 8 & abi::sqe_fixed_file) != 0;
-  if (cost > bytes_to_read_now_ || is_slot || refuses_waits(scope)) return -EAGAIN;
-  const std::int32_t got = kernel_.read_now(request.fd, reinterpret_cast<void*>(request.addr), request.len,
-                                            static_cast<std::int64_t>(request.off));
-  if (got >= 0) bytes_to_read_now_ -= cost;
-  return got;
+  if (!alone || !plain || cost > bytes_to_read_now_ || refuses_waits(scope)) return -EAGAIN;
+  bytes_to_read_now_ -= cost;
+  return read_all_now(kernel_, request);
 }
 
 void Loop::start_unscoped(Completion& completion, const Scope* permitting) noexcept {
@@ -186,16 +201,16 @@ void Loop::cancel_again() noexcept {
 
 [[gnu::noinline]] bool Completion::read_now(const Frame& frame, const Request& request) noexcept {
   Loop* const loop = current_loop;
-  const std::int32_t got = loop != nullptr ? loop->read_now(frame.scope, request) : -EAGAIN;
-  if (got < 0) return false;  // whatever it is: on the usual way it comes again, and is reported
+  if (loop == nullptr) return false;
+  if (trace::enabled()) [[unlikely]] {
+    const auto fd = static_cast<std::uint32_t>(request.fd);
+    trace::record(Kind::read_now, static_cast<std::uint8_t>(opcode()), this,
+                  static_cast<std::uint64_t>(fd) << 32 | request.len, trace::pack_place(frame.awaiting));
+  }
+  const std::int32_t got = loop->read_now(frame.scope, request);
+  if (got < 0) return false;
   state_ = State::answered;
   reply_ = {.res = got};
-  if (trace::enabled()) [[unlikely]] {
-    trace::record(Kind::await, static_cast<std::uint8_t>(opcode()), this, 0,
-                  trace::pack_place(frame.awaiting));
-    trace::record(Kind::read_now, static_cast<std::uint8_t>(opcode()), this, static_cast<std::uint64_t>(got),
-                  request.off);
-  }
   return true;
 }
 
@@ -234,7 +249,7 @@ void Completion::start(std::coroutine_handle<> waiter, Frame* frame, const Reque
   trace::record(Kind::suspended, code, this);
 }
 
-void Completion::start_unscoped(const Scope* permitting, const Request& request) noexcept {
+[[gnu::noinline]] void Completion::start_unscoped(const Scope* permitting, const Request& request) noexcept {
   kept_ = &request;
   Loop* const loop = current_loop;
   if (trace::enabled()) [[unlikely]]

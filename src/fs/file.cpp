@@ -80,6 +80,7 @@ Task<Result<File>> File::open(std::string path, OpenOptions options) {
   Result<Fd> opened = co_await async_openat(AT_FDCWD, path.c_str(), flags_of(options), options.mode);
   if (!opened) co_return std::unexpected(opened.error());
   File file(std::move(*opened));
+  file.has_cache_ = !options.direct;
   if (options.direct) file.alignment_ = direct_alignment(file.fd_.get());
   co_return file;
 }
@@ -102,13 +103,13 @@ Task<Result<std::size_t>> File::read_at(std::span<std::byte> into, std::uint64_t
     }
     co_return misaligned();
   }
-  if (alignment_ > 1) co_return co_await async_read(fd_, into, offset);
+  if (!has_cache_) co_return co_await async_read(fd_, into, offset);
   co_return co_await async_read_cached(fd_, into, offset);
 }
 
 Task<Result<std::size_t>> File::read(std::span<std::byte> into) const {
   if (alignment_ > 1) co_return std::unexpected(make_error_code(FileErrc::no_position));
-  co_return co_await async_read_cached(fd_, into, current_position);
+  co_return co_await async_read(fd_, into, current_position);
 }
 
 Task<Result<std::size_t>> File::write(std::span<const std::byte> from) const {

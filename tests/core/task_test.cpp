@@ -193,5 +193,114 @@ TEST(SpawnDeathTest, a_detached_exception_ends_the_program_with_its_message) {
       "the task's own words");
 }
 
+// ---- what a spawned task was given ----
+
+/// Notes on which thread it goes away.
+class Belonging {
+ public:
+  explicit Belonging(std::atomic<pid_t>& gone_on) noexcept : gone_on_(&gone_on) {}
+  Belonging(Belonging&& other) noexcept : gone_on_(std::exchange(other.gone_on_, nullptr)) {}
+  ~Belonging() {
+    if (gone_on_ != nullptr) *gone_on_ = gettid();
+  }
+
+ private:
+  std::atomic<pid_t>* gone_on_;
+};
+
+Task<int> keep(Belonging) { co_return 7; }
+Task<pid_t> thread_of_worker() { co_return gettid(); }
+
+Task<void> looks_at_an_ended_task(std::atomic<pid_t>& gone_on) {
+  JoinHandle<int> handle = spawn(keep(Belonging(gone_on)));
+  EXPECT_EQ(gone_on, 0);
+  (void)co_await sleep_for(Duration::zero());
+  EXPECT_TRUE(handle.done());
+  EXPECT_EQ(gone_on, gettid());
+  const int seven = co_await std::move(handle);
+  EXPECT_EQ(seven, 7);
+}
+TEST(SpawnedTask, lets_go_of_what_it_was_given_when_it_ends) {
+  std::atomic<pid_t> gone_on = 0;
+  test::run_on_a_worker_here(looks_at_an_ended_task(gone_on));
+}
+
+TEST(SpawnedTask, lets_go_of_it_on_its_worker_whoever_joins_or_drops_it) {
+  test::RunningWorker running;
+  const pid_t there = sync_wait(running.worker.spawn(thread_of_worker()).value());
+  for (const bool joins : {true, false}) {
+    std::atomic<pid_t> gone_on = 0;
+    auto handle = running.worker.spawn(keep(Belonging(gone_on))).value();
+    while (!handle.done()) std::this_thread::yield();
+    EXPECT_EQ(gone_on, there);
+    if (joins) EXPECT_EQ(sync_wait(std::move(handle)), 7);
+  }
+}
+
+Task<void> hops_away(Belonging, Worker& to, OneShot& entered, OneShot& gate) {
+  entered.set();
+  gate.wait();
+  const Result<void> hopped = co_await SwitchToWorker(to);
+  EXPECT_TRUE(hopped);
+}
+Task<void> waits_here_until_gone(const std::atomic<pid_t>& gone_on) {
+  for (const TimePoint end = Clock::now() + std::chrono::seconds(10); gone_on == 0 && Clock::now() < end;)
+    std::this_thread::yield();
+  co_return;
+}
+TEST(SpawnedTask, lets_go_of_it_where_it_ends_although_its_cancellation_is_still_elsewhere) {
+  std::atomic<pid_t> gone_on = 0;
+  test::RunningWorker first, second;
+  const pid_t there = sync_wait(second.worker.spawn(thread_of_worker()).value());
+  OneShot entered, gate;
+  auto hopping = first.worker.spawn(hops_away(Belonging(gone_on), second.worker, entered, gate)).value();
+  entered.wait();
+  auto waiting = first.worker.spawn(waits_here_until_gone(gone_on)).value();
+  hopping.request_cancel();  // a message, behind the one that waits there
+  gate.set();
+  sync_wait(std::move(waiting));
+  EXPECT_EQ(gone_on, there);
+  sync_wait(std::move(hopping));
+}
+
+Task<int> is_refused(Belonging) { co_return 0; }
+TEST(SpawnedTask, lets_go_of_it_when_it_is_refused) {
+  std::atomic<pid_t> gone_on = 0;
+  Worker worker;
+  ASSERT_TRUE(worker.start());
+  worker.request_stop();
+  worker.join();
+  EXPECT_FALSE(worker.spawn(is_refused(Belonging(gone_on))));
+  EXPECT_EQ(gone_on, gettid());
+}
+
+/// Can be moved so often.
+struct Fragile {
+  explicit Fragile(int moves) : moves_left(moves) {}
+  Fragile(Fragile&& other) : moves_left(other.moves_left - 1) {
+    if (moves_left < 0) throw std::runtime_error("broken");
+  }
+  int moves_left;
+};
+Task<Fragile> makes_something_fragile(int moves) { co_return Fragile(moves); }
+Task<void> joins_what_breaks() {
+  for (int moves = 0; moves < 2; ++moves) {
+    std::string what;
+    JoinHandle<Fragile> handle = spawn(makes_something_fragile(moves));
+    try {
+      [[maybe_unused]] const Fragile got = co_await std::move(handle);
+    } catch (const std::runtime_error& error) {
+      what = error.what();
+    }
+    EXPECT_EQ(what, "broken");
+  }
+  JoinHandle<Fragile> handle = spawn(makes_something_fragile(3));
+  const Fragile whole = co_await std::move(handle);
+  EXPECT_EQ(whole.moves_left, 0);
+}
+TEST(SpawnedTask, ends_with_the_exception_of_a_result_that_cannot_be_moved) {
+  test::run_on_a_worker_here(joins_what_breaks());
+}
+
 }  // namespace
 }  // namespace corering

@@ -75,7 +75,8 @@ class Completion : public Waiter {
   }
   void keep_copy(const Request& request) noexcept;
 
-  /// Of a read: has what is in the page cache copied at once. True: that is the answer, and nobody waits.
+  /// Of a read: has it copied from the page cache at once, if all of it is there. True: that is the answer,
+  /// and nobody waits.
   [[nodiscard]] bool read_now(const Frame& frame, const Request& request) noexcept;
   [[nodiscard]] bool is_answered() const noexcept { return state_ == State::answered; }
 

@@ -102,7 +102,8 @@ class JoinState {
 };
 
 /// A spawned task with its strand, and the way from its end to who joins it. Not a coroutine around it: the
-/// task's end resumes this in place of one.
+/// task's end resumes this in place of one. What the task was given goes away then, before it counts as
+/// ended, and on the thread where that is; only its outcome waits for who joins.
 template <class T>
 class SpawnedTask final : public CachedFrame, private Continuation, public Strand {
  public:
@@ -113,13 +114,15 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
     task_.promise().scope = this;
     spawned_at = where;
   }
-  ~SpawnedTask() override { task_.destroy(); }
+  ~SpawnedTask() override {
+    if (task_) task_.destroy();  // it was refused
+  }
 
   /// On `worker`; false when it refuses.
   [[nodiscard]] bool start(Worker& worker) noexcept { return start_spawned(worker, *this, node_, task_); }
 
   [[nodiscard]] JoinState& join() noexcept { return join_; }
-  [[nodiscard]] Outcome<T>& outcome() noexcept { return task_.promise().outcome; }
+  [[nodiscard]] Outcome<T>& outcome() noexcept { return outcome_; }
 
   /// It has ended, and nobody takes its result.
   static void drop(SpawnedTask* self) noexcept {
@@ -129,7 +132,12 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
   }
 
  private:
-  static void task_ended(void* self) { static_cast<SpawnedTask&>(Continuation::from(self)).end(); }
+  static void task_ended(void* self) {
+    auto& ended = static_cast<SpawnedTask&>(Continuation::from(self));
+    ended.outcome_.take_over(ended.task_.promise().outcome);
+    std::exchange(ended.task_, nullptr).destroy();
+    ended.end();
+  }
   void has_ended() noexcept override {
     const JoinState::Ended ended = join_.end();
     // From here on it is the joiner's, unless it is detached.
@@ -137,7 +145,8 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
     if (ended.joiner != nullptr) ended.joiner->wake();
   }
 
-  const std::coroutine_handle<TaskPromise<T>> task_;
+  std::coroutine_handle<TaskPromise<T>> task_;  // null from its end on
+  Outcome<T> outcome_;
   JoinState join_;
   PostNode node_;
 };

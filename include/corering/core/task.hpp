@@ -30,6 +30,18 @@ class Outcome {
   void set_value(U&& value) {
     outcome_.template emplace<1>(std::forward<U>(value));
   }
+  /// What `other` has come to; if the value does not let itself be moved, the exception that says so.
+  void take_over(Outcome& other) noexcept {
+    if (other.outcome_.index() == 2) {
+      outcome_.template emplace<2>(std::get<2>(std::move(other.outcome_)));
+      return;
+    }
+    try {
+      outcome_.template emplace<1>(std::get<1>(std::move(other.outcome_)));
+    } catch (...) {
+      set_exception();
+    }
+  }
   [[nodiscard]] std::exception_ptr exception() const noexcept {
     return outcome_.index() == 2 ? std::get<2>(outcome_) : nullptr;
   }
@@ -46,6 +58,7 @@ template <>
 class Outcome<void> {
  public:
   void set_exception() noexcept { exception_ = std::current_exception(); }
+  void take_over(Outcome& other) noexcept { exception_ = std::move(other.exception_); }
   [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
   void take() {
     if (exception_) std::rethrow_exception(std::move(exception_));

@@ -52,7 +52,8 @@ class File {
   [[nodiscard]] static Task<Result<File>> open_to_read(std::string path) { return open(std::move(path)); }
   [[nodiscard]] static Task<Result<File>> create(std::string path);
 
-  /// Some of what is at `offset`: 0 at the end and behind it.
+  /// Some of what is at `offset`: 0 at the end and behind it. What is in the page cache may come without a
+  /// suspension (async_read_cached), unless the file came as an Fd.
   [[nodiscard]] Task<Result<std::size_t>> read_at(std::span<std::byte> into, std::uint64_t offset) const;
   /// Fills `into`. StreamErrc::end when the file ends there, unexpected_end when it ends within.
   [[nodiscard]] Task<Result<void>> read_exact_at(std::span<std::byte> into, std::uint64_t offset) const;
@@ -93,6 +94,7 @@ class File {
 
   Fd fd_;
   std::size_t alignment_ = 1;
+  bool has_cache_ = false;  // it is known not to be open with O_DIRECT
 };
 
 /// Memory for O_DIRECT.

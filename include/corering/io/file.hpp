@@ -89,10 +89,11 @@ struct AnswerNow : Answer<std::size_t> {
 };
 }  // namespace detail
 
-/// The same as async_read of files that are likely to be in the page cache: what is there is copied on the
-/// worker itself (preadv2(2), RWF_NOWAIT), and the coroutine goes on without a suspension; where that would
-/// wait, it is a READ. Faster for one read at a time, and no slower for many; in a turn no more than some
-/// 100 KiB come in this way, so the others are not kept waiting. Not for O_DIRECT.
+/// The same as async_read of a file that is likely to be in the page cache. If nothing else is about to run
+/// or to be submitted, it is copied on the worker itself (preadv2(2), RWF_NOWAIT), and the coroutine goes on
+/// without a suspension; where some of it is missing it is a READ after all. In a turn no more than some
+/// 100 KiB come in this way, so that others are not kept waiting. On file systems that know no RWF_NOWAIT
+/// (tmpfs, /proc) it costs a call in vain. Not with O_DIRECT, where the worker would wait for the device.
 /// | READ | 5.6 | preadv2(2) | `into` | EISDIR, EINVAL |
 inline IoOperation<std::size_t, detail::AnswerNow> async_read_cached(const Descriptor& file,
                                                                      std::span<std::byte> into,

@@ -77,8 +77,8 @@ class Kernel {
   /// close(2).
   virtual void close(int fd) noexcept = 0;
 
-  /// preadv2(2) with RWF_NOWAIT: what is there already. EAGAIN where it would wait, or where there is no such
-  /// thing.
+  /// preadv2(2) with RWF_NOWAIT: what is in the page cache. EAGAIN where it would wait, or where there is no
+  /// such thing; less than was asked for where some of it is there.
   virtual std::int32_t read_now(int fd, void* into, std::size_t size, std::int64_t offset) noexcept {
     (void)fd, (void)into, (void)size, (void)offset;
     return -EAGAIN;
