@@ -118,8 +118,7 @@ Task<void> converse(TcpStream client, BufferPool& pool) {
     Result<LentBuffer> piece = co_await with_deadline(deadline, pieces.next());
     if (!piece) break;
     std::string answers;
-    const std::span<const std::byte> bytes = piece->bytes();
-    goes_on = answer_piece({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, begun, answers);
+    goes_on = answer_piece(piece->text(), begun, answers);
     piece->give_back();  // before waiting for the client
     if (answers.empty()) continue;
     const Result<void> sent = co_await with_timeout(patience, client.write_all(answers));

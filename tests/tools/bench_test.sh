@@ -13,6 +13,7 @@ expect 2 "--rounds needs a number above 0, not '0'" "$bench" --rounds 0
 expect 2 "--rounds needs a number above 0, not ''" "$bench" --rounds
 expect 1 "memory, of an idle connection, 5000, raw: needs 5065 open files, but the hard limit is 500" \
   bash -c "ulimit -n 500; '$bench' --rounds 1 memory"
+expect 1 "CORERING_MASK names something" env CORERING_MASK=nonsense timeout 60 "$bench" --rounds 1 send
 expect 1 "cannot start fio (Debian package fio)" env PATH=/nonexistent "$bench" --rounds 1 read
 
 # Each server sends everything back, also more than its buffer holds, survives a client that resets the connection,

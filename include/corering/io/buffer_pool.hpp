@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -48,6 +49,10 @@ class LentBuffer {
 
   /// What has been received; may be written to.
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+  /// The same as characters.
+  [[nodiscard]] std::string_view text() const noexcept {
+    return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
+  }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
   /// True at the end of a stream, when a buffer has come with nothing in it.
   [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
