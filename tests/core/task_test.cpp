@@ -233,7 +233,9 @@ TEST(SpawnedTask, lets_go_of_it_on_its_worker_whoever_joins_or_drops_it) {
     auto handle = running.worker.spawn(keep(Belonging(gone_on))).value();
     while (!handle.done()) std::this_thread::yield();
     EXPECT_EQ(gone_on, there);
-    if (joins) EXPECT_EQ(sync_wait(std::move(handle)), 7);
+    if (joins) {
+      EXPECT_EQ(sync_wait(std::move(handle)), 7);
+    }
   }
 }
 
