@@ -110,8 +110,8 @@ class Loop {
 
   [[nodiscard]] Sqe* start_at_once(Completion& completion, Frame& frame) noexcept;
   void start(Completion& completion) noexcept;
-  /// What a read finds in the page cache, or -errno: then it goes the usual way.
-  [[nodiscard]] std::int32_t read_now(const Scope* scope, const Request& request) noexcept;
+  /// See Completion::read_now().
+  [[nodiscard]] bool read_now(Completion& completion, const Frame& frame, const Request& request) noexcept;
   void start_unscoped(Completion& completion, const Scope* permitting) noexcept;
   void start_chain(std::span<Completion* const> links) noexcept;
   void cancel_and_submit(Completion& completion) noexcept;
@@ -193,6 +193,7 @@ class Loop {
   [[nodiscard]] Sqe* start_in_the_next_room(Completion& completion, Scope& scope) noexcept;
   [[nodiscard]] Sqe* submit_for_room() noexcept;
   void fill(Sqe& sqe, Completion& completion) noexcept;
+  [[nodiscard]] bool may_read_now(const Scope* scope, const Request& request) const noexcept;
   void park(Completion& completion) noexcept;
   void unpark() noexcept;
   [[nodiscard]] std::optional<Duration> time_to_sleep(std::optional<Duration> patience) const noexcept;

@@ -68,13 +68,25 @@ void Loop::start(Completion& completion) noexcept {
 
 // Only for who is alone: what others are about to submit takes this along at no cost. And only at an offset:
 // the file's own position has a lock that RWF_NOWAIT waits for.
-std::int32_t Loop::read_now(const Scope* scope, const Request& request) noexcept {
+bool Loop::may_read_now(const Scope* scope, const Request& request) const noexcept {
   const bool alone = ready_.empty() && ring_.unsubmitted() == 0;
   const bool plain = request.what >> 8 == 0 && request.op_flags == 0 && ~request.off != 0 && request.len > 0;
-  const std::size_t cost = request.len + cost_of_a_call;
-  if (!alone || !plain || cost > bytes_to_read_now_ || refuses_waits(scope)) return -EAGAIN;
-  bytes_to_read_now_ -= cost;
-  return read_all_now(kernel_, request);
+  return alone && plain && request.len + cost_of_a_call <= bytes_to_read_now_ && !refuses_waits(scope);
+}
+
+bool Loop::read_now(Completion& completion, const Frame& frame, const Request& request) noexcept {
+  if (!may_read_now(frame.scope, request)) return false;
+  if (trace::enabled()) [[unlikely]] {
+    const auto fd = static_cast<std::uint32_t>(request.fd);
+    trace::record(Kind::read_now, static_cast<std::uint8_t>(request.opcode()), &completion,
+                  static_cast<std::uint64_t>(fd) << 32 | request.len, trace::pack_place(frame.awaiting));
+  }
+  bytes_to_read_now_ -= request.len + cost_of_a_call;
+  const std::int32_t got = read_all_now(kernel_, request);
+  if (got < 0) return false;
+  completion.state_ = Completion::State::answered;
+  completion.reply_ = {.res = got};
+  return true;
 }
 
 void Loop::start_unscoped(Completion& completion, const Scope* permitting) noexcept {
@@ -201,17 +213,7 @@ void Loop::cancel_again() noexcept {
 
 [[gnu::noinline]] bool Completion::read_now(const Frame& frame, const Request& request) noexcept {
   Loop* const loop = current_loop;
-  if (loop == nullptr) return false;
-  if (trace::enabled()) [[unlikely]] {
-    const auto fd = static_cast<std::uint32_t>(request.fd);
-    trace::record(Kind::read_now, static_cast<std::uint8_t>(opcode()), this,
-                  static_cast<std::uint64_t>(fd) << 32 | request.len, trace::pack_place(frame.awaiting));
-  }
-  const std::int32_t got = loop->read_now(frame.scope, request);
-  if (got < 0) return false;
-  state_ = State::answered;
-  reply_ = {.res = got};
-  return true;
+  return loop != nullptr && loop->read_now(*this, frame, request);
 }
 
 // Rare, and small: the frame cache has it. Without memory the operation fails.
