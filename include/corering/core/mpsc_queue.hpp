@@ -33,6 +33,7 @@ struct PostNode {
   bool refused = false;  ///< set by the owner: popped by a worker that never ran
 };
 
+/// A node that is called, not resumed.
 struct CallNode : PostNode {
   explicit CallNode(Call function) noexcept {
     kind = Kind::call;

@@ -34,10 +34,11 @@ struct WorkerOptions {
   std::optional<unsigned> cpu = std::nullopt;
 
   /// Before it sleeps, a worker whose last waits were short (three times this) watches its queue and its ring
-  /// for so long: whoever is waited for is answered sooner, by the time that waking a thread takes, and at
-  /// less CPU than the kernel spends on that (docs/BENCHMARKS.md, "gaps"). A wait that is longer ends the watching, until several in a
-  /// row have been short again, and each time that it was in vain more of them must be: a worker with nothing
-  /// to do sleeps. 0, or a machine with one processor: it never watches.
+  /// for so long: whoever is waited for is answered sooner, by the time that waking a thread takes, and where
+  /// waits are very short at less CPU than the kernel spends on that (docs/BENCHMARKS.md, "gaps"). A wait
+  /// that is longer ends the watching, until several in a row have been short again, and each time that it
+  /// was in vain more of them must be: a worker with nothing to do sleeps. 0, or a machine with one
+  /// processor: it never watches.
   Duration spin_before_sleep = std::chrono::microseconds(100);
 
   /// Name of the worker's own thread, as in top(1); the kernel keeps 15 characters.

@@ -36,8 +36,7 @@ enum class Kind : std::uint8_t {
   spawned,            ///< a coroutine is started on this worker; id: coroutine
   timer_armed,        ///< id: awaiter, a: nanoseconds until it fires
   timer_fired,        ///< id: awaiter
-  read_now,  ///< the page cache is asked, without an SQE: `resumed` or `await` follows; a: fd << 32 | len, b:
-             ///< where
+  read_now,           ///< the page cache is asked; `resumed` or `await` follows; a: fd << 32 | len, b: where
   count_,
 };
 

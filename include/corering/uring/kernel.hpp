@@ -1,8 +1,8 @@
 /// kernel.hpp — the seam: everything a worker asks of the outside, in one interface.
 ///
-/// It is crossed once per turn of the loop, never once per operation, so a virtual call costs the hot path
-/// nothing and a simulated kernel can stand behind it. All calls return what the system call returns, or
-/// -errno.
+/// It is crossed once per turn of the loop, not once per operation (but for reads that ask the page cache
+/// first), so a virtual call costs the hot path nothing and a simulated kernel can stand behind it. All calls
+/// return what the system call returns, or -errno.
 #pragma once
 
 #include <cerrno>
