@@ -184,18 +184,23 @@ void set_detached_exception_handler(DetachedExceptionHandler handler) noexcept {
 
 namespace detail {
 
-Worker& require_current_worker(const char* message) noexcept { return require_loop(message).worker(); }
+void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexcept {
+  Loop& here = require_loop("spawn() was called on a thread without a worker: use worker.spawn(task)");
+  if (trace::enabled()) [[unlikely]]
+    trace::record(Kind::spawned, trace::no_opcode, coroutine.address());
+  strand.is_born_on(here);
+  strand.begin_on(here);
+  here.schedule(coroutine);
+}
 
 bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
                    std::coroutine_handle<> coroutine) noexcept {
   if (Loop* const here = Loop::current(); here != nullptr && here == &worker.loop()) {
-    if (trace::enabled()) [[unlikely]]
-      trace::record(Kind::spawned, trace::no_opcode, coroutine.address());
-    strand.begin_on(*here);
-    here->schedule(coroutine);
+    start_spawned_here(strand, coroutine);
     return true;
   }
   node.coroutine = coroutine;
+  strand.is_born_on(worker.loop());
   strand.begin_at(worker.loop(), node);
   return engine::post(worker, node);
 }
@@ -225,6 +230,13 @@ void Joiner::wake() noexcept {
   if (home_ != Loop::current()) return home_->post_home(node_);
   home_->forgo_homecoming();
   home_->schedule(node_.coroutine);
+}
+
+// Whoever waits for it on this thread took the handle along, and with it all that other threads could do to
+// the task.
+bool Joiner::end_task_unseen() const noexcept {
+  const Loop* const here = Loop::current();
+  return home_ == here && task_.end_unseen(here);
 }
 
 // Not from within, if it is here: a long chain of joins would grow the stack.

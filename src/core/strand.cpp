@@ -32,6 +32,7 @@ bool Strand::hop(Loop& there, PostNode& node) noexcept {
   check_is_here();
   unlink();
   node.strand = this;
+  only_place_.store(nullptr, std::memory_order_relaxed);
   {
     const std::lock_guard lock(lock_);
     Loop* const left = location_;
@@ -65,6 +66,14 @@ void Strand::end() noexcept {
     if (message_under_way_) return;
   }
   has_ended();
+}
+
+// What others wrote to it while they knew of it has been made known to this thread since, by whatever took
+// the knowledge away from them.
+bool Strand::end_unseen(const Loop* here) noexcept {
+  if (!has_never_left(here) || message_under_way_) return false;
+  unlink();
+  return true;
 }
 
 bool Strand::is_here() noexcept {

@@ -1,5 +1,6 @@
 /// task_test.cpp — tasks, sync_wait, spawn and join.
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -274,6 +275,59 @@ TEST(SpawnedTask, lets_go_of_it_when_it_is_refused) {
   worker.join();
   EXPECT_FALSE(worker.spawn(is_refused(Belonging(gone_on))));
   EXPECT_EQ(gone_on, gettid());
+}
+
+Task<int> hops_there_and_back(Worker& there, Worker& back) {
+  EXPECT_TRUE(co_await SwitchToWorker(there));
+  EXPECT_TRUE(co_await SwitchToWorker(back));
+  co_return 7;
+}
+Task<void> joins_a_traveller(Worker& there, bool begins_to_join_first) {
+  JoinHandle<int> handle = spawn(hops_there_and_back(there, *Worker::current()));
+  while (!begins_to_join_first && !handle.done()) {
+    (void)co_await sleep_for(Duration::zero());
+  }
+  const int seven = co_await std::move(handle);
+  EXPECT_EQ(seven, 7);
+}
+TEST(SpawnedTask, is_joined_at_home_after_a_journey) {
+  RunningWorker here, there;
+  for (int i = 0; i < 200; ++i)
+    sync_wait(here.worker.spawn(joins_a_traveller(there.worker, i % 2 == 0)).value());
+}
+
+Task<int> is_busy_for(int turns) {
+  int cancelled = 0;
+  for (int i = 0; i < turns; ++i) {
+    const Result<void> done = co_await async_nop();
+    if (!done) ++cancelled;
+  }
+  co_return cancelled;
+}
+/// A handle that another thread cancels, which then gives it back.
+struct Borrowed {
+  std::optional<JoinHandle<int>> handle;
+  SharedEvent back;
+};
+Task<void> joins_what_it_lent(Borrowed& lent, std::atomic<Borrowed*>& at_the_counter, int turns) {
+  lent.handle.emplace(spawn(is_busy_for(turns)));
+  at_the_counter = &lent;
+  EXPECT_TRUE(co_await lent.back.wait());
+  const int cancelled = co_await std::move(*lent.handle);
+  EXPECT_LE(cancelled, turns);
+}
+// The cancellation may be on its way to the task when that ends: where it is joined on its own worker, too.
+TEST(SpawnedTask, that_was_cancelled_from_elsewhere_is_joined_at_home) {
+  RunningWorker running;
+  for (int turns = 0; turns < 200; ++turns) {
+    Borrowed lent;
+    std::atomic<Borrowed*> at_the_counter = nullptr;
+    auto joining = running.worker.spawn(joins_what_it_lent(lent, at_the_counter, turns % 20)).value();
+    while (at_the_counter == nullptr) std::this_thread::yield();
+    lent.handle->request_cancel();
+    lent.back.set();
+    sync_wait(std::move(joining));
+  }
 }
 
 /// Can be moved so often.

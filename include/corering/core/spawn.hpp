@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <coroutine>
 #include <exception>
+#include <memory>
 #include <source_location>
 #include <utility>
 
@@ -24,6 +25,8 @@ void set_detached_exception_handler(DetachedExceptionHandler handler) noexcept;
 
 template <class T>
 class JoinHandle;
+template <class T>
+JoinHandle<T> spawn(Task<T> task, std::source_location where = std::source_location::current());
 
 namespace detail {
 
@@ -33,6 +36,8 @@ Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_locatio
 /// Starts the strand with `coroutine` on `worker`; false when the worker refuses.
 [[nodiscard]] bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
                                  std::coroutine_handle<> coroutine) noexcept;
+/// The same on the worker that runs the caller.
+void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexcept;
 
 /// A coroutine that waits for a spawned task; lives in its frame. Cancelling it cancels the task, and it goes
 /// on waiting for it.
@@ -49,6 +54,13 @@ class Joiner : public Waiter {
   void wake() noexcept;
   /// The coroutine goes on.
   void woken() noexcept { end_wait(); }
+
+  /// The worker it waits on, or null.
+  [[nodiscard]] const Loop* home() const noexcept { return home_; }
+
+  /// On the thread where the task ends: ends its strand, but for has_ended(), if that need not be kept from
+  /// another thread.
+  [[nodiscard]] bool end_task_unseen() const noexcept;
 
   Waiter* cancel(const CancelCause& cause) noexcept final;
   void describe(std::string& text) const final;
@@ -81,8 +93,20 @@ class JoinState {
     return {.joiner = static_cast<Joiner*>(before), .detached = false};
   }
 
+  /// Task's side: who waits for it, if somebody does.
+  [[nodiscard]] Joiner* joiner() const noexcept {
+    void* const mark = state_.load(std::memory_order_acquire);
+    return mark != &detached_mark_ ? static_cast<Joiner*>(mark) : nullptr;
+  }
+
   /// Handle's side. True: the joiner will be woken. False: the task has ended already.
   bool wait(Joiner& joiner) noexcept { return leave(&joiner); }
+  /// The same where the task, if it has not ended, is on this very thread: nothing can come between.
+  bool wait_on_same_thread(Joiner& joiner) noexcept {
+    if (ended()) return false;
+    state_.store(&joiner, std::memory_order_release);
+    return true;
+  }
 
   /// Handle's side. True: the task will destroy itself. False: it has ended, and is the handle's to destroy.
   bool detach() noexcept { return leave(&detached_mark_); }
@@ -119,7 +143,11 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
   }
 
   /// On `worker`; false when it refuses.
-  [[nodiscard]] bool start(Worker& worker) noexcept { return start_spawned(worker, *this, node_, task_); }
+  [[nodiscard]] bool start(Worker& worker) noexcept {
+    return start_spawned(worker, *this, *std::construct_at(&node_), task_);
+  }
+  /// On the current worker.
+  void start_here() noexcept { start_spawned_here(*this, task_); }
 
   [[nodiscard]] JoinState& join() noexcept { return join_; }
   [[nodiscard]] Outcome<T>& outcome() noexcept { return outcome_; }
@@ -136,6 +164,8 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
     auto& ended = static_cast<SpawnedTask&>(Continuation::from(self));
     ended.outcome_.take_over(ended.task_.promise().outcome);
     std::exchange(ended.task_, nullptr).destroy();
+    const Joiner* const joiner = ended.join_.joiner();
+    if (joiner != nullptr && joiner->end_task_unseen()) return ended.has_ended();
     ended.end();
   }
   void has_ended() noexcept override {
@@ -148,7 +178,9 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
   std::coroutine_handle<TaskPromise<T>> task_;  // null from its end on
   Outcome<T> outcome_;
   JoinState join_;
-  PostNode node_;
+  union {
+    PostNode node_;  // made when it is posted, so that a task that starts here does not pay for it
+  };
 };
 
 }  // namespace detail
@@ -208,7 +240,9 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
     bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
       joiner_.prepare(awaiting, frame_of(awaiting));
       // Once wait() has succeeded this awaiter may be gone: the task's end resumes us on another thread.
-      if (task_->join().wait(joiner_)) return true;
+      if (task_->has_never_left(joiner_.home()) ? task_->join().wait_on_same_thread(joiner_)
+                                                : task_->join().wait(joiner_))
+        return true;
       joiner_.withdraw();
       return false;
     }
@@ -232,6 +266,8 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
  private:
   template <class U>
   friend Result<JoinHandle<U>> detail::spawn_on(Worker& worker, Task<U> task, std::source_location where);
+  template <class U>
+  friend JoinHandle<U> spawn(Task<U> task, std::source_location where);
   explicit JoinHandle(detail::SpawnedTask<T>* task) noexcept : task_(task) {}
 
   void require_task() const noexcept {
@@ -253,8 +289,6 @@ Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_locatio
   return JoinHandle<T>(spawned);
 }
 
-[[nodiscard]] Worker& require_current_worker(const char* message) noexcept;
-
 }  // namespace detail
 
 /// Starts `task` on the worker whose loop runs the caller, behind what is ready there, as a strand of its
@@ -262,10 +296,10 @@ Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_locatio
 /// stops. On a thread without a worker it ends the program with a message: Worker::spawn() is the way from
 /// there.
 template <class T>
-JoinHandle<T> spawn(Task<T> task, std::source_location where = std::source_location::current()) {
-  Worker& here = detail::require_current_worker(
-      "spawn() was called on a thread without a worker: use worker.spawn(task)");
-  return *detail::spawn_on(here, std::move(task), where);
+JoinHandle<T> spawn(Task<T> task, std::source_location where) {
+  auto* const spawned = new detail::SpawnedTask<T>(std::move(task), where);
+  spawned->start_here();
+  return JoinHandle<T>(spawned);
 }
 
 }  // namespace corering

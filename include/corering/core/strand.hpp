@@ -1,6 +1,7 @@
 /// strand.hpp — a spawned task and all it awaits: one thing at a time, in one place at a time.
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <source_location>
 
@@ -31,10 +32,18 @@ class Strand : public Scope {
   /// Where it was started, for dumps.
   std::source_location spawned_at;
 
-  /// Begins on the worker of `here`, the current one.
+  /// Begins, or goes on without having been on a worker, on the one of `here`, the current one.
   void begin_on(Loop& here) noexcept;
   /// Begins when `node`, which is about to be posted to `there`, arrives.
   void begin_at(Loop& there, PostNode& node) noexcept;
+
+  /// Said once, of the worker where it begins: what only it ever touches stays on one thread until it hops.
+  void is_born_on(Loop& loop) noexcept { only_place_.store(&loop, std::memory_order_relaxed); }
+  /// Of the current worker: true when the strand was born there, or is about to arrive, and has not left it.
+  /// Then nothing of it happens on another thread until the caller has returned to the loop.
+  [[nodiscard]] bool has_never_left(const Loop* here) const noexcept {
+    return here != nullptr && only_place_.load(std::memory_order_relaxed) == here;
+  }
 
   /// Moves to `there` with `node`; false, and nothing has happened, when that worker refuses.
   [[nodiscard]] bool hop(Loop& there, PostNode& node) noexcept;
@@ -44,6 +53,10 @@ class Strand : public Scope {
   /// The strand's last act, on the thread where it is: has_ended() follows, now or when its message has come
   /// in.
   void end() noexcept;
+  /// The same for who knows that nobody on another thread knows of the strand any more, and has_ended() is
+  /// left to the caller. False, and nothing has happened, when the strand has left the worker of `here`, the
+  /// current one, or when a message is under way to it.
+  [[nodiscard]] bool end_unseen(const Loop* here) noexcept;
 
   /// Cancels all of it, wherever it is: at once if it is here, where also shields can be pierced.
   void cancel_anywhere(const CancelCause& cause) noexcept;
@@ -71,6 +84,9 @@ class Strand : public Scope {
   bool ended_ = false;  // but for its message
   bool message_under_way_ = false;
   Loop* location_ = nullptr;  // null on a thread without a worker
+
+  // Written by the strand itself. Another thread that reads it too early or too late does not find itself.
+  std::atomic<const Loop*> only_place_ = nullptr;
 
   const Strand* parent_ = nullptr;
   union {
