@@ -2,6 +2,7 @@
 #include "harness.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <stdexcept>
 
@@ -11,11 +12,30 @@ namespace {
 /// One subject's runs, round by round.
 using Runs = std::vector<Metrics>;
 
+/// How many of `count` values at either end lie outside of the interval: of `count` coins, that many or fewer
+/// show heads with a probability of less than 2.5 %.
+std::size_t outside_of_interval(std::size_t count) {
+  double probability = std::ldexp(1.0, -static_cast<int>(count));  // of exactly `heads`
+  double at_most = probability;
+  std::size_t heads = 0;
+  while (at_most < 0.025) {
+    probability *= static_cast<double>(count - heads) / static_cast<double>(heads + 1);
+    at_most += probability;
+    ++heads;
+  }
+  return heads > 0 ? heads - 1 : 0;
+}
+
 Spread spread_of(std::vector<double> values) {
   std::ranges::sort(values);
+  const std::size_t outside = outside_of_interval(values.size());
   const std::size_t middle = values.size() / 2;
   const double median = values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-  return {.median = median, .min = values.front(), .max = values.back()};
+  return {.median = median,
+          .min = values.front(),
+          .max = values.back(),
+          .low = values[outside],
+          .high = values[values.size() - 1 - outside]};
 }
 
 Metrics run(const Workload& workload, const Subject& subject) {
@@ -65,7 +85,7 @@ Spread value_of(const Runs& runs, std::size_t metric) {
 }  // namespace
 
 std::vector<Row> measure(const Workload& workload, unsigned rounds) {
-  const std::vector<Runs> runs = run_interleaved(workload, rounds);
+  const std::vector<Runs> runs = run_interleaved(workload, rounds * workload.repeats);
   const auto peer = std::ranges::find(workload.subjects, workload.peer(), &Subject::name);
   std::vector<Row> rows;
   for (std::size_t subject = 0; subject < runs.size(); ++subject) {

@@ -39,13 +39,14 @@ double our_nop(unsigned depth, std::uint64_t operations) {
 
 namespace {
 
-Workload nop_row(const char* name, unsigned depth, std::uint64_t operations, bool core) {
+Workload nop_row(const char* name, unsigned depth, std::uint64_t operations, bool core, unsigned repeats) {
   return {
       .name = name,
       .parameters = "depth " + std::to_string(depth),
       .subjects = {timed("raw", operations, [depth](std::uint64_t n) { return checked(raw_nop(depth, n)); }),
                    timed("corering", operations, [depth](std::uint64_t n) { return our_nop(depth, n); })},
-      .core = core};
+      .core = core,
+      .repeats = repeats};
 }
 
 /// What `threads` threads do together per second; `nanoseconds()` of one of them for so many nops.
@@ -197,7 +198,8 @@ Subject raw_reads_of(unsigned depth, std::uint64_t operations, bool fixed) {
 }
 
 void add_reads(std::vector<Workload>& all, unsigned depth) {
-  constexpr std::uint64_t operations = 300'000;
+  constexpr std::uint64_t operations = 100'000;
+  constexpr unsigned repeats = 3;
   const std::string parameters = "4 KiB cached, depth " + std::to_string(depth);
   const auto pread = [](std::uint64_t n) {
     const raw_reads reads{.fd = cached_file().fd(), .block = block_size, .blocks = block_count, .fixed = 0};
@@ -211,24 +213,26 @@ void add_reads(std::vector<Workload>& all, unsigned depth) {
                  .parameters = parameters,
                  .subjects = {raw_reads_of(depth, operations, false), timed("corering", operations, plain),
                               timed("corering_cached", operations, cached), timed("pread", operations, pread),
-                              timed("asio_uring", operations, asio), timed("fio", operations, fio)}});
+                              timed("asio_uring", operations, asio), timed("fio", operations, fio)},
+                 .repeats = repeats});
   const auto fixed = [depth](std::uint64_t n) {
     return measure_one([&](double& elapsed) { return read_fixed(depth, n, elapsed); });
   };
   all.push_back({.name = "read",
                  .parameters = parameters + ", registered",
-                 .subjects = {raw_reads_of(depth, operations, true), timed("corering", operations, fixed)}});
+                 .subjects = {raw_reads_of(depth, operations, true), timed("corering", operations, fixed)},
+                 .repeats = repeats});
 }
 
 }  // namespace
 
 void add_io_workloads(std::vector<Workload>& all) {
   for (const unsigned depth : {1U, 32U, 128U}) {
-    all.push_back(nop_row("nop", depth, depth == 1 ? 1'000'000 : 4'000'000, true));
+    all.push_back(nop_row("nop", depth, depth == 1 ? 250'000 : 1'000'000, true, 4));
   }
   for (const unsigned depth : {1U, 32U}) add_reads(all, depth);
   for (unsigned depth = 1; depth <= 4096; depth *= 2) {
-    all.push_back(nop_row("depth", depth, depth < 8 ? 500'000 : 2'000'000, false));
+    all.push_back(nop_row("depth", depth, depth < 8 ? 500'000 : 2'000'000, false, 1));
   }
   for (const unsigned threads : {1U, 2U}) all.push_back(workers(threads));
 }

@@ -12,10 +12,15 @@ std::string figure(double value) {
   return text;
 }
 
-/// Said only of what every round agrees on.
+/// Said only when it is sure to 95 %.
 const char* verdict(const Row& row) {
-  if (row.ratio->min <= 1 && row.ratio->max >= 1) return "";
-  return (row.ratio->max < 1) == (row.better == Better::lower) ? " better" : " worse";
+  if (row.ratio->low <= 1 && row.ratio->high >= 1) return "";
+  return (row.ratio->high < 1) == (row.better == Better::lower) ? " better" : " worse";
+}
+
+/// The other ends of a figure, as members of a JSON object.
+void print_interval(const char* prefix, const Spread& spread) {
+  std::printf(", \"%slow\": %.10g, \"%shigh\": %.10g", prefix, spread.low, prefix, spread.high);
 }
 
 }  // namespace
@@ -25,10 +30,12 @@ Report::Report(bool json, unsigned rounds) : json_(json), rounds_(rounds) {
     std::fputs("[", stdout);
     return;
   }
-  std::printf("median, min and max of %u rounds; the ratio is to each workload's first subject, by rounds\n",
-              rounds_);
+  std::printf(
+      "median, min and max of %u rounds or more, shorter ones; the ratio is to each workload's first "
+      "subject, by rounds\n",
+      rounds_);
   std::printf("%-15s %-38s %-19s %-27s %11s %11s %11s  %s\n", "workload", "parameters", "subject", "metric",
-              "median", "min", "max", "ratio (min to max)");
+              "median", "min", "max", "ratio (95 % sure)");
 }
 
 void Report::add(const Workload& workload, const std::vector<Row>& rows) {
@@ -45,7 +52,7 @@ void Report::print_row(const Workload& workload, const Row& row) const {
               row.subject.c_str(), row.metric.c_str(), figure(row.value.median).c_str(),
               figure(row.value.min).c_str(), figure(row.value.max).c_str());
   if (row.ratio && row.subject != workload.subjects.front().name) {
-    std::printf("  x%.2f (%.2f to %.2f)%s", row.ratio->median, row.ratio->min, row.ratio->max, verdict(row));
+    std::printf("  x%.2f (%.2f to %.2f)%s", row.ratio->median, row.ratio->low, row.ratio->high, verdict(row));
   }
   if (row.ratio_to_peer && row.subject.starts_with("corering")) {
     std::printf(", x%.2f of %s", row.ratio_to_peer->median, workload.peer().c_str());
@@ -58,12 +65,16 @@ void Report::print_record(const Workload& workload, const Row& row) {
       "%s\n  {\"workload\": \"%s\", \"parameters\": \"%s\", \"subject\": \"%s\", \"metric\": \"%s\", "
       "\"value\": %.10g, \"min\": %.10g, \"max\": %.10g, \"rounds\": %u, \"ratio_to_%s\": ",
       first_ ? "" : ",", workload.name.c_str(), workload.parameters.c_str(), row.subject.c_str(),
-      row.metric.c_str(), row.value.median, row.value.min, row.value.max, rounds_,
+      row.metric.c_str(), row.value.median, row.value.min, row.value.max, rounds_ * workload.repeats,
       workload.subjects.front().name.c_str());
   row.ratio ? std::printf("%.4f", row.ratio->median) : std::printf("null");
-  if (row.ratio_to_peer)
+  print_interval("", row.value);
+  if (row.ratio) print_interval("ratio_", *row.ratio);
+  if (row.ratio_to_peer) {
     std::printf(", \"peer\": \"%s\", \"ratio_to_peer\": %.4f", workload.peer().c_str(),
                 row.ratio_to_peer->median);
+    print_interval("peer_", *row.ratio_to_peer);
+  }
   std::putchar('}');
   first_ = false;
 }

@@ -41,7 +41,8 @@ Workload echo_row(const char* name, unsigned connections, bool core) {
       .name = name,
       .parameters = std::to_string(connections) + (connections == 1 ? " connection" : " connections"),
       .subjects = {},
-      .core = core};
+      .core = core,
+      .repeats = core ? 4U : 1U};
   for (const ServerKind& kind : server_kinds()) {
     workload.subjects.push_back(
         {.name = kind.subject, .run = [&kind, connections] { return echo(kind, connections); }});
@@ -55,7 +56,8 @@ Workload gap_row(unsigned microseconds) {
   Workload workload{.name = "gaps",
                     .parameters = std::to_string(microseconds) + " us between requests",
                     .subjects = {},
-                    .core = false};
+                    .core = false,
+                    .repeats = 2};
   const LoadTimes times{.gap = std::int64_t{microseconds} * 1000};
   for (const ServerKind& kind : server_kinds()) {
     if (kind.subject != "raw" && kind.subject != "raw_spin" && !kind.subject.starts_with("corering"))

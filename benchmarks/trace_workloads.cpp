@@ -33,7 +33,8 @@ std::size_t events_recorded() {
 // ---- nop ----
 
 constexpr unsigned depth = 128;
-constexpr std::uint64_t nops = 2'000'000;
+constexpr std::uint64_t nops = 500'000;
+constexpr unsigned repeats = 4;
 
 double plain_nop() { return our_nop(depth, nops) / static_cast<double>(nops); }
 
@@ -104,21 +105,24 @@ void add_trace_workloads(std::vector<Workload>& all) {
   all.push_back({.name = "trace",
                  .parameters = "nop, depth " + std::to_string(depth),
                  .subjects = {timed("off", nops, [](std::uint64_t n) { return our_nop(depth, n); }),
-                              {.name = "recorded", .run = [] {
-                                 return metrics_of(recorded_nop(), "time", "ns/operation", 1);
-                               }}}});
-  all.push_back({.name = "trace",
-                 .parameters = "echo, " + std::to_string(connections) + " connections",
-                 .subjects = {echo_program(plain_server), {.name = "recorded", .run = [] {
-                                                             return metrics_of(recorded_echo(), "server CPU",
-                                                                               "us/request", 1e3);
-                                                           }}}});
+                              {.name = "recorded",
+                               .run = [] { return metrics_of(recorded_nop(), "time", "ns/operation", 1); }}},
+                 .repeats = repeats});
+  all.push_back(
+      {.name = "trace",
+       .parameters = "echo, " + std::to_string(connections) + " connections",
+       .subjects = {echo_program(plain_server),
+                    {.name = "recorded",
+                     .run = [] { return metrics_of(recorded_echo(), "server CPU", "us/request", 1e3); }}},
+       .repeats = repeats});
   all.push_back({.name = "trace",
                  .parameters = "off or left out, nop, depth " + std::to_string(depth),
-                 .subjects = {nop_program("without", "nop_untraced"), nop_program("off", "nop_traced")}});
+                 .subjects = {nop_program("without", "nop_untraced"), nop_program("off", "nop_traced")},
+                 .repeats = repeats});
   all.push_back({.name = "trace",
                  .parameters = "off or left out, echo, " + std::to_string(connections) + " connections",
-                 .subjects = {echo_program(untraced_server), echo_program(plain_server)}});
+                 .subjects = {echo_program(untraced_server), echo_program(plain_server)},
+                 .repeats = repeats});
 }
 
 }  // namespace bench

@@ -32,6 +32,9 @@ struct Workload {
   std::string parameters;         ///< as printed: "depth 32"
   std::vector<Subject> subjects;  ///< the first one is what the others are compared with
   bool core = true;               ///< measured when no name is given
+  /// For each round that is asked for, so many, each so much shorter: what the machine does meanwhile then
+  /// hits all subjects more alike, and more rounds tell how far their median can be trusted.
+  unsigned repeats = 1;
 
   /// The subject that the others are compared with besides: Asio, on epoll if it is there. Or "".
   [[nodiscard]] std::string peer() const;

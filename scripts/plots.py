@@ -30,11 +30,18 @@ class Record:
     ratio: float | None
     peer: str | None
     ratio_to_peer: float | None
+    sure: dict  # kind of figure -> (low, high), which hold with 95 %
 
     @property
     def number(self):
         """The first one in the parameters: where on a curve this is."""
         return int(re.search(r"\d+", self.parameters).group())
+
+
+def intervals(entry):
+    prefixes = {"value": "", "ratio": "ratio_", "peer": "peer_"}
+    return {kind: (entry[f"{prefix}low"], entry[f"{prefix}high"])
+            for kind, prefix in prefixes.items() if f"{prefix}low" in entry}
 
 
 def read_records(path):
@@ -44,7 +51,7 @@ def read_records(path):
         records.append(Record(entry["workload"], entry["parameters"], entry["subject"], entry["metric"],
                               entry["value"], entry["min"], entry["max"], entry["rounds"],
                               key.removeprefix("ratio_to_"), entry[key], entry.get("peer"),
-                              entry.get("ratio_to_peer")))
+                              entry.get("ratio_to_peer"), intervals(entry)))
     if not records:
         raise ValueError(f"{path} has no records")
     return records
@@ -315,9 +322,14 @@ class Target:
         of = {"value": "", "ratio": f" x {record.baseline}", "peer": f" x {record.peer}"}[self.kind]
         return f"{self.sign} {self.limit:g}{of}"
 
-    def is_met(self, record):
-        figure = self.figure_of(record)
+    def holds_for(self, figure):
         return figure <= self.limit if self.sign == "<=" else figure >= self.limit
+
+    def verdict(self, record):
+        """In brackets where the rounds differ too much to be sure."""
+        met = self.holds_for(self.figure_of(record))
+        word = "met" if met else "**not met**"
+        return word if all(self.holds_for(end) == met for end in record.sure[self.kind]) else f"({word})"
 
 
 def ratio_targets():
@@ -358,10 +370,12 @@ def targets_table(records):
         record = by_key.get((target.workload, target.parameters, target.metric, target.subject))
         if record is None or target.figure_of(record) is None:
             continue
-        got = target.figure_of(record)
+        times = "" if target.kind == "value" else "x"
+        low, high = record.sure[target.kind]
         rows.append([f"{target.workload}, {target.parameters}", target.subject, target.metric, target.words(record),
-                     f"{'' if target.kind == 'value' else 'x'}{got:.2f}", "met" if target.is_met(record) else "**not met**"])
-    return ["", "### Targets", "", *markdown_table(["", "subject", "", "target", "measured", ""], rows)] if rows else []
+                     f"{times}{target.figure_of(record):.2f}", f"{low:.2f} to {high:.2f}", target.verdict(record)])
+    return ["", "### Targets", "",
+            *markdown_table(["", "subject", "", "target", "measured", "95 % sure", ""], rows)] if rows else []
 
 
 # ---- the document ----
@@ -410,7 +424,7 @@ def rounds_of(records):
     most = max(by_count, key=lambda count: len(unique(one.workload for one in by_count[count])))
     others = [f"{count} of {', '.join(unique(one.workload for one in own))}"
               for count, own in by_count.items() if count != most]
-    return ", but ".join([str(most), *others])
+    return ", but ".join([str(most), *filter(None, [" and ".join(others)])])
 
 
 def run_text(records, machine, drawn):
