@@ -8,13 +8,6 @@
 
 #include <corering/core/frame_cache.hpp>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CORERING_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CORERING_ASAN 1
-#endif
-#endif
 #if defined(CORERING_ASAN)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -24,41 +17,17 @@ namespace {
 
 using detail::frame_class_count;
 using detail::frame_granule;
+using detail::Magazine;
+using detail::Magazines;
 
 constexpr std::size_t depot_limit_bytes = 16U << 20;  // what the depot keeps, per class
 
 constexpr std::size_t bytes_of(std::size_t size_class) noexcept { return (size_class + 1) * frame_granule; }
 
-// Freed frames look freed to the address sanitizer although malloc does not know.
-void poison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
-#if defined(CORERING_ASAN)
-  ASAN_POISON_MEMORY_REGION(frame, bytes_of(size_class));
-#endif
-}
-void unpoison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
-#if defined(CORERING_ASAN)
-  ASAN_UNPOISON_MEMORY_REGION(frame, bytes_of(size_class));
-#endif
-}
-
-/// Free frames of one class, the last one in being the first one out. Their addresses lie side by side: in a
-/// list that runs through the frames themselves each step would wait for memory that another processor has
-/// used.
-struct Magazine {
-  static constexpr std::uint32_t most = 62;  // which fills eight cache lines
-
-  [[nodiscard]] bool full() const noexcept { return count == capacity; }
-
-  std::uint32_t count = 0;
-  std::uint32_t capacity = most;
-  Magazine* next = nullptr;  // in the depot
-  std::array<void*, most> frames;
-};
-
 void release_frames(Magazine& magazine, std::size_t size_class) noexcept {
   while (magazine.count > 0) {
     void* const frame = magazine.frames[--magazine.count];
-    unpoison(frame, size_class);
+    detail::unpoison(frame, size_class);
     ::operator delete(frame, bytes_of(size_class));
   }
 }
@@ -119,17 +88,23 @@ Depot& depot() noexcept {
 /// Stands for a magazine where there is none: nothing to take, and no room to put.
 constinit Magazine no_magazine{.count = 0, .capacity = 0, .next = nullptr, .frames = {}};
 
-/// What one thread keeps of one class.
-struct Pair {
-  Magazine* loaded = &no_magazine;
-  Magazine* spare = nullptr;  ///< full or empty, so that a thread on the edge does not bounce on the depot
-};
-using ThreadCache = std::array<Pair, frame_class_count>;
+using ThreadCache = std::array<Magazines, frame_class_count>;
 
-constinit ThreadCache nothing;
+constinit ThreadCache nothing = [] {
+  ThreadCache cache{};
+  cache.fill({.loaded = &no_magazine, .spare = nullptr});
+  return cache;
+}();
 
-// A pointer, because initial-exec, which is found without a call, is for small things only.
-[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadCache* cache = &nothing;
+}  // namespace
+
+// A pointer, because initial-exec, which is found without a call, is for small things only. Outside of this
+// file it is read by CORERING_THREAD_WORD.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Magazines* frame_cache __asm__(
+    "corering_frame_cache");
+constinit thread_local Magazines* frame_cache = nothing.data();
+
+namespace {
 
 constinit thread_local bool thread_is_ending = false;
 
@@ -139,10 +114,10 @@ class Reaper {
   explicit Reaper(ThreadCache* watched) noexcept : watched_(watched) {}
   Reaper(Reaper&&) = delete;
   ~Reaper() {
-    cache = &nothing;
+    frame_cache = nothing.data();
     thread_is_ending = true;
     for (std::size_t size_class = 0; size_class < frame_class_count; ++size_class) {
-      const Pair& pair = (*watched_)[size_class];
+      const Magazines& pair = (*watched_)[size_class];
       if (pair.loaded != &no_magazine) give(*pair.loaded, size_class);
       if (pair.spare != nullptr) give(*pair.spare, size_class);
     }
@@ -158,18 +133,20 @@ class Reaper {
   const std::unique_ptr<ThreadCache> watched_;
 };
 
-/// The thread's cache, made when it is needed first; null for want of memory, or when the thread is ending.
-ThreadCache* own_cache() noexcept {
-  if (cache != &nothing) return cache;
-  if (thread_is_ending) return nullptr;
-  auto* const made = new (std::nothrow) ThreadCache;
-  if (made == nullptr) return nullptr;
+/// True when the thread has a cache of its own, which is made when it is needed first; false for want of
+/// memory, or when the thread is ending.
+bool has_own_cache() noexcept {
+  if (frame_cache != nothing.data()) return true;
+  if (thread_is_ending) return false;
+  auto* const made = new (std::nothrow) ThreadCache(nothing);
+  if (made == nullptr) return false;
   static thread_local const Reaper reaper(made);
-  return cache = made;
+  frame_cache = made->data();
+  return true;
 }
 
 /// Loads a magazine that has frames; false when there is none to be had.
-bool load_frames(Pair& pair, std::size_t size_class) noexcept {
+bool load_frames(Magazines& pair, std::size_t size_class) noexcept {
   if (pair.spare != nullptr && pair.spare->full()) {
     std::swap(pair.loaded, pair.spare);
     return true;
@@ -187,7 +164,7 @@ bool load_frames(Pair& pair, std::size_t size_class) noexcept {
 }
 
 /// Loads a magazine that has room; false for want of memory.
-bool load_room(Pair& pair, std::size_t size_class) noexcept {
+bool load_room(Magazines& pair, std::size_t size_class) noexcept {
   if (pair.spare != nullptr && !pair.spare->full()) {
     std::swap(pair.loaded, pair.spare);
     return true;
@@ -200,40 +177,30 @@ bool load_room(Pair& pair, std::size_t size_class) noexcept {
   return true;
 }
 
-// The magazine is empty, or there is none.
-[[gnu::noinline]] void* allocate_slowly(std::size_t size_class) {
-  ThreadCache* const own = own_cache();
-  if (own != nullptr && load_frames((*own)[size_class], size_class))
-    return detail::allocate_frame(size_class);
+}  // namespace
+
+[[gnu::noinline]] Magazines* detail::find_frame_cache() noexcept { return frame_cache; }
+
+void* detail::allocate_slowly(std::size_t size_class) {
+  if (has_own_cache() && load_frames(frame_cache[size_class], size_class)) return allocate_frame(size_class);
   return ::operator new(bytes_of(size_class));
 }
 
-// The magazine is full, or there is none.
-[[gnu::noinline]] void free_slowly(void* frame, std::size_t size_class) noexcept {
-  ThreadCache* const own = own_cache();
-  if (own != nullptr && load_room((*own)[size_class], size_class))
-    return detail::free_frame(frame, size_class);
+void detail::free_slowly(void* frame, std::size_t size_class) noexcept {
+  if (has_own_cache() && load_room(frame_cache[size_class], size_class)) return free_frame(frame, size_class);
   ::operator delete(frame, bytes_of(size_class));
 }
 
-}  // namespace
-
-// noinline: these read a thread_local, whose address a compiler must not carry over a suspension.
-[[gnu::noinline]] void* detail::allocate_frame(std::size_t size_class) {
-  Magazine& magazine = *(*cache)[size_class].loaded;
-  if (magazine.count == 0) [[unlikely]]
-    return allocate_slowly(size_class);
-  void* const frame = magazine.frames[--magazine.count];
-  unpoison(frame, size_class);
-  return frame;
+void detail::poison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
+#if defined(CORERING_ASAN)
+  ASAN_POISON_MEMORY_REGION(frame, bytes_of(size_class));
+#endif
 }
 
-[[gnu::noinline]] void detail::free_frame(void* frame, std::size_t size_class) noexcept {
-  Magazine& magazine = *(*cache)[size_class].loaded;
-  if (magazine.full()) [[unlikely]]
-    return free_slowly(frame, size_class);
-  magazine.frames[magazine.count++] = frame;
-  poison(frame, size_class);
+void detail::unpoison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
+#if defined(CORERING_ASAN)
+  ASAN_UNPOISON_MEMORY_REGION(frame, bytes_of(size_class));
+#endif
 }
 
 }  // namespace corering

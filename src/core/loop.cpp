@@ -34,11 +34,11 @@ void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
     trace::record(kind, opcode, id, a, b);
 }
 
-void record_processed(const Cqe& cqe) noexcept {
+void record_processed(std::uint64_t stamp, const Cqe& cqe) noexcept {
   using namespace detail;
   const std::uint64_t id = (cqe.user_data & tag_bits) == many_tag ? cqe.user_data - many_tag : cqe.user_data;
-  trace::record(Kind::processed, trace::no_opcode, reinterpret_cast<const void*>(id),
-                static_cast<std::uint64_t>(static_cast<std::uint32_t>(cqe.res)) << 32 | cqe.flags);
+  trace::record_at(stamp, Kind::processed, trace::no_opcode, reinterpret_cast<const void*>(id),
+                   static_cast<std::uint64_t>(static_cast<std::uint32_t>(cqe.res)) << 32 | cqe.flags);
 }
 
 [[noreturn]] void fail_enter(int errno_value) noexcept {
@@ -55,12 +55,30 @@ using namespace detail;
 
 // ---- which loop is this? ----
 
-[[gnu::tls_model("initial-exec")]] constinit thread_local Loop* current_loop = nullptr;
+namespace {
+struct NoSubmitter : Submitter {
+  constexpr NoSubmitter() noexcept : Submitter(true) {}
+};
+constinit NoSubmitter no_submitter;  // never written to
+}  // namespace
 
-[[gnu::noinline]] Loop* Loop::current() noexcept { return current_loop; }
+// initial-exec: found without a call, also from position-independent code. Outside of this file both are read
+// by CORERING_THREAD_WORD.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Submitter* current_submitter __asm__(
+    "corering_submitter");
+constinit thread_local Submitter* current_submitter = &no_submitter;
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Loop* current_loop __asm__("corering_loop");
+constinit thread_local Loop* current_loop = nullptr;
 
-[[gnu::noinline]] Loop::Running::Running(Loop& loop) noexcept : outer_(std::exchange(current_loop, &loop)) {}
-[[gnu::noinline]] Loop::Running::~Running() { current_loop = outer_; }
+[[gnu::noinline]] Submitter& find_submitter() noexcept { return *current_submitter; }
+[[gnu::noinline]] Loop* Loop::find_current() noexcept { return current_loop; }
+
+Loop::Running::Running(Loop& loop) noexcept : outer_(current_loop) { enter(&loop); }
+Loop::Running::~Running() { enter(outer_); }
+void Loop::Running::enter(Loop* loop) noexcept {
+  current_loop = loop;
+  current_submitter = loop != nullptr ? loop : static_cast<Submitter*>(&no_submitter);
+}
 
 Loop::Loop(Worker& worker, const WorkerOptions& options) noexcept
     : worker_(worker),
@@ -147,20 +165,18 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 
 [[gnu::always_inline]] inline std::optional<Duration> Loop::time_to_sleep(
     std::optional<Duration> patience) const noexcept {
-  if (!ready_.empty()) return Duration::zero();
   std::optional<Duration> limit = patience;
   const auto shorten = [&limit](Duration to) { limit = limit ? std::min(*limit, to) : to; };
   if (!timers_.empty()) {
     const TimePoint now = kernel_.now();
     shorten(timers_.next_deadline() <= now ? Duration::zero() : timers_.next_deadline() - now);
   }
+  if (!is_unsettled()) [[likely]]
+    return limit;
+  if (!parked_.empty()) return Duration::zero();
   if (!cancelling_.empty()) shorten(std::max(next_cancel_ - kernel_.now(), Duration::zero()));
   if (stopping_) shorten(std::max(patience_ends_ - kernel_.now(), Duration::zero()));
   return limit;
-}
-
-[[gnu::always_inline]] inline bool Loop::must_wait(std::optional<Duration> limit) const noexcept {
-  return ready_.empty() && parked_.empty() && (!limit || *limit > Duration::zero());
 }
 
 // Sleeps, unless there is something to do after all.
@@ -238,12 +254,10 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 [[gnu::always_inline]] inline void Loop::submit(std::optional<Duration> patience) noexcept {
   if (is_unsettled()) [[unlikely]]
     settle();
+  if (!ready_.empty()) return peek();
   const std::optional<Duration> limit = time_to_sleep(patience);
-  if (must_wait(limit)) {
-    wait(limit);
-  } else {
-    peek();
-  }
+  if (limit && *limit <= Duration::zero()) return peek();
+  wait(limit);
 }
 
 void Loop::settle() noexcept {
@@ -272,12 +286,17 @@ template <bool recording>
 [[gnu::always_inline]] inline const Cqe* Loop::file_plain_ones(const Cqe* cqe, const Cqe* end) noexcept {
   ReadyQueue::Batch ready(ready_, static_cast<std::size_t>(end - cqe));
   const Cqe* const begin = cqe;
-  for (; cqe != end && (cqe->user_data & tag_bits) == 0; ++cqe) {
-    // Mostly an address, soon to be written to; where it is none, or stale, a prefetch does nothing.
-    if (end - cqe > 4) __builtin_prefetch(reinterpret_cast<const void*>(cqe[4].user_data), 1);
-    if constexpr (recording) record_processed(*cqe);
-    file_plain(*cqe, ready);
-  }
+  [[maybe_unused]] const std::uint64_t now = recording ? trace::stamp() : 0;  // one for all
+  const auto file_until = [&](const Cqe* stop, auto look_ahead) {
+    for (; cqe < stop && (cqe->user_data & tag_bits) == 0; ++cqe) {
+      // Mostly an address, soon to be written to; where it is none, or stale, a prefetch does nothing.
+      if constexpr (look_ahead) __builtin_prefetch(reinterpret_cast<const void*>(cqe[4].user_data), 1);
+      if constexpr (recording) record_processed(now, *cqe);
+      file_plain(*cqe, ready);
+    }
+  };
+  if (end - cqe > 4) file_until(end - 4, std::true_type());
+  if (end - cqe <= 4) file_until(end, std::false_type());
   in_flight_ -= static_cast<std::uint64_t>(cqe - begin);
   return cqe;
 }
@@ -285,14 +304,12 @@ template <bool recording>
 template <bool recording>
 [[gnu::always_inline]] inline void Loop::process() noexcept {
   const Ring::Completions there = ring_.completions();
-  for (const std::span<const Cqe> part : there.parts) {
-    const Cqe* const end = part.data() + part.size();
-    for (const Cqe* cqe = part.data(); cqe != end;) {
-      cqe = file_plain_ones<recording>(cqe, end);
-      if (cqe == end) break;
-      if constexpr (recording) record_processed(*cqe);
-      file_tagged(*cqe++);
-    }
+  const Cqe* const end = there.cqes.data() + there.cqes.size();
+  for (const Cqe* cqe = there.cqes.data(); cqe != end;) {
+    cqe = file_plain_ones<recording>(cqe, end);
+    if (cqe == end) break;
+    if constexpr (recording) record_processed(trace::stamp(), *cqe);
+    file_tagged(*cqe++);
   }
   ring_.release(there);
 }
@@ -409,36 +426,6 @@ const Capabilities& Loop::capabilities() {
     own_capabilities_ = std::make_unique<Capabilities>(probe(kernel_).value_or(Capabilities()));
   }
   return *own_capabilities_;
-}
-
-// ---- an operation begins ----
-
-// What nearly every operation does. Null, and nothing has happened, when something is out of the ordinary.
-[[gnu::always_inline]] inline Sqe* Loop::start_at_once(Completion& completion, Frame& frame) noexcept {
-  Scope* const scope = frame.scope;
-  if (looks_closer_ || trace::enabled() || scope == nullptr || scope->cancelled()) [[unlikely]]
-    return nullptr;
-  if (!ring_.knows_free_sqe()) [[unlikely]]
-    return start_in_the_next_room(completion, *scope);
-  return &started(completion, *scope, ring_.take_sqe());
-}
-
-[[gnu::always_inline]] inline Sqe& Loop::started(Completion& completion, Scope& scope, Sqe& sqe) noexcept {
-  scope.waits_for(&completion, turn_ticks_);
-  completion.state_ = Completion::State::in_flight;
-  ++in_flight_;
-  return sqe;
-}
-
-[[gnu::noinline]] Sqe* Loop::start_in_the_next_room(Completion& completion, Scope& scope) noexcept {
-  Sqe* const sqe = find_sqe();
-  return sqe != nullptr ? &started(completion, scope, *sqe) : nullptr;
-}
-
-[[gnu::noinline]] Sqe* Completion::begin(Frame& frame) noexcept {
-  frame_ = &frame;
-  Loop* const loop = current_loop;
-  return loop != nullptr ? loop->start_at_once(*this, frame) : nullptr;
 }
 
 // ---- completions ----

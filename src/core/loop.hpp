@@ -23,6 +23,7 @@
 #include <corering/core/ready_queue.hpp>
 #include <corering/core/ring_resource.hpp>
 #include <corering/core/strand.hpp>
+#include <corering/core/submitter.hpp>
 #include <corering/core/task_dump.hpp>
 #include <corering/core/timer_heap.hpp>
 #include <corering/uring/capabilities.hpp>
@@ -36,11 +37,6 @@ namespace corering {
 class Worker;
 struct WorkerOptions;
 class Loop;
-
-/// The one that runs on the calling thread, or null. Only for functions that are never inlined, because a
-/// compiler may carry its address over a suspension. initial-exec: found without a call, also from
-/// position-independent code.
-[[gnu::tls_model("initial-exec")]] extern constinit thread_local Loop* current_loop;
 
 namespace detail {
 
@@ -61,7 +57,7 @@ inline constexpr Duration memory_nap = std::chrono::milliseconds(1);
 
 }  // namespace detail
 
-class Loop {
+class Loop : public Submitter {
  public:
   /// While it lives, this is the loop that runs on the calling thread. Nests: a coroutine may run another
   /// worker.
@@ -72,6 +68,7 @@ class Loop {
     ~Running();
 
    private:
+    static void enter(Loop* loop) noexcept;
     Loop* outer_;
   };
 
@@ -108,7 +105,6 @@ class Loop {
   /// Instead of a life: answers what was posted to a worker that never ran, on the calling thread.
   void refuse_everything() noexcept;
 
-  [[nodiscard]] Sqe* start_at_once(Completion& completion, Frame& frame) noexcept;
   void start(Completion& completion) noexcept;
   /// See Completion::read_now().
   [[nodiscard]] bool read_now(Completion& completion, const Frame& frame, const Request& request) noexcept;
@@ -170,9 +166,13 @@ class Loop {
   void close_inbox(std::uint64_t address) noexcept;
 
   /// The loop that runs on the calling thread, or null.
-  [[nodiscard]] static Loop* current() noexcept;
+  [[nodiscard]] static Loop* current() noexcept {
+    return static_cast<Loop*>(CORERING_THREAD_WORD("corering_loop", find_current()));
+  }
 
  private:
+  [[nodiscard]] static Loop* find_current() noexcept;
+
   // A turn, in order.
   bool step(std::optional<Duration> patience);
   void look_at_clock() noexcept;
@@ -189,15 +189,11 @@ class Loop {
 
   // Submission.
   [[nodiscard]] Sqe* find_sqe() noexcept;
-  [[nodiscard]] Sqe& started(Completion& completion, Scope& scope, Sqe& sqe) noexcept;
-  [[nodiscard]] Sqe* start_in_the_next_room(Completion& completion, Scope& scope) noexcept;
-  [[nodiscard]] Sqe* submit_for_room() noexcept;
   void fill(Sqe& sqe, Completion& completion) noexcept;
   [[nodiscard]] bool may_read_now(const Scope* scope, const Request& request) const noexcept;
   void park(Completion& completion) noexcept;
   void unpark() noexcept;
   [[nodiscard]] std::optional<Duration> time_to_sleep(std::optional<Duration> patience) const noexcept;
-  [[nodiscard]] bool must_wait(std::optional<Duration> limit) const noexcept;
   void wait(std::optional<Duration> limit) noexcept;
   void sleep(std::optional<Duration> limit) noexcept;
   void sleep_and_learn(std::optional<Duration> limit) noexcept;
@@ -258,10 +254,9 @@ class Loop {
   trace::ClockPair attached_at_;
 
   // The worker's thread only.
-  Ring ring_;
+  Ring ring_{sq_};
   ReadyQueue ready_;
   TimerHeap timers_;
-  std::uint64_t turn_ticks_ = 0;
   std::uint32_t turns_until_clock_ = 0;
   std::size_t bytes_to_read_now_ = 0;  // what is left of this turn's
   Spinner spinner_;
@@ -270,7 +265,6 @@ class Loop {
   IntrusiveList<Completion> parked_;  // no SQE was free
   IntrusiveList<Waiter> orphans_;     // in no scope: coroutines of another library
   IntrusiveList<Completion> cancelling_;
-  std::uint64_t in_flight_ = 0;               // operations the kernel has not answered
   std::uint64_t controls_in_flight_ = 0;      // our own cancels
   std::uint64_t expected_homecomings_ = 0;    // coroutines of ours that others will hand back
   std::uint64_t promised_wakes_ = 0;          // eventfd writes that posters owe us, since ever
@@ -282,8 +276,7 @@ class Loop {
   bool wake_read_armed_ = false;
   bool mark_was_taken_ = false;  // by a poster, while we slept
   bool stopping_ = false;
-  bool looks_closer_ = false;  // stopping, or operations are parked: start_at_once() is not for now
-  bool shields_hold_ = true;   // while stopping
+  bool shields_hold_ = true;  // while stopping
   bool ended_ = false;
   bool short_of_memory_ = false;  // the kernel refused the last enter for now
   QueuedWaiter::Line drainers_;

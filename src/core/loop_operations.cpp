@@ -36,10 +36,10 @@ std::int32_t read_all_now(Kernel& kernel, const Request& request) noexcept {
 constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
 
 // Out of line, and called only when recording: its arguments must cost nothing otherwise.
-[[gnu::noinline]] void record_filled(const Completion& completion, const Request& request) noexcept {
-  const auto fd = static_cast<std::uint32_t>(request.fd);
-  trace::record(Kind::sqe_filled, static_cast<std::uint8_t>(request.opcode()), &completion,
-                static_cast<std::uint64_t>(fd) << 32 | request.len, request.off);
+[[gnu::noinline]] void record_filled(std::uint64_t stamp, const Completion& completion,
+                                     const Sqe& sqe) noexcept {
+  trace::record_at(stamp, Kind::sqe_filled, sqe.opcode, &completion,
+                   static_cast<std::uint64_t>(static_cast<std::uint32_t>(sqe.fd)) << 32 | sqe.len, sqe.off);
 }
 
 }  // namespace
@@ -111,7 +111,7 @@ void Loop::close_streams_on(int fd) noexcept {
 // All SQEs of a chain go with one enter, and nothing comes between them.
 void Loop::start_chain(std::span<Completion* const> links) noexcept {
   for (std::size_t i = 0; i < links.size(); ++i) {
-    links[i]->links_behind_ = static_cast<std::uint16_t>(links.size() - 1 - i);
+    links[i]->links_behind_ = (links.size() - 1 - i) & 0x7fff;
   }
   if (ring_.free_sqes() < links.size()) note_enter_result(ring_.submit());
   if (parked_.empty() && ring_.free_sqes() >= links.size()) {
@@ -137,7 +137,7 @@ void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
     completion.state_ = Completion::State::orphaned;
     look_after(completion);
   }
-  if (trace::enabled()) record_filled(completion, *completion.kept_);
+  if (trace::enabled()) record_filled(trace::stamp(), completion, sqe);
   completion.drop_kept();
 }
 
@@ -185,6 +185,7 @@ void Loop::cancel(Completion& completion) noexcept {
       cancelling_.push_back(completion);
       return ask_kernel_to_cancel(completion);
     case Completion::State::idle:
+    case Completion::State::unrecorded:
     case Completion::State::cancelling:
     case Completion::State::answered:
       return;
@@ -212,22 +213,30 @@ void Loop::cancel_again() noexcept {
 // ---- what awaiters call ----
 
 [[gnu::noinline]] bool Completion::read_now(const Frame& frame, const Request& request) noexcept {
-  Loop* const loop = current_loop;
+  Loop* const loop = Loop::current();
   return loop != nullptr && loop->read_now(*this, frame, request);
 }
 
-// Rare, and small: the frame cache has it. Without memory the operation fails.
-[[gnu::noinline]] void Completion::keep_copy(const Request& request) noexcept {
+// What is recorded differs only in that. For the rest a copy is kept, in memory of the frame cache: rare, and
+// small. Without memory the operation fails.
+[[gnu::noinline]] void Completion::begin_slowly(const Request& request) noexcept {
+  Submitter& here = submitter_here();
+  if (trace::enabled() && here.may_begin_recorded_in(frame_->scope)) {
+    request.fill(here.begin(*this, *frame_->scope), user_data());
+    state_ = State::unrecorded;
+    return;
+  }
   try {
     kept_ = ::new (allocate_frame(sizeof request)) Request(request);
-    owns_kept_ = true;
+    owns_kept_ = 1;
   } catch (const std::bad_alloc&) {
     kept_ = nullptr;
   }
 }
 
 void Completion::drop_kept() noexcept {
-  if (!std::exchange(owns_kept_, false)) return;
+  if (owns_kept_ == 0) return;
+  owns_kept_ = 0;
   free_frame(const_cast<Request*>(kept_), sizeof *kept_);
 }
 
@@ -239,10 +248,11 @@ void Completion::start(std::coroutine_handle<> waiter, Frame* frame, const Reque
 }
 
 [[gnu::noinline]] void Completion::start_slowly() noexcept {
-  Loop* const loop = current_loop;
+  Loop* const loop = Loop::current();
   CORERING_ASSERT(
       loop != nullptr,
       "an operation was awaited on a thread without a worker: name one, as in co_await operation.on(worker)");
+  if (state_ == State::unrecorded) return record_begun();
   if (!trace::enabled()) return loop->start(*this);
   const auto code = static_cast<std::uint8_t>(opcode());
   trace::record(Kind::await, code, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
@@ -251,16 +261,27 @@ void Completion::start(std::coroutine_handle<> waiter, Frame* frame, const Reque
   trace::record(Kind::suspended, code, this);
 }
 
+// All of it happened in one go.
+void Completion::record_begun() noexcept {
+  const std::uint64_t now = trace::stamp();
+  const auto code = static_cast<std::uint8_t>(opcode());
+  trace::record_at(now, Kind::await, code, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
+                   trace::pack_place(frame_->awaiting));
+  record_filled(now, *this, submitter_here().last_begun());
+  trace::record_at(now, Kind::suspended, code, this);
+  state_ = State::in_flight;
+}
+
 [[gnu::noinline]] void Completion::start_unscoped(const Scope* permitting, const Request& request) noexcept {
   kept_ = &request;
-  Loop* const loop = current_loop;
+  Loop* const loop = Loop::current();
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::await, static_cast<std::uint8_t>(opcode()), this);
   loop->start_unscoped(*this, permitting);
 }
 
 [[gnu::noinline]] void Completion::start_chain(std::span<Completion* const> links, Frame* frame) noexcept {
-  Loop* const loop = current_loop;
+  Loop* const loop = Loop::current();
   CORERING_ASSERT(loop != nullptr, "a chain was awaited on a thread without a worker: hop to one first");
   for (Completion* const link : links) link->frame_ = frame;
   loop->start_chain(links);

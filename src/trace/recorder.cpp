@@ -153,16 +153,22 @@ void start(std::size_t events_per_thread) {
 
 void stop() noexcept { recorder::on.store(false, std::memory_order_relaxed); }
 
+std::uint64_t stamp() noexcept { return ticks_now(); }
+
 [[gnu::noinline]] void record(Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a,
                               std::uint64_t b) noexcept {
-  const std::uint64_t ticks = ticks_now();
+  record_at(ticks_now(), kind, opcode, id, a, b);
+}
+
+void record_at(std::uint64_t stamp, Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a,
+               std::uint64_t b) noexcept {
   const std::uint64_t what = (static_cast<std::uint64_t>(kind) << 56) |
                              (static_cast<std::uint64_t>(opcode) << 48) |
                              (reinterpret_cast<std::uintptr_t>(id) & Event::id_mask);
   Ring* ring = own.ring;
   if (own.generation != generation.load(std::memory_order_acquire)) [[unlikely]]
     ring = make_ring();
-  if (ring != nullptr) ring->append({ticks, what, a, b});
+  if (ring != nullptr) ring->append({stamp, what, a, b});
 }
 
 std::vector<ThreadRecording> snapshot() {

@@ -75,9 +75,7 @@ class Trial {
       const int entered = ring_.submit_and_wait(std::chrono::milliseconds(100));
       if (entered < 0 && !passes(entered)) return entered;
       const Ring::Completions there = ring_.completions();
-      for (const std::span<const Cqe> part : there.parts) {
-        if (!first && !part.empty()) first = part.front().res;
-      }
+      if (!first && !there.cqes.empty()) first = there.cqes.front().res;
       ring_.release(there);
     }
     return first.value_or(-ETIME);
@@ -88,7 +86,8 @@ class Trial {
     return result == -EINTR || result == -ETIME || result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
   }
 
-  Ring ring_;
+  SubmissionQueue sq_;
+  Ring ring_{sq_};
   bool open_ = false;
 };
 

@@ -41,9 +41,10 @@ Result<void> Ring::open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t 
     return std::unexpected(setup_error(SetupStep::ring, ENOSYS));
   }
   memory_ = ring_->memory();
-  sq_tail_ = load(memory_.sq_head, std::memory_order_relaxed);
-  sq_limit_ = sq_tail_ + memory_.sq_entries;
-  sq_mask_ = memory_.sq_entries - 1;
+  sq_.sqes_ = memory_.sqes;
+  sq_.tail_ = load(memory_.sq_head, std::memory_order_relaxed);
+  sq_.limit_ = sq_.tail_ + memory_.sq_entries;
+  sq_.mask_ = memory_.sq_entries - 1;
   for (std::uint32_t i = 0; i < memory_.sq_entries; ++i) memory_.sq_array[i] = i;
   wait_flags_ = abi::enter_getevents;
   // An idle ring should not show as 100 % iowait.

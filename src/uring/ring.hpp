@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -14,11 +13,14 @@
 
 #include <corering/base/result.hpp>
 #include <corering/uring/kernel.hpp>
+#include <corering/uring/submission_queue.hpp>
 
 namespace corering {
 
 class Ring {
  public:
+  explicit Ring(SubmissionQueue& sq) noexcept : sq_(sq) {}
+
   /// Opens on the calling thread, which must be the one that enters it (SINGLE_ISSUER). Asks for the best set
   /// of flags and drops the newest ones, one step at a time, where the kernel answers EINVAL. `cq_entries` 0
   /// takes the kernel's choice, twice the SQ.
@@ -43,20 +45,15 @@ class Ring {
 
   /// The next free SQE, its content undefined, or null when the SQ is full. It belongs to the next enter().
   [[nodiscard]] Sqe* next_sqe() noexcept {
-    return knows_free_sqe() || free_sqes() > 0 ? &take_sqe() : nullptr;
+    return sq_.knows_free_sqe() || free_sqes() > 0 ? &sq_.take_sqe() : nullptr;
   }
-
-  /// False: look again, with next_sqe().
-  [[nodiscard]] bool knows_free_sqe() const noexcept { return sq_tail_ != sq_limit_; }
-  /// When there is one.
-  [[nodiscard]] Sqe& take_sqe() noexcept { return memory_.sqes[sq_tail_++ & sq_mask_]; }
 
   [[nodiscard]] std::uint32_t sq_entries() const noexcept { return memory_.sq_entries; }
 
   /// How many SQEs next_sqe() can give.
   [[nodiscard]] std::uint32_t free_sqes() noexcept {
-    sq_limit_ = load(memory_.sq_head, std::memory_order_acquire) + memory_.sq_entries;
-    return sq_limit_ - sq_tail_;
+    sq_.limit_ = load(memory_.sq_head, std::memory_order_acquire) + memory_.sq_entries;
+    return sq_.limit_ - sq_.tail_;
   }
 
   /// For other rings' messages.
@@ -64,7 +61,7 @@ class Ring {
 
   /// SQEs filled but not yet taken by the kernel.
   [[nodiscard]] std::uint32_t unsubmitted() const noexcept {
-    return sq_tail_ - load(memory_.sq_head, std::memory_order_relaxed);
+    return sq_.tail_ - load(memory_.sq_head, std::memory_order_relaxed);
   }
 
   /// True when a completion can be reaped without entering the kernel.
@@ -89,19 +86,18 @@ class Ring {
   /// Hands over what is unsubmitted and waits for one completion, at most `limit` (nothing: for ever).
   int submit_and_wait(std::optional<Duration> limit) noexcept;
 
-  /// Completions that are there, oldest first: in two parts when they go round the end of the CQ.
+  /// Completions that are there, oldest first. Those behind the place where the CQ goes round come the next
+  /// time.
   struct Completions {
-    std::array<std::span<const Cqe>, 2> parts;
+    std::span<const Cqe> cqes;
     std::uint32_t end;
   };
   [[nodiscard]] Completions completions() const noexcept {
     const std::uint32_t begin = load(memory_.cq_head, std::memory_order_relaxed);
     const std::uint32_t end = load(memory_.cq_tail, std::memory_order_acquire);
     const std::uint32_t at = begin & (memory_.cq_entries - 1);
-    const std::uint32_t until_round = std::min(end - begin, memory_.cq_entries - at);
-    return {.parts = {std::span(memory_.cqes + at, until_round),
-                      std::span(memory_.cqes, end - begin - until_round)},
-            .end = end};
+    const std::uint32_t count = std::min(end - begin, memory_.cq_entries - at);
+    return {.cqes = std::span(memory_.cqes + at, count), .end = begin + count};
   }
   /// Gives their slots back to the kernel.
   void release(const Completions& reaped) noexcept {
@@ -114,14 +110,14 @@ class Ring {
   }
 
   int enter(unsigned min_complete, unsigned flags, const abi::GetEventsArg* arg) noexcept {
-    std::atomic_ref(*memory_.sq_tail).store(sq_tail_, std::memory_order_release);
-    return ring_->enter(unsubmitted(), min_complete, flags, arg);
+    std::atomic_ref(*memory_.sq_tail).store(sq_.tail_, std::memory_order_release);
+    const int result = ring_->enter(unsubmitted(), min_complete, flags, arg);
+    (void)free_sqes();  // so that who takes the next ones need not ask
+    return result;
   }
 
+  SubmissionQueue& sq_;
   RingMemory memory_;
-  std::uint32_t sq_tail_ = 0;   // ours; the kernel's copy follows at enter
-  std::uint32_t sq_limit_ = 0;  // where the SQ is full, by the kernel's head as last seen
-  std::uint32_t sq_mask_ = 0;
   std::uint32_t wait_flags_ = 0;
   RingParams params_;
   std::unique_ptr<KernelRing> ring_;

@@ -37,6 +37,23 @@ TEST(SwitchToWorker, always_knows_where_it_is) {
   EXPECT_EQ(sync_wait(tour(first.worker, second.worker)), 1000);
 }
 
+Task<int> tour_with_operations(Worker& first, Worker& second) {
+  int right = 0;
+  for (int i = 0; i < 1000; ++i) {
+    Worker& next = i % 2 == 0 ? first : second;
+    const Result<void> hopped = co_await SwitchToWorker(next);
+    const Result<void> done = co_await async_nop();
+    if (hopped && done && Worker::current() == &next) ++right;
+  }
+  co_return right;
+}
+
+// co_await of an operation finds the worker's ring without a call, in the coroutine's own code.
+TEST(SwitchToWorker, what_is_awaited_then_begins_over_there) {
+  RunningWorker first, second;
+  EXPECT_EQ(sync_wait(tour_with_operations(first.worker, second.worker)), 1000);
+}
+
 Task<bool> hop_to_where_we_are(Worker& worker) {
   EXPECT_TRUE(co_await SwitchToWorker(worker));
   SwitchToWorker again(worker);

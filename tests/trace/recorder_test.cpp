@@ -136,6 +136,52 @@ TEST(Flow, switch_to_worker_is_recorded_step_by_step) {
                         Kind::submitted, Kind::processed, Kind::resumed, Kind::root_done}));
 }
 
+Task<void> some_nops(int count) {
+  for (int i = 0; i < count; ++i) {
+    const Result<void> done = co_await async_nop();
+    EXPECT_TRUE(done);
+  }
+}
+Task<void> nops_side_by_side() {
+  std::vector<JoinHandle<void>> all;
+  for (int i = 0; i < 40; ++i) all.push_back(spawn(some_nops(10)));
+  for (JoinHandle<void>& one : all) co_await std::move(one);
+}
+
+/// The events of `recording` that belong to `id`.
+std::vector<TimedEvent> of(const ThreadRecording& recording, std::uint64_t id) {
+  std::vector<TimedEvent> found;
+  std::ranges::copy_if(recording.events, std::back_inserter(found),
+                       [id](const TimedEvent& event) { return event.id == id; });
+  return found;
+}
+
+// Also when the SQ is full in between.
+TEST(Flow, every_operation_is_whole_and_what_happens_in_one_go_has_one_time) {
+  start();
+  test::run_on_a_worker_here(nops_side_by_side(), WorkerOptions{.sq_entries = 16});
+  stop();
+  const auto all = snapshot();
+  const ThreadRecording* mine = recording_of(all, gettid());
+  ASSERT_NE(mine, nullptr);
+  EXPECT_TRUE(std::ranges::is_sorted(mine->events, {}, &TimedEvent::ns));
+  std::size_t begun = 0, at_once = 0;
+  for (const TimedEvent& event : mine->events) {
+    if (event.kind != Kind::await) continue;
+    ++begun;
+    const std::vector<TimedEvent> life = of(*mine, event.id);
+    const auto own = std::ranges::find_if(life, [&](const TimedEvent& one) { return one.ns == event.ns; });
+    ASSERT_GE(life.end() - own, 5);
+    const std::vector<Kind> next = {own[0].kind, own[1].kind, own[2].kind, own[3].kind, own[4].kind};
+    if (next[1] == Kind::parked) continue;
+    ASSERT_EQ(next, (std::vector{Kind::await, Kind::sqe_filled, Kind::suspended, Kind::processed,
+                                 Kind::resumed}));
+    if (own[1].ns == event.ns && own[2].ns == event.ns) ++at_once;
+  }
+  EXPECT_EQ(begun, 400U);
+  EXPECT_GT(at_once, 200U);
+}
+
 Task<void> sleeps_until(TimePoint deadline) { (void)co_await sleep_until(deadline); }
 TEST(Flow, a_timer_shows_how_long_it_had_to_go) {
   start();

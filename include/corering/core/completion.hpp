@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include <corering/core/scope.hpp>
+#include <corering/core/submitter.hpp>
 #include <corering/trace/recorder.hpp>
 #include <corering/uring/abi.hpp>
 
@@ -64,16 +65,24 @@ class Completion : public Waiter {
   /// is ECANCELED, without the kernel.
   void start(std::coroutine_handle<> waiter, Frame* frame, const Request& request) noexcept;
 
-  /// The same in two steps, for a coroutine of the library that suspends right away: the SQE to fill, or
-  /// null, and then keep_copy(), for want of memory for which the answer is ENOMEM; and, after either, who
-  /// waits.
-  [[nodiscard]] Sqe* begin(Frame& frame) noexcept;
+  /// The same in two steps, for a coroutine of the library that suspends right away: the request, and then
+  /// who waits. For want of memory the answer is ENOMEM.
+  [[gnu::always_inline]] void begin(Frame& frame, const Request& request) noexcept {
+    frame_ = &frame;
+    Submitter& here = submitter_here();
+    if (here.may_begin_in(frame.scope)) [[likely]] {
+      request.fill(here.begin(*this, *frame.scope), user_data());
+      state_ = State::in_flight;
+    } else {
+      const Request in_memory = request;  // of its own, so that on the usual way it lies in no memory
+      begin_slowly(in_memory);
+    }
+  }
   void begun(std::coroutine_handle<> waiter) noexcept {
     waiter_ = waiter;
-    if (is_idle()) [[unlikely]]
+    if (state_ != State::in_flight) [[unlikely]]
       start_slowly();
   }
-  void keep_copy(const Request& request) noexcept;
 
   /// Of a read: has it copied from the page cache at once, if all of it is there. True: that is the answer,
   /// and nobody waits.
@@ -121,6 +130,7 @@ class Completion : public Waiter {
 
   enum class State : std::uint8_t {
     idle,        ///< not started, or the answer has been taken
+    unrecorded,  ///< handed over a moment ago; becomes in_flight when that is in the trace
     parked,      ///< waits for a free SQE; in the loop's list
     in_flight,   ///< the kernel's
     orphaned,    ///< the same, and in no scope: in the loop's list
@@ -129,7 +139,9 @@ class Completion : public Waiter {
   };
 
   [[noreturn]] void abort_destroyed_in_flight() const noexcept;
+  void begin_slowly(const Request& request) noexcept;
   void start_slowly() noexcept;
+  void record_begun() noexcept;
   void note_what_is_kept() noexcept {
     what_ = kept_->what;
     fd_ = kept_->fd;
@@ -146,10 +158,11 @@ class Completion : public Waiter {
   };
   std::uint32_t what_;  ///< Request::what, for descriptions, and fd
   std::int32_t fd_;
+  // Side by side, so that one store clears them all.
   State state_ = State::idle;
   const std::uint8_t tag_;
-  bool owns_kept_ = false;          ///< a copy, in memory of the frame cache
-  std::uint16_t links_behind_ = 0;  ///< how many of its chain follow it
+  std::uint16_t links_behind_ : 15 = 0;  ///< how many of its chain follow it
+  std::uint16_t owns_kept_ : 1 = 0;      ///< a copy, in memory of the frame cache
 };
 
 /// Of a request whose last CQE only says that the kernel no longer uses the buffer: a zero-copy send.

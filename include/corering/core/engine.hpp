@@ -1,8 +1,7 @@
 /// engine.hpp — the door between the library's templates and its compiled worker loop.
 ///
-/// Everything inline in corering ends here. These functions alone ask "which worker am I on?"; they are never
-/// inlined, because a compiler may otherwise carry the address of a thread_local over a suspension that
-/// changed threads.
+/// Everything inline in corering ends here, but for what every operation does (submitter.hpp) and every frame
+/// (frame_cache.hpp). These functions ask "which worker am I on?".
 #pragma once
 
 #include <coroutine>

@@ -50,8 +50,8 @@ struct Frame {
 
   /// Notes the place; the awaitable itself passes through.
   template <class Awaitable>
-  decltype(auto) await_transform(Awaitable&& awaitable,
-                                 std::source_location where = std::source_location::current()) noexcept {
+  [[gnu::always_inline]] decltype(auto) await_transform(
+      Awaitable&& awaitable, std::source_location where = std::source_location::current()) noexcept {
     awaiting = where;
     if constexpr (requires { awaitable.begin_in(*this); }) {
       return awaitable.begin_in(*this);

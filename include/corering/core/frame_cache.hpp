@@ -6,19 +6,82 @@
 /// a time, so a flow of frames from one thread to another neither piles up nor pays a lock per frame.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <new>
+
+#include <corering/base/thread_word.hpp>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define CORERING_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CORERING_ASAN 1
+#endif
+#endif
 
 namespace corering {
 
 namespace detail {
 
 inline constexpr std::size_t frame_granule = 32;
-inline constexpr std::size_t frame_class_count = 256;
+inline constexpr std::size_t frame_class_count = 256;  // a frame of 1 to 32 bytes is of class 0, and so on
 
-/// By class: a frame of 1 to 32 bytes is of class 0, and so on.
-[[nodiscard]] void* allocate_frame(std::size_t size_class);
-void free_frame(void* frame, std::size_t size_class) noexcept;
+/// Free frames of one class, the last one in being the first one out. Their addresses lie side by side: in a
+/// list that runs through the frames themselves each step would wait for memory that another processor has
+/// used.
+struct Magazine {
+  static constexpr std::uint32_t most = 62;  // which fills eight cache lines
+
+  [[nodiscard]] bool full() const noexcept { return count == capacity; }
+
+  std::uint32_t count = 0;
+  std::uint32_t capacity = most;
+  Magazine* next = nullptr;  // in the depot
+  std::array<void*, most> frames;
+};
+
+/// What one thread keeps of one class.
+struct Magazines {
+  Magazine* loaded;  ///< perhaps one without room for anything
+  Magazine* spare;   ///< full or empty, so that a thread on the edge does not bounce on the depot; or null
+};
+
+/// The calling thread's, by class.
+[[nodiscard]] Magazines* find_frame_cache() noexcept;
+[[nodiscard, gnu::always_inline]] inline Magazines* frame_cache_here() noexcept {
+  return static_cast<Magazines*>(CORERING_THREAD_WORD("corering_frame_cache", find_frame_cache()));
+}
+
+/// When what is loaded is empty, or full.
+[[nodiscard]] void* allocate_slowly(std::size_t size_class);
+void free_slowly(void* frame, std::size_t size_class) noexcept;
+
+/// Tell the address sanitizer, because malloc does not know, that a frame in the cache is free.
+void poison(void* frame, std::size_t size_class) noexcept;
+void unpoison(void* frame, std::size_t size_class) noexcept;
+
+[[nodiscard]] inline void* allocate_frame(std::size_t size_class) {
+  Magazine& magazine = *frame_cache_here()[size_class].loaded;
+  if (magazine.count == 0) [[unlikely]]
+    return allocate_slowly(size_class);
+  void* const frame = magazine.frames[--magazine.count];
+#if defined(CORERING_ASAN)
+  unpoison(frame, size_class);
+#endif
+  return frame;
+}
+
+inline void free_frame(void* frame, std::size_t size_class) noexcept {
+  Magazine& magazine = *frame_cache_here()[size_class].loaded;
+  if (magazine.full()) [[unlikely]]
+    return free_slowly(frame, size_class);
+  magazine.frames[magazine.count++] = frame;
+#if defined(CORERING_ASAN)
+  poison(frame, size_class);
+#endif
+}
 
 }  // namespace detail
 

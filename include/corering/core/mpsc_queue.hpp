@@ -72,11 +72,8 @@ class MpscQueue {
     return oldest_first(head_.exchange(nullptr, std::memory_order_acquire));
   }
 
-  /// Owner, awake. True when there is nothing to pop at the moment.
-  [[nodiscard]] bool is_empty() const noexcept {
-    PostNode* const head = head_.load(std::memory_order_relaxed);
-    return head == nullptr || head == &closed_;
-  }
+  /// Owner, awake, before it is closed. True when there is nothing to pop at the moment.
+  [[nodiscard]] bool is_empty() const noexcept { return head_.load(std::memory_order_relaxed) == nullptr; }
 
   /// Owner, awake. Leaves the mark that makes the next pusher wake it; false, and no mark, when there are
   /// nodes to pop or the queue is closed.

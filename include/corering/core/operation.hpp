@@ -131,7 +131,7 @@ class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
   static constexpr bool may_read_now = requires { Payload::reads_now; };
 
  public:
-  DirectAwaiter(Frame& frame, const Request& request, const Payload& payload) noexcept
+  [[gnu::always_inline]] DirectAwaiter(Frame& frame, const Request& request, const Payload& payload) noexcept
       : detail::BaseOf<Payload>::type(request), payload_(payload) {
     Request prepared = request;
     if constexpr (requires { payload_.prepare(prepared); }) payload_.prepare(prepared);
@@ -139,12 +139,7 @@ class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
     if constexpr (may_read_now) {
       if (this->read_now(frame, prepared)) return;
     }
-    if (Sqe* const sqe = this->begin(frame); sqe != nullptr) [[likely]] {
-      prepared.fill(*sqe, this->user_data());
-    } else {
-      const Request in_memory = prepared;  // of its own, so that on the usual way it lies in no memory
-      this->keep_copy(in_memory);
-    }
+    this->begin(frame, prepared);
   }
 
   bool await_ready() const noexcept { return may_read_now && this->is_answered(); }
@@ -257,7 +252,7 @@ class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation
 
   Awaiter operator co_await() const noexcept { return Awaiter(request_, payload_); }
   /// For Frame::await_transform.
-  DirectAwaiter<T, Payload> begin_in(Frame& frame) const noexcept {
+  [[gnu::always_inline]] DirectAwaiter<T, Payload> begin_in(Frame& frame) const noexcept {
     return DirectAwaiter<T, Payload>(frame, request_, payload_);
   }
 

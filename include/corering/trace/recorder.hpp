@@ -32,9 +32,15 @@ inline std::atomic<bool> on = false;
 [[nodiscard]] inline bool enabled() noexcept { return recorder::on.load(std::memory_order_relaxed); }
 #endif
 
-/// Appends one event with the present time to the calling thread's ring. Call it only when enabled().
+/// The present time, for events that happen in one go: reading the clock is most of what an event costs.
+[[nodiscard]] std::uint64_t stamp() noexcept;
+
+/// Appends one event to the calling thread's ring, with the present time or that of a stamp(). Call it only
+/// when enabled().
 void record(Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a = 0,
             std::uint64_t b = 0) noexcept;
+void record_at(std::uint64_t stamp, Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a = 0,
+               std::uint64_t b = 0) noexcept;
 
 /// An event with its time in nanoseconds of CLOCK_MONOTONIC_RAW.
 struct TimedEvent {
