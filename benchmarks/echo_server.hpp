@@ -34,12 +34,14 @@ class EchoServer {
   std::uint16_t port_;
 };
 
-/// Short: what is compared is repeated instead (Workload::repeats).
 struct LoadTimes {
-  std::int64_t warm_up = 50'000'000;    ///< nanoseconds
-  std::int64_t measured = 150'000'000;  ///< nanoseconds
+  std::int64_t warm_up = 200'000'000;   ///< nanoseconds
+  std::int64_t measured = 600'000'000;  ///< nanoseconds
   std::int64_t gap = 0;                 ///< nanoseconds between an answer and the next message
 };
+
+/// For what is repeated instead (Workload::repeats).
+inline constexpr LoadTimes briefly{.warm_up = 50'000'000, .measured = 150'000'000};
 
 /// The clients. They run on the last processor, where this thread goes for as long.
 class Load {

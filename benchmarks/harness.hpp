@@ -1,6 +1,7 @@
 /// harness.hpp — measures a workload: its subjects interleaved, medians, and ratios taken round by round.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
@@ -12,10 +13,12 @@ struct Spread {
   double median = 0;
   double min = 0;
   double max = 0;
-  /// Between these the median of all rounds that could have been made lies, with 95 % (of 5 rounds, which are
-  /// too few, with 94 %): order statistics, whatever the distribution.
+  /// Between these the median of all rounds that could have been made now lies, with 95 %: order statistics,
+  /// whatever the distribution. Of 5 rounds, with 94 %; of fewer they are no more than the smallest and the
+  /// largest.
   double low = 0;
   double high = 0;
+  std::size_t rounds = 0;
 };
 
 /// One metric of one subject over all rounds.

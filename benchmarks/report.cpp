@@ -12,8 +12,10 @@ std::string figure(double value) {
   return text;
 }
 
-/// Said only when it is sure to 95 %.
+/// Said only when the interval does. Of fewer rounds than that it says little.
 const char* verdict(const Row& row) {
+  constexpr std::size_t fewest = 5;
+  if (row.ratio->rounds < fewest) return "";
   if (row.ratio->low <= 1 && row.ratio->high >= 1) return "";
   return (row.ratio->high < 1) == (row.better == Better::lower) ? " better" : " worse";
 }

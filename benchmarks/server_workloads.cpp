@@ -43,9 +43,11 @@ Workload echo_row(const char* name, unsigned connections, bool core) {
       .subjects = {},
       .core = core,
       .repeats = core ? 4U : 1U};
+  const LoadTimes times = core ? briefly : LoadTimes{};
   for (const ServerKind& kind : server_kinds()) {
-    workload.subjects.push_back(
-        {.name = kind.subject, .run = [&kind, connections] { return echo(kind, connections); }});
+    workload.subjects.push_back({.name = kind.subject, .run = [&kind, connections, times] {
+                                   return echo(kind, connections, times);
+                                 }});
   }
   return workload;
 }
@@ -56,8 +58,7 @@ Workload gap_row(unsigned microseconds) {
   Workload workload{.name = "gaps",
                     .parameters = std::to_string(microseconds) + " us between requests",
                     .subjects = {},
-                    .core = false,
-                    .repeats = 2};
+                    .core = false};
   const LoadTimes times{.gap = std::int64_t{microseconds} * 1000};
   for (const ServerKind& kind : server_kinds()) {
     if (kind.subject != "raw" && kind.subject != "raw_spin" && !kind.subject.starts_with("corering"))

@@ -55,7 +55,7 @@ const ServerKind plain_server{.subject = "off", .arguments = {"echo_corering"}};
 const ServerKind recording_server{.subject = "recorded", .arguments = {"echo_corering", "recorded"}};
 
 double server_ns(Load& load) {
-  const load_result result = load.run();
+  const load_result result = load.run(briefly);
   return static_cast<double>(result.server_nanoseconds) / static_cast<double>(result.requests);
 }
 

@@ -322,14 +322,15 @@ class Target:
         of = {"value": "", "ratio": f" x {record.baseline}", "peer": f" x {record.peer}"}[self.kind]
         return f"{self.sign} {self.limit:g}{of}"
 
-    def holds_for(self, figure):
-        return figure <= self.limit if self.sign == "<=" else figure >= self.limit
-
     def verdict(self, record):
         """In brackets where the rounds differ too much to be sure."""
         met = self.holds_for(self.figure_of(record))
         word = "met" if met else "**not met**"
-        return word if all(self.holds_for(end) == met for end in record.sure[self.kind]) else f"({word})"
+        sure = record.rounds >= 5 and all(self.holds_for(end) == met for end in record.sure.get(self.kind, [None]))
+        return word if sure else f"({word})"
+
+    def holds_for(self, figure):
+        return figure is not None and (figure <= self.limit if self.sign == "<=" else figure >= self.limit)
 
 
 def ratio_targets():
@@ -371,9 +372,9 @@ def targets_table(records):
         if record is None or target.figure_of(record) is None:
             continue
         times = "" if target.kind == "value" else "x"
-        low, high = record.sure[target.kind]
+        between = " to ".join(f"{end:.2f}" for end in record.sure.get(target.kind, []))
         rows.append([f"{target.workload}, {target.parameters}", target.subject, target.metric, target.words(record),
-                     f"{times}{target.figure_of(record):.2f}", f"{low:.2f} to {high:.2f}", target.verdict(record)])
+                     f"{times}{target.figure_of(record):.2f}", between, target.verdict(record)])
     return ["", "### Targets", "",
             *markdown_table(["", "subject", "", "target", "measured", "95 % sure", ""], rows)] if rows else []
 

@@ -21,9 +21,9 @@ using trace::Kind;
 
 std::atomic<DetachedExceptionHandler> detached_exception_handler = nullptr;
 
-Loop& require_loop(const char* message) noexcept {
+Loop& require_loop(const char* message, const Frame* frame = nullptr) noexcept {
   Loop* const loop = Loop::current();
-  CORERING_ASSERT(loop != nullptr, message);
+  if (loop == nullptr) fail_assertion("a worker runs here", message, place_of(frame));
   return *loop;
 }
 
@@ -69,9 +69,9 @@ void expect_homecoming() noexcept {
 
 void forgo_homecoming() noexcept { require_loop("only a worker expects coroutines back").forgo_homecoming(); }
 
-Loop* current_loop(const char* message) noexcept { return &require_loop(message); }
+Loop* current_loop(const char* message, const Frame* frame) noexcept { return &require_loop(message, frame); }
 
-void require_worker(const char* message) noexcept { (void)require_loop(message); }
+void require_worker(const char* message, const Frame* frame) noexcept { (void)require_loop(message, frame); }
 
 bool refuses_waits(const Frame* frame) noexcept {
   const Loop* const here = Loop::current();
@@ -97,10 +97,12 @@ void look_after(Waiter& waiter) noexcept { require_loop("only a worker stops").l
 std::uint64_t turn_ticks() noexcept { return require_loop("only a worker turns").turn_ticks(); }
 
 void require_scope(const Frame* frame) noexcept {
-  CORERING_ASSERT(
-      frame != nullptr && frame->scope != nullptr && frame->scope->strand() != nullptr,
-      "a coroutine of another library can await operations, sleeps, hops and joins; for everything else "
-      "let it start a task of this one with spawn()");
+  if (frame != nullptr && frame->scope != nullptr && frame->scope->strand() != nullptr) return;
+  fail_assertion(
+      "a task of the library is at the root",
+      "a coroutine of another library can await operations, sleeps, hops and joins; for everything "
+      "else let it start a task of this one with spawn()",
+      place_of(frame));
 }
 
 void adopt(const Frame* frame) noexcept {

@@ -8,6 +8,13 @@
 
 #include <corering/core/frame_cache.hpp>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define CORERING_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CORERING_ASAN 1
+#endif
+#endif
 #if defined(CORERING_ASAN)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -24,10 +31,28 @@ constexpr std::size_t depot_limit_bytes = 16U << 20;  // what the depot keeps, p
 
 constexpr std::size_t bytes_of(std::size_t size_class) noexcept { return (size_class + 1) * frame_granule; }
 
+#if defined(CORERING_ASAN)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
+// Freed frames look freed to the address sanitizer although malloc does not know.
+void poison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
+#if defined(CORERING_ASAN)
+  ASAN_POISON_MEMORY_REGION(frame, bytes_of(size_class));
+#endif
+}
+void unpoison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
+#if defined(CORERING_ASAN)
+  ASAN_UNPOISON_MEMORY_REGION(frame, bytes_of(size_class));
+#endif
+}
+
 void release_frames(Magazine& magazine, std::size_t size_class) noexcept {
   while (magazine.count > 0) {
     void* const frame = magazine.frames[--magazine.count];
-    detail::unpoison(frame, size_class);
+    unpoison(frame, size_class);
     ::operator delete(frame, bytes_of(size_class));
   }
 }
@@ -99,14 +124,22 @@ constinit ThreadCache nothing = [] {
 }  // namespace
 
 // A pointer, because initial-exec, which is found without a call, is for small things only. Outside of this
-// file it is read by CORERING_THREAD_WORD.
+// file it is read by CORERING_THREAD_WORD, which optimisation at link time does not see: hence "used".
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local Magazines* frame_cache __asm__(
     "corering_frame_cache");
-constinit thread_local Magazines* frame_cache = nothing.data();
+[[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local Magazines* frame_cache = nothing.data();
 
 namespace {
 
+constinit thread_local ThreadCache* own_cache = nullptr;
 constinit thread_local bool thread_is_ending = false;
+
+/// What is inlined elsewhere finds these from now on; where it must not, it finds nothing.
+void show(Magazines* magazines) noexcept {
+  if (sanitized) return;
+  frame_cache = magazines;
+  thread_word_written();
+}
 
 /// Gives the cache back when its thread ends; what that thread frees later goes to operator delete.
 class Reaper {
@@ -114,7 +147,8 @@ class Reaper {
   explicit Reaper(ThreadCache* watched) noexcept : watched_(watched) {}
   Reaper(Reaper&&) = delete;
   ~Reaper() {
-    frame_cache = nothing.data();
+    show(nothing.data());
+    own_cache = nullptr;
     thread_is_ending = true;
     for (std::size_t size_class = 0; size_class < frame_class_count; ++size_class) {
       const Magazines& pair = (*watched_)[size_class];
@@ -133,16 +167,14 @@ class Reaper {
   const std::unique_ptr<ThreadCache> watched_;
 };
 
-/// True when the thread has a cache of its own, which is made when it is needed first; false for want of
-/// memory, or when the thread is ending.
-bool has_own_cache() noexcept {
-  if (frame_cache != nothing.data()) return true;
-  if (thread_is_ending) return false;
+/// The thread's cache, made when it is needed first; null for want of memory, or when the thread is ending.
+ThreadCache* find_own_cache() noexcept {
+  if (own_cache != nullptr || thread_is_ending) return own_cache;
   auto* const made = new (std::nothrow) ThreadCache(nothing);
-  if (made == nullptr) return false;
+  if (made == nullptr) return nullptr;
   static thread_local const Reaper reaper(made);
-  frame_cache = made->data();
-  return true;
+  show(made->data());
+  return own_cache = made;
 }
 
 /// Loads a magazine that has frames; false when there is none to be had.
@@ -182,25 +214,27 @@ bool load_room(Magazines& pair, std::size_t size_class) noexcept {
 [[gnu::noinline]] Magazines* detail::find_frame_cache() noexcept { return frame_cache; }
 
 void* detail::allocate_slowly(std::size_t size_class) {
-  if (has_own_cache() && load_frames(frame_cache[size_class], size_class)) return allocate_frame(size_class);
+  if (ThreadCache* const own = find_own_cache(); own != nullptr) {
+    Magazines& pair = (*own)[size_class];
+    if (pair.loaded->count > 0 || load_frames(pair, size_class)) {
+      void* const frame = pair.loaded->frames[--pair.loaded->count];
+      unpoison(frame, size_class);
+      return frame;
+    }
+  }
   return ::operator new(bytes_of(size_class));
 }
 
 void detail::free_slowly(void* frame, std::size_t size_class) noexcept {
-  if (has_own_cache() && load_room(frame_cache[size_class], size_class)) return free_frame(frame, size_class);
+  if (ThreadCache* const own = find_own_cache(); own != nullptr) {
+    Magazines& pair = (*own)[size_class];
+    if (!pair.loaded->full() || load_room(pair, size_class)) {
+      pair.loaded->frames[pair.loaded->count++] = frame;
+      poison(frame, size_class);
+      return;
+    }
+  }
   ::operator delete(frame, bytes_of(size_class));
-}
-
-void detail::poison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
-#if defined(CORERING_ASAN)
-  ASAN_POISON_MEMORY_REGION(frame, bytes_of(size_class));
-#endif
-}
-
-void detail::unpoison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
-#if defined(CORERING_ASAN)
-  ASAN_UNPOISON_MEMORY_REGION(frame, bytes_of(size_class));
-#endif
 }
 
 }  // namespace corering

@@ -63,21 +63,23 @@ constinit NoSubmitter no_submitter;  // never written to
 }  // namespace
 
 // initial-exec: found without a call, also from position-independent code. Outside of this file both are read
-// by CORERING_THREAD_WORD.
+// by CORERING_THREAD_WORD, which optimisation at link time does not see: hence "used".
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local Submitter* current_submitter __asm__(
     "corering_submitter");
-constinit thread_local Submitter* current_submitter = &no_submitter;
+[[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local Submitter* current_submitter =
+    &no_submitter;
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local Loop* current_loop __asm__("corering_loop");
-constinit thread_local Loop* current_loop = nullptr;
+[[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local Loop* current_loop = nullptr;
 
 [[gnu::noinline]] Submitter& find_submitter() noexcept { return *current_submitter; }
 [[gnu::noinline]] Loop* Loop::find_current() noexcept { return current_loop; }
 
 Loop::Running::Running(Loop& loop) noexcept : outer_(current_loop) { enter(&loop); }
 Loop::Running::~Running() { enter(outer_); }
-void Loop::Running::enter(Loop* loop) noexcept {
+[[gnu::noinline]] void Loop::Running::enter(Loop* loop) noexcept {
   current_loop = loop;
   current_submitter = loop != nullptr ? loop : static_cast<Submitter*>(&no_submitter);
+  thread_word_written();
 }
 
 Loop::Loop(Worker& worker, const WorkerOptions& options) noexcept

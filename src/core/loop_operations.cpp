@@ -249,9 +249,12 @@ void Completion::start(std::coroutine_handle<> waiter, Frame* frame, const Reque
 
 [[gnu::noinline]] void Completion::start_slowly() noexcept {
   Loop* const loop = Loop::current();
-  CORERING_ASSERT(
-      loop != nullptr,
-      "an operation was awaited on a thread without a worker: name one, as in co_await operation.on(worker)");
+  if (loop == nullptr) {
+    fail_assertion("a worker runs here",
+                   "an operation was awaited on a thread without a worker: name one, as in co_await "
+                   "operation.on(worker)",
+                   place_of(frame_));
+  }
   if (state_ == State::unrecorded) return record_begun();
   if (!trace::enabled()) return loop->start(*this);
   const auto code = static_cast<std::uint8_t>(opcode());

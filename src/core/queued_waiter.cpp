@@ -5,7 +5,8 @@ namespace corering {
 
 bool SuspendedWaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   engine::require_worker(
-      "a coroutine waits for others only on a worker: hop first, with co_await SwitchToWorker(worker)");
+      "a coroutine waits for others only on a worker: hop first, with co_await SwitchToWorker(worker)",
+      frame);
   engine::require_scope(frame);
   coroutine_ = coroutine;
   begin_wait(frame);

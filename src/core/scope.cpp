@@ -1,5 +1,5 @@
 /// scope.cpp — opening, closing, and the walk of a cancellation.
-#include <corering/base/assert.hpp>
+#include <corering/core/engine.hpp>
 #include <corering/core/scope.hpp>
 #include <corering/core/strand.hpp>
 
@@ -25,14 +25,12 @@ void Scope::inherit(const Scope* outer, Shield shield) noexcept {
 
 void Scope::open(Frame* outer, Shield shield) noexcept {
   Loop* const here = Loop::current();
-  CORERING_ASSERT(here != nullptr,
-                  "a deadline, a shield, a group or a stop token was awaited on a thread without a worker: "
-                  "put .on(worker) behind the deadline, or run all of it in a task, as in "
-                  "sync_wait(worker.spawn(task()).value())");
-  CORERING_ASSERT(
-      outer != nullptr && outer->scope != nullptr && outer->scope->strand_ != nullptr,
-      "a deadline, a shield, a group or a stop token was awaited under a coroutine of another library: start "
-      "a task of this one with spawn()");
+  engine::require_worker(
+      "a deadline, a shield, a group or a stop token was awaited on a thread without a worker: put "
+      ".on(worker) "
+      "behind the deadline, or run all of it in a task, as in sync_wait(worker.spawn(task()).value())",
+      outer);
+  engine::require_scope(outer);
   home_ = here;
   strand_ = outer->scope->strand_;
   inherit(outer->scope, shield);

@@ -5,7 +5,8 @@ namespace corering {
 
 bool SharedWaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   engine::require_worker(
-      "a coroutine waits for other threads only on a worker: a plain thread uses the functions that block");
+      "a coroutine waits for other threads only on a worker: a plain thread uses the functions that block",
+      frame);
   engine::require_scope(frame);
   home_ = engine::current_worker();
   node_.coroutine = coroutine;

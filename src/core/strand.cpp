@@ -21,10 +21,12 @@ void Strand::begin_at(Loop& there, PostNode& node) noexcept {
 
 // Only a strand itself changes where it is, so what it reads here is true.
 void Strand::check_is_here() const noexcept {
-  CORERING_ASSERT(
-      location_ == nullptr || location_ == Loop::current(),
+  if (location_ == nullptr || location_ == Loop::current()) return;
+  fail_assertion(
+      "the task spawned at this place is on its worker",
       "a task was resumed on another thread than its worker's: wait for other threads with SharedEvent or "
-      "SharedChannel, which bring it home");
+      "SharedChannel, which bring it home",
+      spawned_at);
 }
 
 bool Strand::hop(Loop& there, PostNode& node) noexcept {
@@ -68,11 +70,13 @@ void Strand::end() noexcept {
   has_ended();
 }
 
-// What others wrote to it while they knew of it has been made known to this thread since, by whatever took
-// the knowledge away from them.
+// What others wrote to it, a message under way for one, has been made known to this thread since by whatever
+// brought the handle here.
 bool Strand::end_unseen(const Loop* here) noexcept {
   if (!has_never_left(here) || message_under_way_) return false;
   unlink();
+  location_ = nullptr;
+  ended_ = true;
   return true;
 }
 

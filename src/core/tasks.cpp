@@ -94,8 +94,7 @@ TaskDump Loop::dump() {
 
 void Drainer::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   CORERING_ASSERT(Loop::current() == &loop_, "a worker is drained by one of its own tasks");
-  CORERING_ASSERT(frame != nullptr && frame->scope != nullptr && frame->scope->strand() != nullptr,
-                  "a worker is drained by a task of the library, not by a coroutine of another one");
+  engine::require_scope(frame);
   wait_in(loop_.begin_drain(), coroutine, frame);
 }
 

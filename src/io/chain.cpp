@@ -30,7 +30,7 @@ namespace detail {
 
 void ChainBase::begin(std::span<Completion* const> links, std::coroutine_handle<> outer,
                       Frame* frame) noexcept {
-  engine::require_worker("a chain was awaited on a thread without a worker: hop to one first");
+  engine::require_worker("a chain was awaited on a thread without a worker: hop to one first", frame);
   outer_ = outer;
   begin_wait(frame);
   if (engine::refuses_waits(frame)) {

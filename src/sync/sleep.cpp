@@ -6,8 +6,8 @@ namespace corering {
 void SleepAwaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   engine::require_worker(
       "a sleep was awaited on a thread without a worker: name one, as in sleep_for(time).on(worker), or hop "
-      "first, "
-      "with co_await SwitchToWorker(worker)");
+      "first, with co_await SwitchToWorker(worker)",
+      frame);
   coroutine_ = coroutine;
   begin_wait(frame);
   if (engine::refuses_waits(frame)) {

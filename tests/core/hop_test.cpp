@@ -164,12 +164,12 @@ TEST(OperationOn, a_stopping_home_waits_for_who_is_away) {
 
 Task<void> nop_without_worker() { co_await async_nop(); }
 TEST(OperationDeathTest, without_a_worker_ends_the_program_with_advice) {
-  EXPECT_DEATH(sync_wait(nop_without_worker()), "\\.on\\(worker\\)");
+  EXPECT_DEATH(sync_wait(nop_without_worker()), "\\.on\\(worker\\).*hop_test\\.cpp");
 }
 
 Task<void> sleep_without_worker() { co_await sleep_for(Duration(1)); }
 TEST(OperationDeathTest, sleeping_without_a_worker_ends_the_program_with_advice) {
-  EXPECT_DEATH(sync_wait(sleep_without_worker()), "SwitchToWorker");
+  EXPECT_DEATH(sync_wait(sleep_without_worker()), "SwitchToWorker.*hop_test\\.cpp");
 }
 
 /// A coroutine whose frame a test destroys too early.

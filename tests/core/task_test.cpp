@@ -278,8 +278,13 @@ TEST(SpawnedTask, lets_go_of_it_when_it_is_refused) {
 }
 
 Task<int> hops_there_and_back(Worker& there, Worker& back) {
+  const Frame& frame = co_await detail::OwnFrame();
+  const Strand& strand = *frame.scope->strand();
+  EXPECT_TRUE(strand.has_never_left(&back.loop()));
+  EXPECT_FALSE(strand.has_never_left(&there.loop()));
   EXPECT_TRUE(co_await SwitchToWorker(there));
   EXPECT_TRUE(co_await SwitchToWorker(back));
+  EXPECT_FALSE(strand.has_never_left(&back.loop()));
   co_return 7;
 }
 Task<void> joins_a_traveller(Worker& there, bool begins_to_join_first) {
@@ -296,36 +301,26 @@ TEST(SpawnedTask, is_joined_at_home_after_a_journey) {
     sync_wait(here.worker.spawn(joins_a_traveller(there.worker, i % 2 == 0)).value());
 }
 
-Task<int> is_busy_for(int turns) {
-  int cancelled = 0;
-  for (int i = 0; i < turns; ++i) {
-    const Result<void> done = co_await async_nop();
-    if (!done) ++cancelled;
-  }
-  co_return cancelled;
-}
-/// A handle that another thread cancels, which then gives it back.
-struct Borrowed {
-  std::optional<JoinHandle<int>> handle;
-  SharedEvent back;
+/// A handle that another thread cancels.
+struct Lent {
+  std::optional<JoinHandle<void>> handle;
+  std::atomic<bool> is_there = false, was_cancelled = false;
 };
-Task<void> joins_what_it_lent(Borrowed& lent, std::atomic<Borrowed*>& at_the_counter, int turns) {
-  lent.handle.emplace(spawn(is_busy_for(turns)));
-  at_the_counter = &lent;
-  EXPECT_TRUE(co_await lent.back.wait());
-  const int cancelled = co_await std::move(*lent.handle);
-  EXPECT_LE(cancelled, turns);
+Task<void> lends_and_joins(Lent& lent) {
+  lent.handle.emplace(spawn(nothing()));
+  lent.is_there = true;
+  // Without returning to the loop: the task is ready, and the cancellation behind it in the queue.
+  while (!lent.was_cancelled) std::this_thread::yield();
+  co_await std::move(*lent.handle);
 }
-// The cancellation may be on its way to the task when that ends: where it is joined on its own worker, too.
-TEST(SpawnedTask, that_was_cancelled_from_elsewhere_is_joined_at_home) {
+TEST(SpawnedTask, that_ends_before_its_cancellation_has_come_is_joined_after_that) {
   RunningWorker running;
-  for (int turns = 0; turns < 200; ++turns) {
-    Borrowed lent;
-    std::atomic<Borrowed*> at_the_counter = nullptr;
-    auto joining = running.worker.spawn(joins_what_it_lent(lent, at_the_counter, turns % 20)).value();
-    while (at_the_counter == nullptr) std::this_thread::yield();
+  for (int i = 0; i < 200; ++i) {
+    Lent lent;
+    auto joining = running.worker.spawn(lends_and_joins(lent)).value();
+    while (!lent.is_there) std::this_thread::yield();
     lent.handle->request_cancel();
-    lent.back.set();
+    lent.was_cancelled = true;
     sync_wait(std::move(joining));
   }
 }

@@ -21,11 +21,12 @@ namespace engine {
 /// The worker whose loop runs the calling code, or null on any other thread.
 [[nodiscard]] Worker* current_worker() noexcept;
 
-/// Ends the program with `message` unless the caller runs on a worker.
-void require_worker(const char* message) noexcept;
+/// Ends the program with `message` unless the caller runs on a worker. `frame`, which may be null, knows
+/// whose co_await asked.
+void require_worker(const char* message, const Frame* frame = nullptr) noexcept;
 
 /// The loop that runs the calling code; ends the program with `message` on any other thread.
-[[nodiscard]] Loop* current_loop(const char* message) noexcept;
+[[nodiscard]] Loop* current_loop(const char* message, const Frame* frame) noexcept;
 
 /// Lets `coroutine` run soon on the calling thread: behind what is ready on its worker, or on a thread
 /// without a worker behind what sync_wait runs there, or at once if there is neither.

@@ -67,6 +67,13 @@ struct Frame {
   }
 };
 
+/// Where the program is at fault: the co_await at which the coroutine of `frame` stands, or the caller's own
+/// place where that is not known.
+[[nodiscard]] inline std::source_location place_of(
+    const Frame* frame, std::source_location otherwise = std::source_location::current()) noexcept {
+  return frame != nullptr && frame->awaiting.line() != 0 ? frame->awaiting : otherwise;
+}
+
 /// The frame behind a coroutine handle, or null for a coroutine that is not the library's.
 template <class Promise>
 [[nodiscard]] Frame* frame_of(std::coroutine_handle<Promise> coroutine) noexcept {

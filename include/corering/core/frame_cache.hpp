@@ -13,14 +13,6 @@
 
 #include <corering/base/thread_word.hpp>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CORERING_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CORERING_ASAN 1
-#endif
-#endif
-
 namespace corering {
 
 namespace detail {
@@ -48,7 +40,8 @@ struct Magazines {
   Magazine* spare;   ///< full or empty, so that a thread on the edge does not bounce on the depot; or null
 };
 
-/// The calling thread's, by class.
+/// The calling thread's, by class. In a library that was built for the address sanitizer there is never
+/// anything in them, and all goes the slow way: there it tells the sanitizer what is free.
 [[nodiscard]] Magazines* find_frame_cache() noexcept;
 [[nodiscard, gnu::always_inline]] inline Magazines* frame_cache_here() noexcept {
   return static_cast<Magazines*>(CORERING_THREAD_WORD("corering_frame_cache", find_frame_cache()));
@@ -58,19 +51,11 @@ struct Magazines {
 [[nodiscard]] void* allocate_slowly(std::size_t size_class);
 void free_slowly(void* frame, std::size_t size_class) noexcept;
 
-/// Tell the address sanitizer, because malloc does not know, that a frame in the cache is free.
-void poison(void* frame, std::size_t size_class) noexcept;
-void unpoison(void* frame, std::size_t size_class) noexcept;
-
 [[nodiscard]] inline void* allocate_frame(std::size_t size_class) {
   Magazine& magazine = *frame_cache_here()[size_class].loaded;
   if (magazine.count == 0) [[unlikely]]
     return allocate_slowly(size_class);
-  void* const frame = magazine.frames[--magazine.count];
-#if defined(CORERING_ASAN)
-  unpoison(frame, size_class);
-#endif
-  return frame;
+  return magazine.frames[--magazine.count];
 }
 
 inline void free_frame(void* frame, std::size_t size_class) noexcept {
@@ -78,9 +63,6 @@ inline void free_frame(void* frame, std::size_t size_class) noexcept {
   if (magazine.full()) [[unlikely]]
     return free_slowly(frame, size_class);
   magazine.frames[magazine.count++] = frame;
-#if defined(CORERING_ASAN)
-  poison(frame, size_class);
-#endif
 }
 
 }  // namespace detail

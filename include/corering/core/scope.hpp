@@ -123,7 +123,7 @@ class Scope : public Waiter {
   /// Takes over what `outer` says about cancellation.
   void inherit(const Scope* outer, Shield shield) noexcept;
 
-  // What every wait touches, side by side: half a cache line, which begins where one begins.
+  // What every wait touches, side by side.
   Waiter* waiting_ = nullptr;
   std::uint64_t since_ = 0;
   CancelReason reason_;

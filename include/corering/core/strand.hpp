@@ -53,9 +53,9 @@ class Strand : public Scope {
   /// The strand's last act, on the thread where it is: has_ended() follows, now or when its message has come
   /// in.
   void end() noexcept;
-  /// The same for who knows that nobody on another thread knows of the strand any more, and has_ended() is
-  /// left to the caller. False, and nothing has happened, when the strand has left the worker of `here`, the
-  /// current one, or when a message is under way to it.
+  /// The same without the lock, and has_ended() is left to the caller, who sees to it that no other thread
+  /// can turn to the strand from now on. False, and nothing has happened, when it has ever left the worker of
+  /// `here`, the current one, or when an earlier message is under way to it.
   [[nodiscard]] bool end_unseen(const Loop* here) noexcept;
 
   /// Cancels all of it, wherever it is: at once if it is here, where also shields can be pierced.
