@@ -174,8 +174,8 @@ TEST(Flow, every_operation_is_whole_and_what_happens_in_one_go_has_one_time) {
     ASSERT_GE(life.end() - own, 5);
     const std::vector<Kind> next = {own[0].kind, own[1].kind, own[2].kind, own[3].kind, own[4].kind};
     if (next[1] == Kind::parked) continue;
-    ASSERT_EQ(next, (std::vector{Kind::await, Kind::sqe_filled, Kind::suspended, Kind::processed,
-                                 Kind::resumed}));
+    ASSERT_EQ(next,
+              (std::vector{Kind::await, Kind::sqe_filled, Kind::suspended, Kind::processed, Kind::resumed}));
     if (own[1].ns == event.ns && own[2].ns == event.ns) ++at_once;
   }
   EXPECT_EQ(begun, 400U);
