@@ -1,9 +1,9 @@
 /// thread_word.hpp — a word of the calling thread's own, looked up anew each time.
 ///
 /// A coroutine may go on on another thread behind each co_await, but compilers take a thread_local's address
-/// for the same all through a function: clang moved it over suspensions, and since version 15 mends that one
-/// optimisation after the other (llvm-project issues 47179 and 63022, pull request 81937). So what is inlined
-/// into coroutines does not name the variable. It reads it here.
+/// for the same all through a function: clang moved it over suspensions, and mended that one optimisation
+/// after the other (llvm-project issues 47179 and 63022, pull request 81937). So what is inlined into
+/// coroutines does not name the variable. It reads it here.
 #pragma once
 
 /// Of a thread_local pointer whose symbol has this name (`__asm__("name")`) and whose tls_model is
