@@ -1,8 +1,8 @@
 /// submitter.hpp — the part of a worker's loop that awaiters reach without a call.
 ///
 /// Nearly every operation begins in the same way: an SQE is free, the scope is not cancelled, nothing is
-/// recorded. That is a few loads and stores in what is part of the loop already, about as many instructions
-/// as a call to it and back would cost. What is out of the ordinary is behind the loop's functions.
+/// recorded. That is a few loads and stores in the loop, which every co_await of an operation makes, so they
+/// are inlined there. What is out of the ordinary is behind the loop's functions.
 #pragma once
 
 #include <cstdint>
