@@ -82,9 +82,9 @@ TEST(Spin, hops_that_are_watched_for_need_no_eventfd) {
   Worker worker({.spin_before_sleep = 20ms, .kernel = &kernel});
   ASSERT_TRUE(worker.start());
   // On a busy machine either side may be kept from watching for a while: so many in a row will do.
-  constexpr int enough = 200;
+  constexpr int enough = 1000;
   int in_a_row = 0;
-  for (int hops = 0; hops < 20'000 && in_a_row < enough; ++hops) {
+  for (int hops = 0; hops < 50'000 && in_a_row < enough; ++hops) {
     const int before = kernel.wakes;
     ASSERT_EQ(sync_wait(answer(worker)), 42);
     in_a_row = kernel.wakes == before ? in_a_row + 1 : 0;
@@ -115,11 +115,11 @@ TEST(Spin, a_worker_with_nothing_to_do_sleeps_without_waking) {
   Worker worker({.kernel = &kernel});
   ASSERT_TRUE(worker.start());
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(sync_wait(answer(worker)), 42);  // it watches now
-  int enters_before = 0;
-  do {  // until it has settled
+  int enters_before = -1;
+  for (int i = 0; i < 100 && kernel.enters != enters_before; ++i) {  // until it has settled
     enters_before = kernel.enters;
     std::this_thread::sleep_for(50ms);
-  } while (kernel.enters != enters_before);
+  }
   const std::int64_t time_before = processor_time_ns();
   std::this_thread::sleep_for(500ms);
   EXPECT_EQ(kernel.enters, enters_before);

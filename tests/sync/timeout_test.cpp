@@ -217,7 +217,7 @@ class Lateness {
   }
   [[nodiscard]] Duration end() noexcept {
     look();
-    return used() - used_at_deadline_.value();
+    return used() - used_at_deadline_.value_or(used());
   }
 
  private:
@@ -239,38 +239,45 @@ Task<void> wakes_the_other(Event& mine, Event& other, const bool& stop, Lateness
   }
   other.set();
 }
-Task<void> measures(std::vector<Duration>& all, Lateness& lateness, int fd, bool& stop, int& reads) {
+struct Late {
+  std::vector<Duration> by_its_own_work, by_the_clock;
+};
+Task<void> measures(Late& all, Lateness& lateness, int fd, bool& stop, int& reads) {
   std::array<std::byte, 1> buffer;
   for (int i = 0; i < 100; ++i) {
     const TimePoint deadline = Clock::now() + 10ms;
     lateness.begin(deadline);
     (void)co_await sleep_until(deadline);
     EXPECT_GE(Clock::now(), deadline);
-    all.push_back(lateness.end());
+    all.by_its_own_work.push_back(lateness.end());
+    all.by_the_clock.push_back(Clock::now() - deadline);
     const Result<std::size_t> got = co_await async_read(fd, buffer, 0);
     if (got) ++reads;
   }
   stop = true;
 }
-Task<void> ping_pong_beside_a_timer(std::vector<Duration>& lateness, int& reads) {
+Task<void> ping_pong_beside_a_timer(Late& late, int& reads) {
   const Fd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   bool stop = false;
   Event ping, pong;
   Lateness one;
   JoinHandle<void> first = spawn(wakes_the_other(ping, pong, stop, one));
   JoinHandle<void> second = spawn(wakes_the_other(pong, ping, stop, one));
-  co_await measures(lateness, one, file.get(), stop, reads);
+  co_await measures(late, one, file.get(), stop, reads);
   co_await std::move(first);
   co_await std::move(second);
 }
 TEST(Fairness, two_that_wake_each_other_for_ever_delay_a_timer_by_less_than_20_ms_at_p99) {
-  std::vector<Duration> lateness;
+  Late late;
   int reads = 0;
-  run_on_a_worker_here(ping_pong_beside_a_timer(lateness, reads));
+  run_on_a_worker_here(ping_pong_beside_a_timer(late, reads));
   EXPECT_EQ(reads, 100);
-  ASSERT_EQ(lateness.size(), 100U);
-  std::ranges::sort(lateness);
-  EXPECT_LT(lateness[98], 20ms);
+  ASSERT_EQ(late.by_its_own_work.size(), 100U);
+  std::ranges::sort(late.by_its_own_work);
+  EXPECT_LT(late.by_its_own_work[98], 20ms);
+  // Nor does it sleep while somebody is ready. Even a busy machine leaves some timers alone.
+  std::ranges::sort(late.by_the_clock);
+  EXPECT_LT(late.by_the_clock[10], 20ms);
 }
 
 }  // namespace
