@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <unistd.h>
 
+#include "bare_side.hpp"
 #include "our_side.hpp"
 #include "process.hpp"
 #include "processors.hpp"
@@ -44,6 +45,8 @@ Workload nop_row(const char* name, unsigned depth, std::uint64_t operations, boo
       .name = name,
       .parameters = "depth " + std::to_string(depth),
       .subjects = {timed("raw", operations, [depth](std::uint64_t n) { return checked(raw_nop(depth, n)); }),
+                   timed("bare", operations,
+                         [depth](std::uint64_t n) { return checked(bare_side::nop(depth, n)); }),
                    timed("corering", operations, [depth](std::uint64_t n) { return our_nop(depth, n); })},
       .core = core,
       .repeats = repeats};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <liburing.h>
+#include <string.h>
 #include <time.h>
 
 /* Also how many completions are looked at before they are given back: what is queued because of them then
@@ -9,7 +10,8 @@
 enum { RAW_SQ_ENTRIES = 256, RAW_CQ_ENTRIES = 4096 };
 
 static inline int raw_open_with(struct io_uring* ring, unsigned more_flags) {
-  struct io_uring_params params = {0};
+  struct io_uring_params params;
+  memset(&params, 0, sizeof params);
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
                  IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | more_flags;
   params.cq_entries = RAW_CQ_ENTRIES;

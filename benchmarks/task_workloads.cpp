@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "asio_side.hpp"
+#include "bare_side.hpp"
 #include "our_side.hpp"
 #include "workloads.hpp"
 
@@ -142,6 +143,15 @@ Workload row(const char* name, const std::string& parameters, std::uint64_t oper
           .core = core};
 }
 
+/// The same, and `bare`.
+template <class... Rest>
+Workload row_beside_bare(const char* name, const std::string& parameters, std::uint64_t operations,
+                         double (*bare)(std::uint64_t), Rest... rest) {
+  Workload workload = row(name, parameters, operations, rest...);
+  workload.subjects.push_back(timed("bare", operations, bare));
+  return workload;
+}
+
 Workload pending_timers(std::uint64_t pending) {
   const auto asio = [pending](std::uint64_t n) { return asio_side::arm_among(pending, n); };
   const auto ours = [pending](std::uint64_t n, double& elapsed) { return arm_among(pending, n, elapsed); };
@@ -171,8 +181,10 @@ Workload tasks(std::uint64_t count) {
 }  // namespace
 
 void add_task_workloads(std::vector<Workload>& all) {
-  all.push_back(row("spawn", "create, run, destroy", 1'000'000, asio_side::spawn, spawn_many));
-  all.push_back(row("await", "a task that ends at once", 3'000'000, asio_side::await_ready_task, await_many));
+  all.push_back(row_beside_bare("spawn", "create, run, destroy", 1'000'000, bare_side::spawn,
+                                asio_side::spawn, spawn_many));
+  all.push_back(row_beside_bare("await", "a task that ends at once", 3'000'000, bare_side::await_child,
+                                asio_side::await_ready_task, await_many));
   all.push_back(row("channel", "round trip of two tasks", 500'000, asio_side::channel_ping_pong, asks));
   all.push_back(row("mutex", "uncontended", 3'000'000, asio_side::mutex, lock_many));
   all.push_back(row("timer", "arm and disarm", 1'000'000, asio_side::arm_and_disarm, arm_many));
