@@ -234,12 +234,7 @@ void Joiner::wake() noexcept {
   home_->schedule(node_.coroutine);
 }
 
-// Whoever waits for it on this thread took the handle along, and with it all that other threads could do to
-// the task.
-bool Joiner::end_task_unseen() const noexcept {
-  const Loop* const here = Loop::current();
-  return home_ == here && task_.end_unseen(here);
-}
+bool Joiner::waits_on(const Submitter& there) const noexcept { return home_ == &there; }
 
 // Not from within, if it is here: a long chain of joins would grow the stack.
 Waiter* Joiner::cancel(const CancelCause& cause) noexcept {

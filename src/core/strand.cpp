@@ -70,16 +70,6 @@ void Strand::end() noexcept {
   has_ended();
 }
 
-// What others wrote to it, a message under way for one, has been made known to this thread since by whatever
-// brought the handle here.
-bool Strand::end_unseen(const Loop* here) noexcept {
-  if (!has_never_left(here) || message_under_way_) return false;
-  unlink();
-  location_ = nullptr;
-  ended_ = true;
-  return true;
-}
-
 bool Strand::is_here() noexcept {
   const std::lock_guard lock(lock_);
   return location_ != nullptr && location_ == Loop::current();

@@ -280,11 +280,13 @@ TEST(SpawnedTask, lets_go_of_it_when_it_is_refused) {
 Task<int> hops_there_and_back(Worker& there, Worker& back) {
   const Frame& frame = co_await detail::OwnFrame();
   const Strand& strand = *frame.scope->strand();
-  EXPECT_TRUE(strand.has_never_left(&back.loop()));
-  EXPECT_FALSE(strand.has_never_left(&there.loop()));
+  EXPECT_TRUE(strand.has_never_left(submitter_here()));
+  const Submitter& birthplace = submitter_here();
   EXPECT_TRUE(co_await SwitchToWorker(there));
+  EXPECT_FALSE(strand.has_never_left(submitter_here()));
+  EXPECT_FALSE(strand.has_never_left(birthplace));
   EXPECT_TRUE(co_await SwitchToWorker(back));
-  EXPECT_FALSE(strand.has_never_left(&back.loop()));
+  EXPECT_FALSE(strand.has_never_left(submitter_here()));
   co_return 7;
 }
 Task<void> joins_a_traveller(Worker& there, bool begins_to_join_first) {
@@ -323,6 +325,82 @@ TEST(SpawnedTask, that_ends_before_its_cancellation_has_come_is_joined_after_tha
     lent.was_cancelled = true;
     sync_wait(std::move(joining));
   }
+}
+
+/// The same, but the handle is let go of on a third thread.
+Task<void> lends(Lent& lent, std::atomic<int>& ended, bool returns_first) {
+  const auto counts_its_end = [](std::atomic<int>& count) -> Task<void> {
+    (void)co_await sleep_for(Duration::zero());
+    ++count;
+  };
+  lent.handle.emplace(spawn(counts_its_end(ended)));
+  lent.is_there = true;
+  while (!lent.was_cancelled && returns_first) (void)co_await sleep_for(Duration::zero());
+  while (!lent.was_cancelled) std::this_thread::yield();
+}
+TEST(SpawnedTask, that_others_cancel_and_detach_ends_once) {
+  RunningWorker running;
+  for (int i = 0; i < 400; ++i) {
+    Lent lent;
+    std::atomic<int> ended = 0;
+    auto lending = running.worker.spawn(lends(lent, ended, i % 2 == 0)).value();
+    while (!lent.is_there) std::this_thread::yield();
+    lent.handle->request_cancel();
+    std::thread([&] { lent.handle.reset(); }).join();
+    lent.was_cancelled = true;
+    sync_wait(std::move(lending));
+    while (ended == 0) std::this_thread::yield();
+    EXPECT_EQ(ended, 1);
+  }
+}
+
+/// Holds the handle of the task to which it was given.
+Task<void> holds(std::shared_ptr<std::optional<JoinHandle<void>>>, bool& ended) {
+  (void)co_await sleep_for(Duration::zero());
+  ended = true;
+}
+Task<void> spawns_what_holds_itself(bool& ended) {
+  auto place = std::make_shared<std::optional<JoinHandle<void>>>();
+  place->emplace(spawn(holds(place, ended)));
+  co_return;
+}
+TEST(SpawnedTask, may_hold_its_own_handle) {
+  bool ended = false;
+  RunningWorker running;
+  sync_wait(running.worker.spawn(spawns_what_holds_itself(ended)).value());
+  running.worker.request_stop();
+  running.worker.join();
+  EXPECT_TRUE(ended);
+}
+
+Task<void> leaves_a_handle(std::optional<JoinHandle<void>>& here, Worker& inner) {
+  here.emplace(spawn(nothing()));
+  (void)co_await sleep_for(Duration::zero());
+  // Another loop, on this very thread.
+  std::optional<JoinHandle<void>> theirs;
+  EXPECT_TRUE(inner.run([&](Worker& worker) {
+    here.reset();
+    theirs.emplace(spawn(nothing()));
+    worker.request_stop();
+  }));
+  theirs.reset();
+  here.emplace(spawn(nothing()));
+}
+TEST(SpawnedTask, is_detached_inside_another_loop_and_after_its_worker) {
+  std::optional<JoinHandle<void>> handle;
+  {
+    RunningWorker running;
+    Worker inner;
+    sync_wait(running.worker.spawn(leaves_a_handle(handle, inner)).value());
+  }
+  RunningWorker later;
+  const auto lets_go = [](std::optional<JoinHandle<void>>& of) -> Task<void> {
+    EXPECT_TRUE(of->done());
+    of.reset();
+    co_return;
+  };
+  sync_wait(later.worker.spawn(lets_go(handle)).value());
+  EXPECT_FALSE(handle);
 }
 
 /// Can be moved so often.

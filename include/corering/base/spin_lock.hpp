@@ -7,7 +7,8 @@
 namespace corering {
 
 /// For std::lock_guard. Held for a handful of instructions and at most one write to an eventfd; whoever waits
-/// longer gives its processor away. Whoever destroys it must have taken it once after its last other user.
+/// longer gives its processor away. Whoever destroys it must have taken it once after its last other user, or
+/// have learned in another way that this one has let go.
 class SpinLock {
  public:
   SpinLock() noexcept = default;

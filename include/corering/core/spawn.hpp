@@ -14,6 +14,7 @@
 #include <corering/core/continuation.hpp>
 #include <corering/core/engine.hpp>
 #include <corering/core/strand.hpp>
+#include <corering/core/submitter.hpp>
 #include <corering/core/task.hpp>
 
 namespace corering {
@@ -55,12 +56,8 @@ class Joiner : public Waiter {
   /// The coroutine goes on.
   void woken() noexcept { end_wait(); }
 
-  /// The worker it waits on, or null.
-  [[nodiscard]] const Loop* home() const noexcept { return home_; }
-
-  /// On the thread where the task ends: ends its strand, but for has_ended(), if that need not be kept from
-  /// another thread.
-  [[nodiscard]] bool end_task_unseen() const noexcept;
+  /// True when that is the worker it waits on.
+  [[nodiscard]] bool waits_on(const Submitter& there) const noexcept;
 
   Waiter* cancel(const CancelCause& cause) noexcept final;
   void describe(std::string& text) const final;
@@ -93,23 +90,22 @@ class JoinState {
     return {.joiner = static_cast<Joiner*>(before), .detached = false};
   }
 
-  /// Task's side: who waits for it, if somebody does.
-  [[nodiscard]] Joiner* joiner() const noexcept {
+  /// Task's side, on the worker of `here`: true when the handle is gone, or waits here, and with it all that
+  /// other threads could do to the task. What they did before, a message under way for one, is known here.
+  [[nodiscard]] bool is_out_of_reach(const Submitter& here) const noexcept {
     void* const mark = state_.load(std::memory_order_acquire);
-    return mark != &detached_mark_ ? static_cast<Joiner*>(mark) : nullptr;
+    return mark == &detached_mark_ || (mark != nullptr && static_cast<Joiner*>(mark)->waits_on(here));
   }
 
   /// Handle's side. True: the joiner will be woken. False: the task has ended already.
   bool wait(Joiner& joiner) noexcept { return leave(&joiner); }
   /// The same where the task, if it has not ended, is on this very thread: nothing can come between.
-  bool wait_on_same_thread(Joiner& joiner) noexcept {
-    if (ended()) return false;
-    state_.store(&joiner, std::memory_order_release);
-    return true;
-  }
+  bool wait_on_same_thread(Joiner& joiner) noexcept { return leave_on_same_thread(&joiner); }
 
   /// Handle's side. True: the task will destroy itself. False: it has ended, and is the handle's to destroy.
   bool detach() noexcept { return leave(&detached_mark_); }
+  /// The same where the task, if it has not ended, is on this very thread.
+  bool detach_on_same_thread() noexcept { return leave_on_same_thread(&detached_mark_); }
 
   [[nodiscard]] bool ended() const noexcept { return state_.load(std::memory_order_acquire) == &ended_mark_; }
 
@@ -118,6 +114,11 @@ class JoinState {
     void* expected = nullptr;
     return state_.compare_exchange_strong(expected, mark, std::memory_order_acq_rel,
                                           std::memory_order_acquire);
+  }
+  bool leave_on_same_thread(void* mark) noexcept {
+    if (ended()) return false;
+    state_.store(mark, std::memory_order_release);
+    return true;
   }
 
   static inline char ended_mark_ = 0;
@@ -164,8 +165,8 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
     auto& ended = static_cast<SpawnedTask&>(Continuation::from(self));
     ended.outcome_.take_over(ended.task_.promise().outcome);
     std::exchange(ended.task_, nullptr).destroy();
-    const Joiner* const joiner = ended.join_.joiner();
-    if (joiner != nullptr && joiner->end_task_unseen()) return ended.has_ended();
+    const Submitter& here = submitter_here();
+    if (ended.join_.is_out_of_reach(here) && ended.end_unseen(here)) return ended.has_ended();
     ended.end();
   }
   void has_ended() noexcept override {
@@ -204,7 +205,10 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
   /// handler.
   void detach() noexcept {
     auto* const task = std::exchange(task_, nullptr);
-    if (task != nullptr && !task->join().detach()) detail::SpawnedTask<T>::drop(task);
+    if (task == nullptr) return;
+    const bool goes_on =
+        task->has_never_left(submitter_here()) ? task->join().detach_on_same_thread() : task->join().detach();
+    if (!goes_on) detail::SpawnedTask<T>::drop(task);
   }
 
   /// True once the task has ended: awaiting will not suspend. Not after a join, detach() or a move.
@@ -240,8 +244,8 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
     bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
       joiner_.prepare(awaiting, frame_of(awaiting));
       // Once wait() has succeeded this awaiter may be gone: the task's end resumes us on another thread.
-      if (task_->has_never_left(joiner_.home()) ? task_->join().wait_on_same_thread(joiner_)
-                                                : task_->join().wait(joiner_))
+      if (task_->has_never_left(submitter_here()) ? task_->join().wait_on_same_thread(joiner_)
+                                                  : task_->join().wait(joiner_))
         return true;
       joiner_.withdraw();
       return false;

@@ -11,6 +11,8 @@
 
 namespace corering {
 
+class Submitter;
+
 /// The outermost scope of the strand, beside its first coroutine. It knows the worker where the strand is, so
 /// that a cancellation from any thread finds it there, whatever it hops to meanwhile.
 ///
@@ -38,11 +40,11 @@ class Strand : public Scope {
   void begin_at(Loop& there, PostNode& node) noexcept;
 
   /// Said once, of the worker where it begins: what only it ever touches stays on one thread until it hops.
-  void is_born_on(Loop& loop) noexcept { only_place_.store(&loop, std::memory_order_relaxed); }
+  void is_born_on(const Submitter& there) noexcept { only_place_.store(&there, std::memory_order_relaxed); }
   /// Of the current worker: true when the strand was born there, or is about to arrive, and has not left it.
   /// Then nothing of it happens on another thread until the caller has returned to the loop.
-  [[nodiscard]] bool has_never_left(const Loop* here) const noexcept {
-    return here != nullptr && only_place_.load(std::memory_order_relaxed) == here;
+  [[nodiscard]] bool has_never_left(const Submitter& here) const noexcept {
+    return only_place_.load(std::memory_order_relaxed) == &here;
   }
 
   /// Moves to `there` with `node`; false, and nothing has happened, when that worker refuses.
@@ -54,9 +56,16 @@ class Strand : public Scope {
   /// in.
   void end() noexcept;
   /// The same without the lock, and has_ended() is left to the caller, who sees to it that no other thread
-  /// can turn to the strand from now on. False, and nothing has happened, when it has ever left the worker of
-  /// `here`, the current one, or when an earlier message is under way to it.
-  [[nodiscard]] bool end_unseen(const Loop* here) noexcept;
+  /// can turn to the strand from now on, and that what they did before is known here. False, and nothing has
+  /// happened, when it has ever left the worker of `here`, the current one, or when an earlier message is
+  /// under way to it.
+  [[nodiscard]] bool end_unseen(const Submitter& here) noexcept {
+    if (!has_never_left(here) || message_under_way_) return false;
+    unlink();
+    location_ = nullptr;
+    ended_ = true;
+    return true;
+  }
 
   /// Cancels all of it, wherever it is: at once if it is here, where also shields can be pierced.
   void cancel_anywhere(const CancelCause& cause) noexcept;
@@ -86,7 +95,7 @@ class Strand : public Scope {
   Loop* location_ = nullptr;  // null on a thread without a worker
 
   // Written by the strand itself. Another thread that reads it too early or too late does not find itself.
-  std::atomic<const Loop*> only_place_ = nullptr;
+  std::atomic<const Submitter*> only_place_ = nullptr;
 
   const Strand* parent_ = nullptr;
   union {
