@@ -86,7 +86,7 @@ INK, FAINT, PAPER = "#222", "#d8d8d8", "#fdfdfb"
 COLOURS = {"raw": "#444444", "off": "#444444", "raw_multishot": "#9a9a9a", "corering": "#0b62c4", "recorded": "#0b62c4",
            "corering_multishot": "#63b3f5", "epoll": "#c98a00", "asio": "#c22f2f", "asio_uring": "#ee8f86",
            "libuv": "#2e8b45", "pread": "#8a5bb5", "fio": "#9b7653", "raw_spin": "#6b6b6b", "corering_asleep": "#1d3f6e",
-           "corering_direct": "#00a5b8", "without": "#9a9a9a"}
+           "corering_direct": "#00a5b8", "without": "#9a9a9a", "bare": "#8a7f4e"}
 OTHERS = "#b08fa3"  # whoever has no colour of its own
 
 
