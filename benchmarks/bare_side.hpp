@@ -11,8 +11,10 @@ namespace bench::bare_side {
 /// Nanoseconds, or -errno: `depth` coroutines that do `operations` nops together.
 std::int64_t nop(unsigned depth, std::uint64_t operations);
 
-/// Nanoseconds for `count` of what it is called after.
-double spawn(std::uint64_t count);        ///< coroutines that are made, 256 at a time, then resumed and end
-double await_child(std::uint64_t count);  ///< coroutines that are awaited and end; their bodies can be inlined
+/// Nanoseconds for `count` coroutines that are made, 256 at a time, then resumed and end.
+double spawn(std::uint64_t count);
+
+/// Nanoseconds for `count` coroutines that are awaited and end. The compiler may inline their bodies.
+double await_child(std::uint64_t count);
 
 }  // namespace bench::bare_side
