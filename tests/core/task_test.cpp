@@ -374,6 +374,22 @@ TEST(SpawnedTask, may_hold_its_own_handle) {
   EXPECT_TRUE(ended);
 }
 
+Task<std::shared_ptr<int>> returns(std::shared_ptr<int> what) { co_return what; }
+Task<void> detaches_what_has_ended() {
+  const auto result = std::make_shared<int>(7);
+  JoinHandle<std::shared_ptr<int>> handle = spawn(returns(result));
+  while (!handle.done()) {
+    (void)co_await sleep_for(Duration::zero());
+  }
+  EXPECT_EQ(result.use_count(), 2);
+  handle.detach();
+  EXPECT_EQ(result.use_count(), 1) << "nobody will ask for it";
+}
+TEST(SpawnedTask, that_has_ended_goes_away_when_it_is_detached) {
+  RunningWorker running;
+  sync_wait(running.worker.spawn(detaches_what_has_ended()).value());
+}
+
 Task<void> leaves_a_handle(std::optional<JoinHandle<void>>& here, Worker& inner) {
   here.emplace(spawn(nothing()));
   (void)co_await sleep_for(Duration::zero());
