@@ -47,6 +47,7 @@
 #include <corering/sync/async_generator.hpp>
 #include <corering/sync/channel.hpp>
 #include <corering/sync/event.hpp>
+#include <corering/sync/latch.hpp>
 #include <corering/sync/mutex.hpp>
 #include <corering/sync/offload.hpp>
 #include <corering/sync/semaphore.hpp>

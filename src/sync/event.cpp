@@ -18,9 +18,4 @@ void Event::notify_one() noexcept {
   if (!line_.empty()) line_.front().wake();
 }
 
-void Latch::count_down() noexcept {
-  CORERING_ASSERT(left_ > 0, "a latch was counted down more often than its count");
-  if (--left_ == 0) done_.set();
-}
-
 }  // namespace corering

@@ -1,8 +1,7 @@
-/// event.hpp — a condition that coroutines of one worker wait for; and a latch, which is one that counts.
+/// event.hpp — a condition that coroutines of one worker wait for.
 #pragma once
 
 #include <coroutine>
-#include <cstddef>
 
 #include <corering/core/queued_waiter.hpp>
 
@@ -57,24 +56,6 @@ class [[nodiscard]] Event::Awaiter final : public QueuedWaiter {
 
  private:
   Event& event_;
-};
-
-/// Waits for `count` things to have happened. Belongs to one worker, as Event does.
-class Latch {
- public:
-  explicit Latch(std::size_t count) noexcept : left_(count), done_(count == 0) {}
-
-  [[nodiscard]] std::size_t left() const noexcept { return left_; }
-
-  /// One more has happened; the last one lets everybody go on. Not more often than the count.
-  void count_down() noexcept;
-
-  /// Waits for the last one; does not suspend after it. Fails like Event::wait().
-  auto wait() noexcept { return done_.wait(); }
-
- private:
-  std::size_t left_;
-  Event done_;
 };
 
 }  // namespace corering
