@@ -1,31 +1,14 @@
 /// engine.cpp — the compiled side of engine.hpp: from "this thread" to its loop.
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <limits>
 
 #include <corering/core/engine.hpp>
 #include <corering/core/ring_resource.hpp>
-#include <corering/core/spawn.hpp>
-#include <corering/core/sync_wait.hpp>
 #include <corering/core/worker.hpp>
-#include <corering/trace/recorder.hpp>
 
 #include "core/loop.hpp"
 
 namespace corering {
 namespace {
-
-using trace::Kind;
-
-std::atomic<DetachedExceptionHandler> detached_exception_handler = nullptr;
-
-Loop& require_loop(const char* message, const Frame* frame = nullptr) noexcept {
-  Loop* const loop = Loop::current();
-  if (loop == nullptr) fail_assertion("a worker runs here", message, place_of(frame));
-  return *loop;
-}
 
 /// What a thread without a worker runs while it is inside run_here().
 struct PlainThread {
@@ -39,8 +22,6 @@ struct PlainThread {
 }
 
 }  // namespace
-
-// ---- engine ----
 
 namespace engine {
 
@@ -119,20 +100,6 @@ void run_here(std::coroutine_handle<> coroutine) {
   --here.depth;
 }
 
-void report_detached_exception(std::exception_ptr exception) noexcept {
-  if (const auto handler = detached_exception_handler.load(std::memory_order_acquire); handler != nullptr) {
-    return handler(std::move(exception));
-  }
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::exception& error) {
-    dprintf(2, "corering: a detached task ended with an exception: %s\n", error.what());
-  } catch (...) {
-    dprintf(2, "corering: a detached task ended with an exception that is not a std::exception\n");
-  }
-  std::abort();
-}
-
 int register_resource(unsigned opcode, void* argument, unsigned count) noexcept {
   return require_loop("a ring's resources are registered on its worker")
       .ring()
@@ -178,96 +145,4 @@ const Capabilities& capabilities() noexcept {
 
 }  // namespace engine
 
-// ---- spawn ----
-
-void set_detached_exception_handler(DetachedExceptionHandler handler) noexcept {
-  detached_exception_handler.store(handler, std::memory_order_release);
-}
-
-namespace detail {
-
-void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexcept {
-  Loop& here = require_loop("spawn() was called on a thread without a worker: use worker.spawn(task)");
-  if (trace::enabled()) [[unlikely]]
-    trace::record(Kind::spawned, trace::no_opcode, coroutine.address());
-  strand.is_born_on(here);
-  strand.begin_on(here);
-  here.schedule(coroutine);
-}
-
-bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
-                   std::coroutine_handle<> coroutine) noexcept {
-  if (Loop* const here = Loop::current(); here != nullptr && here == &worker.loop()) {
-    start_spawned_here(strand, coroutine);
-    return true;
-  }
-  node.coroutine = coroutine;
-  strand.is_born_on(worker.loop());
-  strand.begin_at(worker.loop(), node);
-  return engine::post(worker, node);
-}
-
-void Joiner::prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
-  node_.coroutine = coroutine;
-  node_.kind = PostNode::Kind::homecoming;
-  home_ = Loop::current();
-  begin_wait(frame, home_);
-  if (home_ == nullptr) return;
-  home_->expect_homecoming();
-  // Too early for a join in a cancelled scope to be refused: the task has to be joined all the same.
-  if (home_->refuses_waits(frame != nullptr ? frame->scope : nullptr)) {
-    task_.request_cancel({.reason = CancelReason::asked()});
-  }
-}
-
-void Joiner::withdraw() noexcept {
-  if (home_ != nullptr) home_->forgo_homecoming();
-}
-
-void Joiner::wake() noexcept {
-  if (home_ == nullptr) {
-    engine::adopt(frame_);
-    return engine::schedule(node_.coroutine);
-  }
-  if (home_ != Loop::current()) return home_->post_home(node_);
-  home_->forgo_homecoming();
-  home_->schedule(node_.coroutine);
-}
-
-bool Joiner::waits_on(const Submitter& there) const noexcept { return home_ == &there; }
-
-// Not from within, if it is here: a long chain of joins would grow the stack.
-Waiter* Joiner::cancel(const CancelCause& cause) noexcept {
-  if (task_.is_here()) return &task_;
-  task_.request_cancel(cause);
-  return nullptr;
-}
-
-void Joiner::describe(std::string& text) const {
-  text.append("the task spawned at ").append(task_.spawned_at.file_name());
-  text.append(":").append(std::to_string(task_.spawned_at.line()));
-}
-
-// ---- sync_wait ----
-
-void run_root(std::coroutine_handle<> root, OneShot& ended) {
-  CORERING_ASSERT(
-      Loop::current() == nullptr,
-      "sync_wait() was called on a worker's thread, which would wait for itself: co_await instead");
-  if (trace::enabled()) [[unlikely]]
-    trace::record(Kind::sync_wait_begin, trace::no_opcode, root.address());
-  engine::run_here(root);
-  ended.wait();
-  if (trace::enabled()) [[unlikely]]
-    trace::record(Kind::sync_wait_end, trace::no_opcode, root.address());
-}
-
-// The frame, and this in it, may be gone when that thread has been woken.
-void RootStrand::has_ended() noexcept {
-  if (trace::enabled()) [[unlikely]]
-    trace::record(Kind::root_done, trace::no_opcode, root_.address());
-  ended_->set();
-}
-
-}  // namespace detail
 }  // namespace corering

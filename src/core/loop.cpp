@@ -456,22 +456,6 @@ void Loop::file_one_of_many(const Cqe& cqe) noexcept {
   completion.received({.res = cqe.res, .flags = cqe.flags});
 }
 
-void Completion::resume_with(const Reply& reply) noexcept {
-  reply_ = reply;
-  Loop::current()->schedule(waiter_);
-}
-
-// The result comes first; the notification, if there is one, says whether the kernel copied after all.
-void NotifiedCompletion::received(const Reply& reply) noexcept {
-  Reply total = reply;
-  if ((reply.flags & abi::cqe_notif) != 0) {
-    const auto usage = static_cast<std::uint32_t>(reply.res) & abi::notif_usage_zc_copied;
-    total = {.res = this->reply().res, .flags = (this->reply().flags & ~abi::cqe_more) | reply.flags | usage};
-  }
-  note_reply(total);
-  if (reply.is_last()) resume_with(total);
-}
-
 // ---- messages from other rings ----
 
 std::uint64_t Loop::open_inbox(Inbox& inbox) {

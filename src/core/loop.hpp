@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include <corering/base/assert.hpp>
 #include <corering/base/intrusive_list.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/completion.hpp>
@@ -299,5 +300,13 @@ class Loop : public Submitter {
   std::atomic<bool> stop_requested_ = false;
   PostNode stop_node_;
 };
+
+/// The loop that runs on the calling thread; ends the program with `message` on any other one.
+[[nodiscard]] inline Loop& require_loop(const char* message, const Frame* frame = nullptr) noexcept {
+  Loop* const loop = Loop::current();
+  if (loop == nullptr) [[unlikely]]
+    fail_assertion("a worker runs here", message, place_of(frame));
+  return *loop;
+}
 
 }  // namespace corering

@@ -1,4 +1,4 @@
-/// loop_end.cpp — how a loop stops, and what it waits for before it is gone.
+/// loop_end.cpp — how a loop is drained, how it stops, and what it waits for before it is gone.
 #include <algorithm>
 #include <utility>
 
@@ -15,6 +15,47 @@ namespace {
 constexpr Duration shortest_patience = std::chrono::milliseconds(10);  // between two reports
 
 }  // namespace
+
+// ---- draining ----
+
+QueuedWaiter::Line& Loop::begin_drain() noexcept {
+  refuses_posts_.store(true, std::memory_order_release);
+  return drainers_;
+}
+
+namespace {
+
+/// The strand at the root of the tree of members to which this one belongs.
+const Strand& top_of(const Strand& strand) noexcept {
+  const Strand* top = &strand;
+  while (top->parent() != nullptr) top = top->parent();
+  return *top;
+}
+
+}  // namespace
+
+void Loop::release_drained() noexcept {
+  if (!only_drains()) return;
+  while (!drainers_.empty()) drainers_.front().wake();
+}
+
+// True when every strand here, or expected here, belongs to the tree of one that drains.
+bool Loop::only_drains() noexcept {
+  bool alone = posts_.is_empty() && orphans_.empty();
+  const auto check = [&](const Strand& strand) {
+    if (!alone) return;
+    bool drains = false;
+    drainers_.for_each([&](const QueuedWaiter& drainer) {
+      drains = drains || &top_of(*drainer.frame()->scope->strand()) == &top_of(strand);
+    });
+    alone = drains;
+  };
+  strands_.for_each([&](const Strand& strand) { check(strand); });
+  scopes_.for_each([&](const Scope& scope) { check(*scope.strand()); });  // some of these are elsewhere
+  return alone;
+}
+
+// ---- stopping ----
 
 bool Loop::may_work_while_stopping(const Scope* scope) const noexcept {
   return shields_hold_ && scope != nullptr && scope->is_shielded();

@@ -115,7 +115,6 @@ class Completion : public Waiter {
   virtual void received(const Reply&) noexcept {}
 
   [[nodiscard]] bool is_idle() const noexcept { return state_ == State::idle; }
-  [[nodiscard]] bool is_parked() const noexcept { return state_ == State::parked; }
   void become_idle() noexcept { state_ = State::idle; }
   void resume_with(const Reply& reply) noexcept;
   void note_reply(const Reply& reply) noexcept { reply_ = reply; }
@@ -147,6 +146,7 @@ class Completion : public Waiter {
     fd_ = kept_->fd;
   }
   void drop_kept() noexcept;
+  void record_filled(std::uint64_t stamp, const Sqe& sqe) const noexcept;
   void record_resumed() const noexcept;
 
   [[nodiscard]] bool is_on_slot() const noexcept { return (what_ >> 8 & abi::sqe_fixed_file) != 0; }

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <coroutine>
-#include <exception>
 
 #include <corering/base/time.hpp>
 #include <corering/core/mpsc_queue.hpp>
@@ -80,10 +79,6 @@ void adopt(const Frame* frame) noexcept;
 
 /// On a thread without a worker: runs `coroutine` and what it makes ready here, until nothing is.
 void run_here(std::coroutine_handle<> coroutine);
-
-/// A task that nobody waits for ended with an exception: calls the handler, or prints the message and
-/// aborts.
-void report_detached_exception(std::exception_ptr exception) noexcept;
 
 }  // namespace engine
 }  // namespace corering

@@ -40,6 +40,10 @@ Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_locatio
 /// The same on the worker that runs the caller.
 void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexcept;
 
+/// A task that nobody waits for ended with an exception: calls the handler, or prints the message and
+/// aborts.
+void report_detached_exception(std::exception_ptr exception) noexcept;
+
 /// A coroutine that waits for a spawned task; lives in its frame. Cancelling it cancels the task, and it goes
 /// on waiting for it.
 class Joiner : public Waiter {
@@ -157,7 +161,7 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
   static void drop(SpawnedTask* self) noexcept {
     const std::exception_ptr exception = self->outcome().exception();
     delete self;
-    if (exception) engine::report_detached_exception(exception);
+    if (exception) report_detached_exception(exception);
   }
 
  private:

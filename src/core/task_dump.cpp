@@ -1,8 +1,7 @@
-/// tasks.cpp — looking at the tasks of a worker: to tell about them, and to wait for their end.
+/// task_dump.cpp — looking at the tasks of a worker.
 #include <array>
 #include <cstdio>
 
-#include <corering/core/drain.hpp>
 #include <corering/core/strand.hpp>
 #include <corering/core/task_dump.hpp>
 #include <corering/core/worker.hpp>
@@ -10,8 +9,6 @@
 #include "core/loop.hpp"
 
 namespace corering {
-
-// ---- the dump ----
 
 namespace {
 
@@ -88,53 +85,6 @@ TaskDump Loop::dump() {
   });
   dump.expected_back = expected_homecomings_;
   return dump;
-}
-
-// ---- the drain ----
-
-void Drainer::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
-  CORERING_ASSERT(Loop::current() == &loop_, "a worker is drained by one of its own tasks");
-  engine::require_scope(frame);
-  wait_in(loop_.begin_drain(), coroutine, frame);
-}
-
-void Drainer::describe(std::string& text) const { text += "the worker's other tasks"; }
-
-QueuedWaiter::Line& Loop::begin_drain() noexcept {
-  refuses_posts_.store(true, std::memory_order_release);
-  return drainers_;
-}
-
-namespace {
-
-/// The strand at the root of the tree of members to which this one belongs.
-const Strand& top_of(const Strand& strand) noexcept {
-  const Strand* top = &strand;
-  while (top->parent() != nullptr) top = top->parent();
-  return *top;
-}
-
-}  // namespace
-
-void Loop::release_drained() noexcept {
-  if (!only_drains()) return;
-  while (!drainers_.empty()) drainers_.front().wake();
-}
-
-// True when every strand here, or expected here, belongs to the tree of one that drains.
-bool Loop::only_drains() noexcept {
-  bool alone = posts_.is_empty() && orphans_.empty();
-  const auto check = [&](const Strand& strand) {
-    if (!alone) return;
-    bool drains = false;
-    drainers_.for_each([&](const QueuedWaiter& drainer) {
-      drains = drains || &top_of(*drainer.frame()->scope->strand()) == &top_of(strand);
-    });
-    alone = drains;
-  };
-  strands_.for_each([&](const Strand& strand) { check(strand); });
-  scopes_.for_each([&](const Scope& scope) { check(*scope.strand()); });  // some of these are elsewhere
-  return alone;
 }
 
 }  // namespace corering

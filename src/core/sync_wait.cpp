@@ -1,0 +1,31 @@
+/// sync_wait.cpp — the plain thread's side: it runs the root coroutine as far as it goes here, and blocks.
+#include <corering/core/engine.hpp>
+#include <corering/core/sync_wait.hpp>
+#include <corering/trace/recorder.hpp>
+
+#include "core/loop.hpp"
+
+namespace corering::detail {
+
+using trace::Kind;
+
+void run_root(std::coroutine_handle<> root, OneShot& ended) {
+  CORERING_ASSERT(
+      Loop::current() == nullptr,
+      "sync_wait() was called on a worker's thread, which would wait for itself: co_await instead");
+  if (trace::enabled()) [[unlikely]]
+    trace::record(Kind::sync_wait_begin, trace::no_opcode, root.address());
+  engine::run_here(root);
+  ended.wait();
+  if (trace::enabled()) [[unlikely]]
+    trace::record(Kind::sync_wait_end, trace::no_opcode, root.address());
+}
+
+// The frame, and this in it, may be gone when that thread has been woken.
+void RootStrand::has_ended() noexcept {
+  if (trace::enabled()) [[unlikely]]
+    trace::record(Kind::root_done, trace::no_opcode, root_.address());
+  ended_->set();
+}
+
+}  // namespace corering::detail
