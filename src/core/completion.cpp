@@ -16,14 +16,14 @@ namespace corering {
 using trace::Kind;
 
 [[gnu::noinline]] bool Completion::read_now(const Frame& frame, const Request& request) noexcept {
-  Loop* const loop = Loop::current();
+  Loop* const loop = here::loop();
   return loop != nullptr && loop->read_now(*this, frame, request);
 }
 
 // What is recorded differs only in that. For the rest a copy is kept, in memory of the frame cache: rare, and
 // small. Without memory the operation fails.
 [[gnu::noinline]] void Completion::begin_slowly(const Request& request) noexcept {
-  Submitter& here = submitter_here();
+  Submitter& here = here::front();
   if (trace::enabled() && here.may_begin_recorded_in(frame_->scope)) {
     request.fill(here.begin(*this, *frame_->scope), user_data());
     state_ = State::unrecorded;
@@ -51,7 +51,7 @@ void Completion::start(std::coroutine_handle<> waiter, Frame* frame, const Reque
 }
 
 [[gnu::noinline]] void Completion::start_slowly() noexcept {
-  Loop* const loop = Loop::current();
+  Loop* const loop = here::loop();
   if (loop == nullptr) {
     fail_assertion("a worker runs here",
                    "an operation was awaited on a thread without a worker: name one, as in co_await "
@@ -73,21 +73,21 @@ void Completion::record_begun() noexcept {
   const auto code = static_cast<std::uint8_t>(opcode());
   trace::record_at(now, Kind::await, code, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
                    trace::pack_place(frame_->awaiting));
-  record_filled(now, submitter_here().last_begun());
+  record_filled(now, here::front().last_begun());
   trace::record_at(now, Kind::suspended, code, this);
   state_ = State::in_flight;
 }
 
 [[gnu::noinline]] void Completion::start_unscoped(const Scope* permitting, const Request& request) noexcept {
   kept_ = &request;
-  Loop* const loop = Loop::current();
+  Loop* const loop = here::loop();
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::await, static_cast<std::uint8_t>(opcode()), this);
   loop->start_unscoped(*this, permitting);
 }
 
 [[gnu::noinline]] void Completion::start_chain(std::span<Completion* const> links, Frame* frame) noexcept {
-  Loop* const loop = Loop::current();
+  Loop* const loop = here::loop();
   CORERING_ASSERT(loop != nullptr, "a chain was awaited on a thread without a worker: hop to one first");
   for (Completion* const link : links) link->frame_ = frame;
   loop->start_chain(links);
@@ -95,7 +95,7 @@ void Completion::record_begun() noexcept {
 
 void Completion::resume_with(const Reply& reply) noexcept {
   reply_ = reply;
-  Loop::current()->schedule(waiter_);
+  here::loop()->schedule(waiter_);
 }
 
 // The result comes first; the notification, if there is one, says whether the kernel copied after all.
@@ -110,7 +110,7 @@ void NotifiedCompletion::received(const Reply& reply) noexcept {
 }
 
 Waiter* Completion::cancel(const CancelCause&) noexcept {
-  Loop::current()->cancel(*this);
+  here::loop()->cancel(*this);
   return nullptr;
 }
 

@@ -6,7 +6,7 @@
 namespace corering {
 
 void Drainer::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
-  CORERING_ASSERT(Loop::current() == &loop_, "a worker is drained by one of its own tasks");
+  CORERING_ASSERT(here::loop() == &loop_, "a worker is drained by one of its own tasks");
   engine::require_scope(frame);
   wait_in(loop_.begin_drain(), coroutine, frame);
 }

@@ -3,7 +3,6 @@
 
 #include <corering/core/engine.hpp>
 #include <corering/core/ring_resource.hpp>
-#include <corering/core/worker.hpp>
 
 #include "core/loop.hpp"
 
@@ -25,24 +24,19 @@ struct PlainThread {
 
 namespace engine {
 
-Worker* current_worker() noexcept {
-  Loop* const loop = Loop::current();
-  return loop == nullptr ? nullptr : &loop->worker();
-}
-
 void schedule(std::coroutine_handle<> coroutine) noexcept {
-  if (Loop* const loop = Loop::current(); loop != nullptr) return loop->schedule(coroutine);
+  if (Loop* const loop = here::loop(); loop != nullptr) return loop->schedule(coroutine);
   // A foreign thread that resumes a coroutine of ours is not inside run_here(): then it runs what that one
   // goes on to.
   if (PlainThread& here = plain_thread(); here.depth > 0) return here.ready.push(coroutine);
   run_here(coroutine);
 }
 
-bool post(Worker& worker, PostNode& node) noexcept { return worker.loop().post(node); }
+bool post(Loop& there, PostNode& node) noexcept { return there.post(node); }
 
-bool post_regardless(Worker& worker, PostNode& node) noexcept { return worker.loop().post_regardless(node); }
+bool post_regardless(Loop& there, PostNode& node) noexcept { return there.post_regardless(node); }
 
-void post_home(Worker& worker, PostNode& node) noexcept { worker.loop().post_home(node); }
+void post_home(Loop& there, PostNode& node) noexcept { there.post_home(node); }
 
 void expect_homecoming() noexcept {
   require_loop("only a worker expects coroutines back").expect_homecoming();
@@ -50,12 +44,10 @@ void expect_homecoming() noexcept {
 
 void forgo_homecoming() noexcept { require_loop("only a worker expects coroutines back").forgo_homecoming(); }
 
-Loop* current_loop(const char* message, const Frame* frame) noexcept { return &require_loop(message, frame); }
-
 void require_worker(const char* message, const Frame* frame) noexcept { (void)require_loop(message, frame); }
 
 bool refuses_waits(const Frame* frame) noexcept {
-  const Loop* const here = Loop::current();
+  const Loop* const here = here::loop();
   const Scope* const scope = frame != nullptr ? frame->scope : nullptr;
   return here != nullptr ? here->refuses_waits(scope) : scope != nullptr && scope->cancelled();
 }
@@ -87,7 +79,7 @@ void require_scope(const Frame* frame) noexcept {
 }
 
 void adopt(const Frame* frame) noexcept {
-  Loop* const here = Loop::current();
+  Loop* const here = here::loop();
   Scope* const scope = frame != nullptr ? frame->scope : nullptr;
   if (here != nullptr && scope != nullptr && scope->strand() != nullptr) scope->strand()->begin_on(*here);
 }

@@ -12,7 +12,6 @@
 #include <new>
 #include <utility>
 
-#include <corering/core/worker.hpp>
 #include <corering/trace/recorder.hpp>
 #include <corering/uring/setup_error.hpp>
 
@@ -57,36 +56,31 @@ using namespace detail;
 
 namespace {
 struct NoSubmitter : Submitter {
-  constexpr NoSubmitter() noexcept : Submitter(true) {}
+  constexpr NoSubmitter() noexcept : Submitter(Nobody()) {}
 };
 constinit NoSubmitter no_submitter;  // never written to
 }  // namespace
 
-// initial-exec: found without a call, also from position-independent code. Outside of this file both are read
-// by CORERING_THREAD_WORD, which optimisation at link time does not see: hence "used".
-[[gnu::tls_model("initial-exec")]] extern constinit thread_local Submitter* current_submitter __asm__(
-    "corering_submitter");
-[[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local Submitter* current_submitter =
-    &no_submitter;
-[[gnu::tls_model("initial-exec")]] extern constinit thread_local Loop* current_loop __asm__("corering_loop");
-[[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local Loop* current_loop = nullptr;
+// initial-exec: found without a call, also from position-independent code. Outside of this file it is read by
+// CORERING_THREAD_WORD, which optimisation at link time does not see: hence "used".
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Submitter* current_front __asm__(
+    "corering_front");
+[[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local Submitter* current_front = &no_submitter;
 
-[[gnu::noinline]] Submitter& find_submitter() noexcept { return *current_submitter; }
-[[gnu::noinline]] Loop* Loop::find_current() noexcept { return current_loop; }
+[[gnu::noinline]] Submitter& here::find_front() noexcept { return *current_front; }
 
-Loop::Running::Running(Loop& loop) noexcept : outer_(current_loop) { enter(&loop); }
+Loop::Running::Running(Loop& loop) noexcept : outer_(current_front) { enter(&loop); }
 Loop::Running::~Running() { enter(outer_); }
-[[gnu::noinline]] void Loop::Running::enter(Loop* loop) noexcept {
-  current_loop = loop;
-  current_submitter = loop != nullptr ? loop : static_cast<Submitter*>(&no_submitter);
+[[gnu::noinline]] void Loop::Running::enter(Submitter* front) noexcept {
+  current_front = front;
   thread_word_written();
 }
 
-Loop::Loop(Worker& worker, const WorkerOptions& options) noexcept
-    : worker_(worker),
-      kernel_(*options.kernel),
-      stop_patience_(options.stop_patience),
-      spinner_(options.spin_before_sleep) {}
+Loop::Loop(LoopOptions options) noexcept
+    : Submitter(*this),
+      options_(std::move(options)),
+      kernel_(*options_.kernel),
+      spinner_(options_.spin_before_sleep) {}
 
 Loop::~Loop() { CORERING_ASSERT(!attached(), "a worker was destroyed while its loop was still alive"); }
 
@@ -114,7 +108,7 @@ bool Loop::push(PostNode& node) noexcept {
   if (trace::enabled()) [[unlikely]] {
     const void* const coroutine = node.kind == PostNode::Kind::call ? nullptr : node.coroutine.address();
     trace::record(Kind::pushed, trace::no_opcode, id, reinterpret_cast<std::uintptr_t>(coroutine),
-                  reinterpret_cast<std::uintptr_t>(&worker_));
+                  reinterpret_cast<std::uintptr_t>(this));
   }
   // Once pushed, the node may be gone; so may this loop, unless it has to wait for our wake.
   switch (posts_.push(node)) {
@@ -141,15 +135,15 @@ void Loop::wake() noexcept {
 
 // ---- birth ----
 
-Result<void> Loop::attach(const WorkerOptions& options) {
+Result<void> Loop::attach() {
   if (!wrong_name_in_mask().empty()) return std::unexpected(setup_error(SetupStep::mask, EINVAL));
   attached_at_ = trace::ClockPair::now();
   turn_ticks_ = attached_at_.ticks;
   eventfd_ = kernel_.open_eventfd();
   if (eventfd_ < 0) return std::unexpected(setup_error(SetupStep::eventfd, -eventfd_));
   const std::uint32_t cq_entries =
-      options.cq_entries > 0 ? options.cq_entries : std::max(usual_cq_entries, 2 * options.sq_entries);
-  if (auto opened = ring_.open(kernel_, options.sq_entries, cq_entries); !opened) {
+      options_.cq_entries > 0 ? options_.cq_entries : std::max(usual_cq_entries, 2 * options_.sq_entries);
+  if (auto opened = ring_.open(kernel_, options_.sq_entries, cq_entries); !opened) {
     kernel_.close(eventfd_);
     return opened;
   }

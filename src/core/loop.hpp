@@ -8,6 +8,7 @@
 #include <atomic>
 #include <coroutine>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <sched.h>
@@ -18,16 +19,16 @@
 #include <corering/base/intrusive_list.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/completion.hpp>
-#include <corering/core/drain.hpp>
 #include <corering/core/mpsc_queue.hpp>
 #include <corering/core/multishot.hpp>
+#include <corering/core/queued_waiter.hpp>
 #include <corering/core/ready_queue.hpp>
 #include <corering/core/ring_resource.hpp>
 #include <corering/core/strand.hpp>
 #include <corering/core/submitter.hpp>
-#include <corering/core/task_dump.hpp>
 #include <corering/core/timer_heap.hpp>
 #include <corering/uring/capabilities.hpp>
+#include <corering/uring/kernel.hpp>
 
 #include "base/spinner.hpp"
 #include "trace/ticks.hpp"
@@ -36,8 +37,6 @@
 namespace corering {
 
 class Worker;
-struct WorkerOptions;
-class Loop;
 
 namespace detail {
 
@@ -58,6 +57,16 @@ inline constexpr Duration memory_nap = std::chrono::milliseconds(1);
 
 }  // namespace detail
 
+struct LoopOptions {
+  Worker* owner = nullptr;  ///< whose it is, for those who ask; the loop itself does not look
+  Kernel* kernel = &real_kernel();
+  std::uint32_t sq_entries = 256;
+  std::uint32_t cq_entries = 0;  ///< 0: 4096, or twice sq_entries if that is more
+  Duration spin_before_sleep = Duration::zero();
+  Duration stop_patience = std::chrono::seconds(5);
+  std::function<void()> on_stuck = [] {};  ///< while stopping: patience has ended; again at that interval
+};
+
 class Loop : public Submitter {
  public:
   /// While it lives, this is the loop that runs on the calling thread. Nests: a coroutine may run another
@@ -69,11 +78,11 @@ class Loop : public Submitter {
     ~Running();
 
    private:
-    static void enter(Loop* loop) noexcept;
-    Loop* outer_;
+    static void enter(Submitter* front) noexcept;
+    Submitter* outer_;
   };
 
-  Loop(Worker& worker, const WorkerOptions& options) noexcept;
+  explicit Loop(LoopOptions options) noexcept;
   Loop(Loop&&) = delete;
   ~Loop();
 
@@ -89,7 +98,7 @@ class Loop : public Submitter {
   // ---- the worker's thread ----
 
   /// Opens eventfd and ring on the calling thread, which must make every turn.
-  Result<void> attach(const WorkerOptions& options);
+  Result<void> attach();
   [[nodiscard]] bool attached() const noexcept { return ring_.is_open(); }
 
   [[nodiscard]] bool ended() const noexcept { return ended_; }
@@ -142,12 +151,23 @@ class Loop : public Submitter {
   /// does not belong to the same tree of members as one's own.
   [[nodiscard]] QueuedWaiter::Line& begin_drain() noexcept;
 
-  [[nodiscard]] TaskDump dump();
+  /// What a dump tells: every strand that is here, every scope that must be closed here, and the numbers.
+  template <class Visit>
+  void for_each_strand(Visit&& visit) {
+    strands_.for_each(visit);
+  }
+  template <class Visit>
+  void for_each_scope(Visit&& visit) {
+    scopes_.for_each(visit);
+  }
+  [[nodiscard]] std::uint64_t in_flight() const noexcept { return in_flight_; }
+  [[nodiscard]] std::uint64_t expected_homecomings() const noexcept { return expected_homecomings_; }
+  [[nodiscard]] const trace::ClockPair& attached_at() const noexcept { return attached_at_; }
 
   void expect_homecoming() noexcept { ++expected_homecomings_; }
   void forgo_homecoming() noexcept { --expected_homecomings_; }
 
-  [[nodiscard]] Worker& worker() noexcept { return worker_; }
+  [[nodiscard]] Worker* owner() noexcept { return options_.owner; }
   [[nodiscard]] Kernel& kernel() noexcept { return kernel_; }
   [[nodiscard]] Ring& ring() noexcept { return ring_; }
   [[nodiscard]] std::uint32_t setup_flags() const noexcept { return ring_.setup_flags(); }
@@ -166,14 +186,7 @@ class Loop : public Submitter {
   [[nodiscard]] std::uint64_t open_inbox(Inbox& inbox);
   void close_inbox(std::uint64_t address) noexcept;
 
-  /// The loop that runs on the calling thread, or null.
-  [[nodiscard]] static Loop* current() noexcept {
-    return static_cast<Loop*>(CORERING_THREAD_WORD("corering_loop", find_current()));
-  }
-
  private:
-  [[nodiscard]] static Loop* find_current() noexcept;
-
   // A turn, in order.
   bool step(std::optional<Duration> patience);
   void look_at_clock() noexcept;
@@ -248,9 +261,8 @@ class Loop : public Submitter {
   void detach() noexcept;
 
   // Set before the loop runs.
-  Worker& worker_;
+  const LoopOptions options_;
   Kernel& kernel_;
-  const Duration stop_patience_;
   int eventfd_ = -1;
   trace::ClockPair attached_at_;
 
@@ -303,7 +315,7 @@ class Loop : public Submitter {
 
 /// The loop that runs on the calling thread; ends the program with `message` on any other one.
 [[nodiscard]] inline Loop& require_loop(const char* message, const Frame* frame = nullptr) noexcept {
-  Loop* const loop = Loop::current();
+  Loop* const loop = here::loop();
   if (loop == nullptr) [[unlikely]]
     fail_assertion("a worker runs here", message, place_of(frame));
   return *loop;

@@ -2,8 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <corering/core/worker.hpp>
-
 #include "core/loop.hpp"
 
 namespace corering {
@@ -64,7 +62,7 @@ bool Loop::may_work_while_stopping(const Scope* scope) const noexcept {
 void Loop::begin_stop() noexcept {
   stopping_ = looks_closer_ = true;
   refuses_posts_.store(true, std::memory_order_release);
-  patience_ends_ = saturating_add(kernel_.now(), stop_patience_);
+  patience_ends_ = saturating_add(kernel_.now(), options_.stop_patience);
   cancel_everything(!shields_hold_);
 }
 
@@ -110,9 +108,9 @@ void Loop::cancel_everything(bool through_shields) noexcept {
 
 void Loop::lose_patience() noexcept {
   shields_hold_ = false;
-  patience_ends_ = saturating_add(kernel_.now(), std::max(stop_patience_, shortest_patience));
+  patience_ends_ = saturating_add(kernel_.now(), std::max(options_.stop_patience, shortest_patience));
   cancel_everything(true);
-  worker_.report_stuck();
+  options_.on_stuck();
 }
 
 bool Loop::quiet() const noexcept {

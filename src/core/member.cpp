@@ -30,7 +30,7 @@ bool MemberBase::begin(MemberOwner& owner, const Frame* outer, Scope* around,
 
 void MemberBase::go_on() noexcept {
   if (stage_ == Stage::ended) return owner_->member_ended(*this);
-  if (Loop::current() != owner_->home_loop_) {
+  if (here::loop() != owner_->home_loop_) {
     node_.coroutine = handle();
     return strand_.go_home(*owner_->home_loop_, node_);
   }
@@ -47,7 +47,7 @@ void MemberBase::go_on() noexcept {
 
 // On the worker where the strand's last message came in, which may be another one.
 void MemberBase::report() noexcept {
-  if (Loop::current() == owner_->home_loop_) return owner_->member_ended(*this);
+  if (here::loop() == owner_->home_loop_) return owner_->member_ended(*this);
   node_.coroutine = handle();
   node_.strand = nullptr;
   const bool pushed = owner_->home_loop_->post_regardless(node_);

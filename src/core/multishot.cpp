@@ -12,7 +12,7 @@ void MultishotBlock::wanted() noexcept {
 }
 
 void MultishotBlock::is_known() noexcept {
-  Loop* const here = Loop::current();
+  Loop* const here = here::loop();
   CORERING_ASSERT(here != nullptr && (home_ == nullptr || here == home_),
                   "a stream was used on another worker than its own");
   if (home_ == nullptr) here->knows(*this);
@@ -60,7 +60,7 @@ void MultishotBlock::keep(const Reply& reply) noexcept {
 }
 
 void MultishotBlock::pause() noexcept {
-  if (!std::exchange(pausing_, true)) Loop::current()->cancel(*this);
+  if (!std::exchange(pausing_, true)) here::loop()->cancel(*this);
 }
 
 void MultishotBlock::close() noexcept {
@@ -76,7 +76,7 @@ void MultishotBlock::abandon() noexcept {
     delete this;
     return;
   }
-  CORERING_ASSERT(Loop::current() == home_,
+  CORERING_ASSERT(here::loop() == home_,
                   "a stream was destroyed on another thread than its worker's, which has not ended");
   abandoned_ = true;
   // Its SQE names a descriptor that may be closed, and be somebody else's, before the next submission.
@@ -84,7 +84,7 @@ void MultishotBlock::abandon() noexcept {
 }
 
 void close_streams_on(int fd) noexcept {
-  if (Loop* const here = Loop::current(); here != nullptr) here->close_streams_on(fd);
+  if (Loop* const here = here::loop(); here != nullptr) here->close_streams_on(fd);
 }
 
 }  // namespace corering::detail

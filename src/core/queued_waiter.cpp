@@ -31,9 +31,9 @@ Waiter* QueuedWaiter::cancel(const CancelCause&) noexcept {
 }
 
 void OnOneWorker::check() noexcept {
-  const Worker* const here = engine::current_worker();
-  if (worker_ == nullptr) worker_ = here;
-  CORERING_ASSERT(here != nullptr && here == worker_,
+  const Loop* const here = here::loop();
+  if (home_ == nullptr) home_ = here;
+  CORERING_ASSERT(here != nullptr && here == home_,
                   "an object that belongs to one worker (an event, mutex, semaphore, channel or latch) was "
                   "used on another "
                   "thread: hop to that worker first, or share a SharedEvent or SharedChannel");

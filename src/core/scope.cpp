@@ -7,7 +7,7 @@
 
 namespace corering {
 
-void Waiter::begin_wait(Frame* frame) noexcept { begin_wait(frame, Loop::current()); }
+void Waiter::begin_wait(Frame* frame) noexcept { begin_wait(frame, here::loop()); }
 
 void Waiter::begin_wait(Frame* frame, const Loop* here) noexcept {
   frame_ = frame;
@@ -24,7 +24,7 @@ void Scope::inherit(const Scope* outer, Shield shield) noexcept {
 }
 
 void Scope::open(Frame* outer, Shield shield) noexcept {
-  Loop* const here = Loop::current();
+  Loop* const here = here::loop();
   engine::require_worker(
       "a deadline, a shield, a group or a stop token was awaited on a thread without a worker: put "
       ".on(worker) "
@@ -46,7 +46,7 @@ void Scope::close() noexcept {
   home_ = nullptr;
 }
 
-bool Scope::is_home() const noexcept { return Loop::current() == home_; }
+bool Scope::is_home() const noexcept { return here::loop() == home_; }
 
 void Scope::go_home(PostNode& node) noexcept { strand_->go_home(*home_, node); }
 

@@ -8,7 +8,7 @@ bool SharedWaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noex
       "a coroutine waits for other threads only on a worker: a plain thread uses the functions that block",
       frame);
   engine::require_scope(frame);
-  home_ = engine::current_worker();
+  home_ = here::loop();
   node_.coroutine = coroutine;
   waits_ = true;
   begin_wait(frame);
@@ -20,7 +20,7 @@ bool SharedWaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noex
 
 void SharedWaiter::wake() noexcept {
   if (home_ == nullptr) return woken_.set();
-  if (home_ != engine::current_worker()) return engine::post_home(*home_, node_);
+  if (home_ != here::loop()) return engine::post_home(*home_, node_);
   engine::forgo_homecoming();
   engine::schedule(node_.coroutine);
 }
@@ -39,7 +39,7 @@ Result<void> SharedWaiter::finish() noexcept {
 }
 
 void SharedWaiter::begin_block() noexcept {
-  CORERING_ASSERT(engine::current_worker() == nullptr, "a worker's thread would block: co_await instead");
+  CORERING_ASSERT(here::loop() == nullptr, "a worker's thread would block: co_await instead");
   waits_ = true;
 }
 

@@ -50,20 +50,20 @@ void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexc
 
 bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
                    std::coroutine_handle<> coroutine) noexcept {
-  if (Loop* const here = Loop::current(); here != nullptr && here == &worker.loop()) {
+  if (Loop* const here = here::loop(); here != nullptr && here == &worker.loop()) {
     start_spawned_here(strand, coroutine);
     return true;
   }
   node.coroutine = coroutine;
   strand.is_born_on(worker.loop());
   strand.begin_at(worker.loop(), node);
-  return engine::post(worker, node);
+  return engine::post(worker.loop(), node);
 }
 
 void Joiner::prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
   node_.coroutine = coroutine;
   node_.kind = PostNode::Kind::homecoming;
-  home_ = Loop::current();
+  home_ = here::loop();
   begin_wait(frame, home_);
   if (home_ == nullptr) return;
   home_->expect_homecoming();
@@ -82,7 +82,7 @@ void Joiner::wake() noexcept {
     engine::adopt(frame_);
     return engine::schedule(node_.coroutine);
   }
-  if (home_ != Loop::current()) return home_->post_home(node_);
+  if (home_ != here::loop()) return home_->post_home(node_);
   home_->forgo_homecoming();
   home_->schedule(node_.coroutine);
 }

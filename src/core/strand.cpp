@@ -21,7 +21,7 @@ void Strand::begin_at(Loop& there, PostNode& node) noexcept {
 
 // Only a strand itself changes where it is, so what it reads here is true.
 void Strand::check_is_here() const noexcept {
-  if (location_ == nullptr || location_ == Loop::current()) return;
+  if (location_ == nullptr || location_ == here::loop()) return;
   fail_assertion(
       "the task spawned at this place is on its worker",
       "a task was resumed on another thread than its worker's: wait for other threads with SharedEvent or "
@@ -30,7 +30,7 @@ void Strand::check_is_here() const noexcept {
 }
 
 bool Strand::hop(Loop& there, PostNode& node) noexcept {
-  Loop* const here = Loop::current();
+  Loop* const here = here::loop();
   check_is_here();
   unlink();
   node.strand = this;
@@ -72,7 +72,7 @@ void Strand::end() noexcept {
 
 bool Strand::is_here() noexcept {
   const std::lock_guard lock(lock_);
-  return location_ != nullptr && location_ == Loop::current();
+  return location_ != nullptr && location_ == here::loop();
 }
 
 void Strand::cancel_anywhere(const CancelCause& cause) noexcept {
@@ -81,7 +81,7 @@ void Strand::cancel_anywhere(const CancelCause& cause) noexcept {
 }
 
 void Strand::request_cancel_of(Scope& scope, const CancelCause& cause) noexcept {
-  Loop* const here = Loop::current();
+  Loop* const here = here::loop();
   {
     const std::lock_guard lock(lock_);
     if (location_ == nullptr) return;  // it has ended

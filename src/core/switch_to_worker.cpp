@@ -12,6 +12,8 @@
 
 namespace corering {
 
+SwitchToWorker::SwitchToWorker(Worker& worker) noexcept : there_(worker.loop()) {}
+
 bool SwitchToWorker::suspend(std::coroutine_handle<> coroutine, const Frame* frame) noexcept {
   node_.coroutine = coroutine;
   if (trace::enabled()) [[unlikely]] {
@@ -23,7 +25,7 @@ bool SwitchToWorker::suspend(std::coroutine_handle<> coroutine, const Frame* fra
   const void* const id = &node_;
   Strand* const strand = frame != nullptr && frame->scope != nullptr ? frame->scope->strand() : nullptr;
   waiting_ = true;
-  const bool posted = strand != nullptr ? strand->hop(worker_.loop(), node_) : engine::post(worker_, node_);
+  const bool posted = strand != nullptr ? strand->hop(there_, node_) : engine::post(there_, node_);
   if (!posted) {
     node_.refused = true;
     return false;
@@ -45,8 +47,8 @@ Result<void> SwitchToWorker::await_resume() noexcept {
 
 namespace detail {
 
-Visit::Visit(Frame& own) noexcept : own_(own), outer_(own.scope), worker_(engine::current_worker()) {
-  if (worker_ == nullptr) return;
+Visit::Visit(Frame& own) noexcept : own_(own), outer_(own.scope), home_(here::loop()) {
+  if (home_ == nullptr) return;
   if (outer_ == nullptr) {  // a coroutine of another library is at the root
     engine::expect_homecoming();
     return;
@@ -55,24 +57,24 @@ Visit::Visit(Frame& own) noexcept : own_(own), outer_(own.scope), worker_(engine
   own.scope = this;
 }
 
-bool Visit::await_ready() const noexcept { return worker_ == nullptr || engine::current_worker() == worker_; }
+bool Visit::await_ready() const noexcept { return home_ == nullptr || here::loop() == home_; }
 
 void Visit::await_suspend(std::coroutine_handle<> coroutine) noexcept {
   node_.coroutine = coroutine;
   if (outer_ != nullptr) return go_home(node_);
   node_.kind = PostNode::Kind::homecoming;
-  engine::post_home(*worker_, node_);
+  engine::post_home(*home_, node_);
 }
 
 void Visit::await_resume() noexcept {
-  if (worker_ == nullptr) return;
+  if (home_ == nullptr) return;
   if (outer_ != nullptr) {
     own_.scope = outer_;
     close();
   } else if (node_.kind != PostNode::Kind::homecoming) {
     engine::forgo_homecoming();  // it was here all the time
   }
-  worker_ = nullptr;
+  home_ = nullptr;
 }
 
 }  // namespace detail

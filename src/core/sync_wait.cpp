@@ -11,7 +11,7 @@ using trace::Kind;
 
 void run_root(std::coroutine_handle<> root, OneShot& ended) {
   CORERING_ASSERT(
-      Loop::current() == nullptr,
+      here::loop() == nullptr,
       "sync_wait() was called on a worker's thread, which would wait for itself: co_await instead");
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::sync_wait_begin, trace::no_opcode, root.address());

@@ -4,7 +4,6 @@
 
 #include <corering/core/strand.hpp>
 #include <corering/core/task_dump.hpp>
-#include <corering/core/worker.hpp>
 
 #include "core/loop.hpp"
 
@@ -68,22 +67,22 @@ std::string TaskDump::to_string() const {
   return text;
 }
 
-TaskDump Loop::dump() {
-  TaskDump dump{.worker = worker_.name(), .operations_in_flight = in_flight_};
+TaskDump dump_of(Loop& loop, const std::string& worker) {
+  TaskDump dump{.worker = worker, .operations_in_flight = loop.in_flight()};
   const trace::ClockPair now = trace::ClockPair::now();
-  const trace::TickScale scale(attached_at_, now);
-  const TimePoint deadline_now = kernel_.now();
-  strands_.for_each(
+  const trace::TickScale scale(loop.attached_at(), now);
+  const TimePoint deadline_now = loop.now();
+  loop.for_each_strand(
       [&](Strand& strand) { dump.tasks.push_back(info_of(strand, deadline_now, now.ns, scale)); });
   // What they do over there is for that worker to read.
   const Strand* last = nullptr;
-  scopes_.for_each([&](const Scope& scope) {
+  loop.for_each_scope([&](const Scope& scope) {
     Strand& strand = *scope.strand();
     if (&strand == last || strand.is_here()) return;
     last = &strand;
     dump.tasks.push_back({.spawned_at = strand.spawned_at, .waits_for = "something on another worker"});
   });
-  dump.expected_back = expected_homecomings_;
+  dump.expected_back = loop.expected_homecomings();
   return dump;
 }
 

@@ -33,15 +33,27 @@ void name_this_thread(const std::string& name) noexcept {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
 }
 
-void record(trace::Kind kind, const Worker* worker, std::uint64_t a = 0) noexcept {
+void record(trace::Kind kind, const Loop& loop, std::uint64_t a = 0) noexcept {
   if (trace::enabled()) [[unlikely]]
-    trace::record(kind, trace::no_opcode, worker, a);
+    trace::record(kind, trace::no_opcode, &loop, a);
 }
 
 }  // namespace
 
 Worker::Worker(WorkerOptions options)
-    : options_(std::move(options)), loop_(std::make_unique<Loop>(*this, options_)) {}
+    : options_(std::move(options)),
+      loop_(std::make_unique<Loop>(LoopOptions{.owner = this,
+                                               .kernel = options_.kernel,
+                                               .sq_entries = options_.sq_entries,
+                                               .cq_entries = options_.cq_entries,
+                                               .spin_before_sleep = options_.spin_before_sleep,
+                                               .stop_patience = options_.stop_patience,
+                                               .on_stuck = [this] { report_stuck(); }})) {}
+
+Worker* Worker::current() noexcept {
+  Loop* const here = here::loop();
+  return here == nullptr ? nullptr : here->owner();
+}
 
 Worker::~Worker() {
   request_stop();
@@ -51,11 +63,11 @@ Worker::~Worker() {
 }
 
 Result<void> Worker::set_up(InitCallback& init_callback, std::exception_ptr& thrown) {
-  if (auto attached = loop_->attach(options_); !attached) return attached;
-  record(trace::Kind::worker_up, this);
+  if (auto attached = loop_->attach(); !attached) return attached;
+  record(trace::Kind::worker_up, *loop_);
   if (!init_callback) return {};
   const Loop::Running here(*loop_);
-  record(trace::Kind::init_callback, this);
+  record(trace::Kind::init_callback, *loop_);
   try {
     init_callback(*this);
   } catch (...) {
@@ -101,7 +113,7 @@ Result<void> Worker::start(InitCallback init_callback) {
   OneShot up;
   Result<void> outcome;
   std::exception_ptr thrown;
-  record(trace::Kind::thread_start, this, init_callback ? 1 : 0);
+  record(trace::Kind::thread_start, *loop_, init_callback ? 1 : 0);
   const auto live = [this, &up, &outcome, &thrown, &init_callback] {
     const WithoutSigpipe quiet;
     name_this_thread(options_.name);
@@ -142,7 +154,7 @@ Result<bool> Worker::turn(Duration patience) {
                   "turn() is called by one thread, of a worker that has no thread of its own");
   stepped_by_ = std::this_thread::get_id();
   if (!loop_->attached() && !loop_->ended()) {
-    if (auto attached = loop_->attach(options_); !attached) return std::unexpected(attached.error());
+    if (auto attached = loop_->attach(); !attached) return std::unexpected(attached.error());
   }
   return loop_->turn(patience);
 }
@@ -156,7 +168,7 @@ void Worker::join() {
 }
 
 void Worker::report_stuck() noexcept {
-  const TaskDump dump = loop_->dump();
+  const TaskDump dump = dump_of(*loop_, name());
   if (options_.on_stuck) return options_.on_stuck(dump);
   const std::string text =
       "corering: cannot stop yet, " + dump.to_string() +
@@ -169,13 +181,14 @@ namespace {
 
 /// A question to a worker, and its answer. Shared, because who asks may give up.
 struct DumpRequest : CallNode {
-  DumpRequest() noexcept : CallNode(&answer) {}
+  explicit DumpRequest(std::string name) noexcept : CallNode(&answer), worker(std::move(name)) {}
   static void answer(PostNode& node, Loop& here) noexcept {
     auto& request = static_cast<DumpRequest&>(node);
     const std::shared_ptr<DumpRequest> kept = std::move(request.self);
-    kept->dump = here.dump();
+    kept->dump = dump_of(here, kept->worker);
     kept->answered.set();
   }
+  const std::string worker;
   TaskDump dump;
   OneShot answered;
   std::shared_ptr<DumpRequest> self;  ///< while it is in the queue
@@ -184,8 +197,8 @@ struct DumpRequest : CallNode {
 }  // namespace
 
 std::optional<TaskDump> Worker::dump_tasks(Duration patience) {
-  if (current() == this) return loop_->dump();
-  const auto request = std::make_shared<DumpRequest>();
+  if (current() == this) return dump_of(*loop_, name());
+  const auto request = std::make_shared<DumpRequest>(name());
   request->self = request;
   if (!loop_->post_regardless(*request)) {
     request->self = nullptr;

@@ -26,7 +26,7 @@ class BufferRing final : public RingResource {
   ~BufferRing() = default;
 
   Result<void> open(bool huge_pages) {
-    worker_ = engine::current_worker();
+    home_ = here::loop();
     if (!entries_memory_.map(count_ * sizeof(abi::RingBuffer), false)) return failure(ENOMEM);
     if (!buffers_.map(count_ * size_, huge_pages)) return failure(ENOMEM);
     entries_ = static_cast<abi::RingBuffer*>(entries_memory_.address());
@@ -87,7 +87,7 @@ class BufferRing final : public RingResource {
   }
 
   void take_back(std::uint16_t id) noexcept {
-    if (engine::current_worker() == worker_ && open_) {  // only its worker closes it
+    if (here::loop() == home_ && open_) {  // only its worker closes it
       return_piece(id);
       return tell_of_returns();
     }
@@ -102,7 +102,7 @@ class BufferRing final : public RingResource {
   void abandon() noexcept {
     {
       const std::lock_guard lock(lock_);
-      CORERING_ASSERT(!open_ || engine::current_worker() == worker_,
+      CORERING_ASSERT(!open_ || here::loop() == home_,
                       "a buffer pool was destroyed on another thread than its worker's, which has not ended");
     }
     CORERING_ASSERT(lent() == 0, "a buffer pool was destroyed while one of its buffers was still lent");
@@ -188,7 +188,7 @@ class BufferRing final : public RingResource {
     abroad_.push_back(id);
     if (!open_ || message_.under_way) return;
     // Also while it stops: a shielded wait may be for this. It has not ended, or it would have closed this.
-    message_.under_way = engine::post_regardless(*worker_, message_);
+    message_.under_way = engine::post_regardless(*home_, message_);
   }
 
   void take_back_from_others() noexcept {
@@ -226,7 +226,7 @@ class BufferRing final : public RingResource {
   const std::uint32_t count_;
   const std::size_t size_;
   const bool incremental_;
-  Worker* worker_ = nullptr;
+  Loop* home_ = nullptr;
   std::uint16_t group_ = 0;
   Memory entries_memory_;
   Memory buffers_;

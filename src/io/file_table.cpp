@@ -20,7 +20,7 @@ class FileSlots final : public RingResource {
     abi::RsrcRegister wish{.count = count_, .flags = abi::rsrc_register_sparse};
     const int registered = engine::register_resource(abi::register_files2, &wish, sizeof wish);
     if (registered < 0) return failure(-registered);
-    worker_ = engine::current_worker();
+    home_ = here::loop();
     engine::file_table() = this;
     engine::attach_resource(*this);
     return {};
@@ -36,7 +36,7 @@ class FileSlots final : public RingResource {
 
   void release(std::uint32_t number) noexcept {
     --used_;
-    if (worker_ == nullptr) return;
+    if (home_ == nullptr) return;
     check_thread("a FixedFile was destroyed on another thread than its worker's, which has not ended");
     std::int32_t nothing = -1;
     abi::RsrcUpdate update{.offset = number, .data = reinterpret_cast<std::uintptr_t>(&nothing)};
@@ -52,18 +52,18 @@ class FileSlots final : public RingResource {
 
   void abandon() noexcept {
     CORERING_ASSERT(used_ == 0, "a FileTable was destroyed while one of its files was still in use");
-    if (worker_ != nullptr) {
+    if (home_ != nullptr) {
       check_thread("a FileTable was destroyed on another thread than its worker's, which has not ended");
     }
     abandoned_ = true;
     if (holders_ == 0) destroy();
   }
 
-  void ring_closes() noexcept override { worker_ = nullptr; }
+  void ring_closes() noexcept override { home_ = nullptr; }
 
  private:
   void destroy() noexcept {
-    if (worker_ != nullptr) {
+    if (home_ != nullptr) {
       engine::register_resource(abi::unregister_files, nullptr, 0);
       engine::file_table() = nullptr;
       unlink();
@@ -71,12 +71,10 @@ class FileSlots final : public RingResource {
     delete this;
   }
 
-  void check_thread(const char* message) const noexcept {
-    CORERING_ASSERT(engine::current_worker() == worker_, message);
-  }
+  void check_thread(const char* message) const noexcept { CORERING_ASSERT(here::loop() == home_, message); }
 
   const std::uint32_t count_;
-  Worker* worker_ = nullptr;  // null when its ring has been closed
+  Loop* home_ = nullptr;  // null when its ring has been closed
   std::uint32_t used_ = 0;
   std::uint32_t holders_ = 0;
   bool abandoned_ = false;

@@ -30,7 +30,7 @@ class BufferTable final : public RingResource {
     const int registered = engine::register_resource(abi::register_buffers2, &wish, sizeof wish);
     if (registered < 0) return failure(-registered);
     for (std::uint16_t i = count_; i > 0; --i) free_.push_back(static_cast<std::uint16_t>(i - 1));
-    worker_ = engine::current_worker();
+    home_ = here::loop();
     engine::buffer_table() = this;
     engine::attach_resource(*this);
     return {};
@@ -58,7 +58,7 @@ class BufferTable final : public RingResource {
   void close() noexcept {
     CORERING_ASSERT(lent() == 0, "RegisteredBuffers were destroyed while one of them was still lent");
     check_thread();
-    if (worker_ != nullptr) {
+    if (home_ != nullptr) {
       engine::register_resource(abi::unregister_buffers, nullptr, 0);
       engine::buffer_table() = nullptr;
       unlink();
@@ -66,21 +66,21 @@ class BufferTable final : public RingResource {
     delete this;
   }
 
-  void ring_closes() noexcept override { worker_ = nullptr; }
+  void ring_closes() noexcept override { home_ = nullptr; }
 
  private:
   [[nodiscard]] std::span<std::byte> bytes_of(std::uint16_t index) const noexcept {
     return {static_cast<std::byte*>(memory_.address()) + index * size_, size_};
   }
   void check_thread() const noexcept {
-    CORERING_ASSERT(worker_ == nullptr || engine::current_worker() == worker_,
+    CORERING_ASSERT(home_ == nullptr || here::loop() == home_,
                     "registered buffers are used and destroyed on their worker, or after it has ended");
   }
 
   const std::uint16_t count_;
   const std::size_t size_;
   Memory memory_;
-  Worker* worker_ = nullptr;  // null when its ring has been closed
+  Loop* home_ = nullptr;  // null when its ring has been closed
   std::vector<std::uint16_t> free_;
 };
 

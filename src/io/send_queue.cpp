@@ -29,7 +29,7 @@ class SendRing final : public RingResource {
     const int registered = engine::register_buffer_ring(wish);
     if (registered < 0) return failure(-registered);
     group_ = wish.group;
-    worker_ = engine::current_worker();
+    home_ = here::loop();
     engine::attach_resource(*this);
     return {};
   }
@@ -77,9 +77,9 @@ class SendRing final : public RingResource {
   [[nodiscard]] std::uint16_t group() const noexcept { return group_; }
 
   void close() noexcept {
-    CORERING_ASSERT(worker_ == nullptr || engine::current_worker() == worker_,
+    CORERING_ASSERT(home_ == nullptr || here::loop() == home_,
                     "a SendQueue was destroyed on another thread than its worker's, which has not ended");
-    if (worker_ != nullptr) {
+    if (home_ != nullptr) {
       abi::BufferRingRegister which{.group = group_};
       engine::register_resource(abi::unregister_pbuf_ring, &which, 1);
       unlink();
@@ -87,7 +87,7 @@ class SendRing final : public RingResource {
     delete this;
   }
 
-  void ring_closes() noexcept override { worker_ = nullptr; }
+  void ring_closes() noexcept override { home_ = nullptr; }
 
  private:
   /// The kernel has taken an entry out of the ring of which something is left, and entries cannot be put at
@@ -120,7 +120,7 @@ class SendRing final : public RingResource {
   std::vector<iovec> parts_;
   Memory memory_;
   abi::RingBuffer* entries_ = nullptr;
-  Worker* worker_ = nullptr;  // null when its ring has been closed
+  Loop* home_ = nullptr;  // null when its ring has been closed
   std::uint16_t group_ = 0;
   std::uint16_t head_ = 0;
   std::uint16_t tail_ = 0;

@@ -10,10 +10,11 @@ Members::~Members() {
 }
 
 void Members::prepare(std::coroutine_handle<> outer, Frame* frame) noexcept {
-  home_loop_ = engine::current_loop(
+  engine::require_worker(
       "when_all or when_any was awaited on a thread without a worker: run it in a task, as in "
       "sync_wait(worker.spawn(task()).value())",
       frame);
+  home_loop_ = here::loop();
   engine::require_scope(frame);
   outer_ = outer;
   begin_wait(frame);

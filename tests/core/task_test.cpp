@@ -280,13 +280,13 @@ TEST(SpawnedTask, lets_go_of_it_when_it_is_refused) {
 Task<int> hops_there_and_back(Worker& there, Worker& back) {
   const Frame& frame = co_await detail::OwnFrame();
   const Strand& strand = *frame.scope->strand();
-  EXPECT_TRUE(strand.has_never_left(submitter_here()));
-  const Submitter& birthplace = submitter_here();
+  EXPECT_TRUE(strand.has_never_left(here::front()));
+  const Submitter& birthplace = here::front();
   EXPECT_TRUE(co_await SwitchToWorker(there));
-  EXPECT_FALSE(strand.has_never_left(submitter_here()));
+  EXPECT_FALSE(strand.has_never_left(here::front()));
   EXPECT_FALSE(strand.has_never_left(birthplace));
   EXPECT_TRUE(co_await SwitchToWorker(back));
-  EXPECT_FALSE(strand.has_never_left(submitter_here()));
+  EXPECT_FALSE(strand.has_never_left(here::front()));
   co_return 7;
 }
 Task<void> joins_a_traveller(Worker& there, bool begins_to_join_first) {

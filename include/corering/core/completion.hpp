@@ -69,7 +69,7 @@ class Completion : public Waiter {
   /// who waits. For want of memory the answer is ENOMEM.
   [[gnu::always_inline]] void begin(Frame& frame, const Request& request) noexcept {
     frame_ = &frame;
-    Submitter& here = submitter_here();
+    Submitter& here = here::front();
     if (here.may_begin_in(frame.scope)) [[likely]] {
       request.fill(here.begin(*this, *frame.scope), user_data());
       state_ = State::in_flight;

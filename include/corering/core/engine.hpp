@@ -1,7 +1,7 @@
 /// engine.hpp — the door between the library's templates and its compiled worker loop.
 ///
 /// Everything inline in corering ends here, but for what every operation does (submitter.hpp) and every frame
-/// (frame_cache.hpp). These functions ask "which worker am I on?".
+/// (frame_cache.hpp).
 #pragma once
 
 #include <coroutine>
@@ -9,38 +9,31 @@
 #include <corering/base/time.hpp>
 #include <corering/core/mpsc_queue.hpp>
 #include <corering/core/scope.hpp>
+#include <corering/core/submitter.hpp>
 #include <corering/core/timer_heap.hpp>
 
 namespace corering {
 
-class Worker;
-
 namespace engine {
-
-/// The worker whose loop runs the calling code, or null on any other thread.
-[[nodiscard]] Worker* current_worker() noexcept;
 
 /// Ends the program with `message` unless the caller runs on a worker. `frame`, which may be null, knows
 /// whose co_await asked.
 void require_worker(const char* message, const Frame* frame = nullptr) noexcept;
 
-/// The loop that runs the calling code; ends the program with `message` on any other thread.
-[[nodiscard]] Loop* current_loop(const char* message, const Frame* frame) noexcept;
-
 /// Lets `coroutine` run soon on the calling thread: behind what is ready on its worker, or on a thread
 /// without a worker behind what sync_wait runs there, or at once if there is neither.
 void schedule(std::coroutine_handle<> coroutine) noexcept;
 
-/// Hands the node's coroutine to `worker`, from any thread; if it belongs to a strand, use Strand::hop().
-/// False when the worker takes no more work: then nothing has happened. After true the node and its coroutine
-/// may already run elsewhere.
-[[nodiscard]] bool post(Worker& worker, PostNode& node) noexcept;
+/// Hands the node's coroutine to the worker of `there`, from any thread; if it belongs to a strand, use
+/// Strand::hop(). False when the worker takes no more work: then nothing has happened. After true the node
+/// and its coroutine may already run elsewhere.
+[[nodiscard]] bool post(Loop& there, PostNode& node) noexcept;
 
 /// The same also to a worker that is stopping; the caller knows that it has not ended.
-[[nodiscard]] bool post_regardless(Worker& worker, PostNode& node) noexcept;
+[[nodiscard]] bool post_regardless(Loop& there, PostNode& node) noexcept;
 
 /// Hands a coroutine back to the worker that expects it (expect_homecoming), which cannot refuse.
-void post_home(Worker& worker, PostNode& node) noexcept;
+void post_home(Loop& there, PostNode& node) noexcept;
 
 /// On a worker: a coroutine of ours waits for another thread and will be handed back through post_home(). The
 /// worker does not end before. forgo_homecoming() takes it back.

@@ -86,7 +86,7 @@ class OnOneWorker {
   void check() noexcept;
 
  private:
-  const Worker* worker_ = nullptr;
+  const Loop* home_ = nullptr;
 };
 
 }  // namespace corering

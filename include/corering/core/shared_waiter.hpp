@@ -60,7 +60,7 @@ class SharedWaiter : public Waiter {
   void end_block() noexcept { waits_ = false; }
 
  private:
-  Worker* home_ = nullptr;  // null: a plain thread
+  Loop* home_ = nullptr;  // null: a plain thread
   PostNode node_;
   OneShot woken_;
   SharedWaiter* next_woken_ = nullptr;

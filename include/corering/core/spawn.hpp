@@ -19,6 +19,8 @@
 
 namespace corering {
 
+class Worker;
+
 /// Called, on the thread where it happened, with the exception of a task that nobody waits for. Without a
 /// handler the program prints the message and aborts. Set it before the first worker starts.
 using DetachedExceptionHandler = void (*)(std::exception_ptr);
@@ -169,7 +171,7 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
     auto& ended = static_cast<SpawnedTask&>(Continuation::from(self));
     ended.outcome_.take_over(ended.task_.promise().outcome);
     std::exchange(ended.task_, nullptr).destroy();
-    const Submitter& here = submitter_here();
+    const Submitter& here = here::front();
     if (ended.join_.is_out_of_reach(here) && ended.end_unseen(here)) return ended.has_ended();
     ended.end();
   }
@@ -211,7 +213,7 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
     auto* const task = std::exchange(task_, nullptr);
     if (task == nullptr) return;
     const bool goes_on =
-        task->has_never_left(submitter_here()) ? task->join().detach_on_same_thread() : task->join().detach();
+        task->has_never_left(here::front()) ? task->join().detach_on_same_thread() : task->join().detach();
     if (!goes_on) detail::SpawnedTask<T>::drop(task);
   }
 
@@ -248,8 +250,8 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
     bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
       joiner_.prepare(awaiting, frame_of(awaiting));
       // Once wait() has succeeded this awaiter may be gone: the task's end resumes us on another thread.
-      if (task_->has_never_left(submitter_here()) ? task_->join().wait_on_same_thread(joiner_)
-                                                  : task_->join().wait(joiner_))
+      if (task_->has_never_left(here::front()) ? task_->join().wait_on_same_thread(joiner_)
+                                               : task_->join().wait(joiner_))
         return true;
       joiner_.withdraw();
       return false;

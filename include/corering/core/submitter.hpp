@@ -35,22 +35,37 @@ class Submitter {
   }
   [[nodiscard]] const Sqe& last_begun() const noexcept { return sq_.last_taken(); }
 
- protected:
-  Submitter() noexcept = default;
-  constexpr ~Submitter() = default;
+  /// The loop it is the front of; null where no loop runs.
+  [[nodiscard]] Loop* loop() const noexcept { return self_; }
 
-  constexpr explicit Submitter(bool looks_closer) noexcept : looks_closer_(looks_closer) {}
+ protected:
+  explicit Submitter(Loop& self) noexcept : self_(&self) {}
+  /// Begins nothing, and belongs to no loop.
+  struct Nobody {};
+  constexpr explicit Submitter(Nobody) noexcept : looks_closer_(true) {}
+  constexpr ~Submitter() = default;
 
   SubmissionQueue sq_;
   std::uint64_t turn_ticks_ = 0;  // the trace's clock, read when this turn began or shortly before
   std::uint64_t in_flight_ = 0;   // operations the kernel has not answered
   bool looks_closer_ = false;     // stopping, or operations are parked: begin() is not for now
+
+ private:
+  Loop* self_ = nullptr;
 };
 
-/// That of the loop that runs on the calling thread, or one that begins nothing.
-[[nodiscard]] Submitter& find_submitter() noexcept;
-[[nodiscard, gnu::always_inline]] inline Submitter& submitter_here() noexcept {
-  return *static_cast<Submitter*>(CORERING_THREAD_WORD("corering_submitter", &find_submitter()));
+namespace here {
+
+/// That of the loop that runs on the calling thread; on any other thread one that begins nothing. "Which
+/// worker am I on?" is asked here and nowhere else.
+[[nodiscard]] Submitter& find_front() noexcept;
+[[nodiscard, gnu::always_inline]] inline Submitter& front() noexcept {
+  return *static_cast<Submitter*>(CORERING_THREAD_WORD("corering_front", &find_front()));
 }
+
+/// The loop that runs the calling code, or null on a thread without a worker.
+[[nodiscard, gnu::always_inline]] inline Loop* loop() noexcept { return front().loop(); }
+
+}  // namespace here
 
 }  // namespace corering

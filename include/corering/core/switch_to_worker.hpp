@@ -9,6 +9,8 @@
 
 namespace corering {
 
+class Worker;
+
 /// `co_await SwitchToWorker(worker)`: the coroutine suspends here and goes on on the worker's thread, through
 /// its MPSC queue; the eventfd is written only if the worker is asleep. Already there, it does not suspend.
 /// ECANCELED when the worker is stopping or has ended: the coroutine goes on where it is (or, if the worker
@@ -16,11 +18,11 @@ namespace corering {
 /// may have to make it. The worker object must outlive the hop.
 class [[nodiscard]] SwitchToWorker {
  public:
-  explicit SwitchToWorker(Worker& worker) noexcept : worker_(worker) {}
+  explicit SwitchToWorker(Worker& worker) noexcept;
   SwitchToWorker(SwitchToWorker&&) = delete;
   ~SwitchToWorker() { CORERING_ASSERT(!waiting_, "a coroutine was destroyed while it hopped to a worker"); }
 
-  bool await_ready() const noexcept { return engine::current_worker() == &worker_; }
+  bool await_ready() const noexcept { return here::loop() == &there_; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     return suspend(coroutine, frame_of(coroutine));
@@ -30,7 +32,7 @@ class [[nodiscard]] SwitchToWorker {
  private:
   [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, const Frame* frame) noexcept;
 
-  Worker& worker_;
+  Loop& there_;
   PostNode node_;
   bool waiting_ = false;
 };
@@ -59,7 +61,7 @@ class [[nodiscard]] Visit : private Scope {
  public:
   explicit Visit(Frame& own) noexcept;
   ~Visit() override {
-    CORERING_ASSERT(worker_ == nullptr, "a coroutine was destroyed while it was away from its worker");
+    CORERING_ASSERT(home_ == nullptr, "a coroutine was destroyed while it was away from its worker");
   }
 
   bool await_ready() const noexcept;
@@ -69,7 +71,7 @@ class [[nodiscard]] Visit : private Scope {
  private:
   Frame& own_;
   Scope* outer_;
-  Worker* worker_;  ///< to which it comes back; null when that is nowhere, or has happened
+  Loop* home_;  ///< to which it comes back; null when that is nowhere, or has happened
   PostNode node_;
 };
 

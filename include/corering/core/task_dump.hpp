@@ -8,9 +8,10 @@
 #include <vector>
 
 #include <corering/base/time.hpp>
-#include <corering/core/scope.hpp>
 
 namespace corering {
+
+class Loop;
 
 /// One strand that is here, or away and must come back: a spawned task, a member of a group or of when_all,
 /// or what a plain thread has sent here.
@@ -35,5 +36,8 @@ struct TaskDump {
   /// For people: a line per task and one per await.
   [[nodiscard]] std::string to_string() const;
 };
+
+/// What the tasks of this loop wait for, on its thread; `worker` is its name.
+[[nodiscard]] TaskDump dump_of(Loop& loop, const std::string& worker);
 
 }  // namespace corering

@@ -128,12 +128,11 @@ class Worker {
   [[nodiscard]] std::uint32_t setup_flags() const noexcept;
 
   /// The worker whose loop runs the calling code, or null.
-  [[nodiscard]] static Worker* current() noexcept { return engine::current_worker(); }
+  [[nodiscard]] static Worker* current() noexcept;
 
   [[nodiscard]] Loop& loop() noexcept { return *loop_; }
 
  private:
-  friend class Loop;
   void report_stuck() noexcept;
   void assert_never_ran() const noexcept;
   Result<void> set_up(InitCallback& init_callback, std::exception_ptr& thrown);
