@@ -32,11 +32,11 @@ void schedule(std::coroutine_handle<> coroutine) noexcept {
   run_here(coroutine);
 }
 
-bool post(Loop& there, PostNode& node) noexcept { return there.post(node); }
+bool post(Loop& there, PostNode& node) noexcept { return there.mailbox().post(node); }
 
-bool post_regardless(Loop& there, PostNode& node) noexcept { return there.post_regardless(node); }
+bool post_regardless(Loop& there, PostNode& node) noexcept { return there.mailbox().post_regardless(node); }
 
-void post_home(Loop& there, PostNode& node) noexcept { there.post_home(node); }
+void post_home(Loop& there, PostNode& node) noexcept { there.mailbox().post_home(node); }
 
 void expect_homecoming() noexcept {
   require_loop("only a worker expects coroutines back").expect_homecoming();

@@ -80,58 +80,10 @@ Loop::Loop(LoopOptions options) noexcept
     : Submitter(*this),
       options_(std::move(options)),
       kernel_(*options_.kernel),
-      spinner_(options_.spin_before_sleep) {}
+      spinner_(options_.spin_before_sleep),
+      mailbox_(kernel_, this) {}
 
 Loop::~Loop() { CORERING_ASSERT(!attached(), "a worker was destroyed while its loop was still alive"); }
-
-// ---- any thread ----
-
-bool Loop::post(PostNode& node) noexcept {
-  return !refuses_posts_.load(std::memory_order_acquire) && push(node);
-}
-
-void Loop::post_home(PostNode& node) noexcept {
-  const bool pushed = push(node);
-  CORERING_ASSERT(pushed, "a worker ended although it expected a coroutine back");
-}
-
-void Loop::request_stop() noexcept {
-  if (stop_requested_.exchange(true, std::memory_order_acq_rel)) return;
-  refuses_posts_.store(true, std::memory_order_release);
-  stop_node_.kind = PostNode::Kind::stop;
-  // Not through push(): a signal handler may be calling, and the recorder may allocate.
-  if (posts_.push(stop_node_) == MpscQueue::Pushed::must_wake) wake();
-}
-
-bool Loop::push(PostNode& node) noexcept {
-  const void* const id = &node;
-  if (trace::enabled()) [[unlikely]] {
-    const void* const coroutine = node.kind == PostNode::Kind::call ? nullptr : node.coroutine.address();
-    trace::record(Kind::pushed, trace::no_opcode, id, reinterpret_cast<std::uintptr_t>(coroutine),
-                  reinterpret_cast<std::uintptr_t>(this));
-  }
-  // Once pushed, the node may be gone; so may this loop, unless it has to wait for our wake.
-  switch (posts_.push(node)) {
-    case MpscQueue::Pushed::closed:
-      return false;
-    case MpscQueue::Pushed::queued:
-      record(Kind::wake_elided, id);
-      return true;
-    case MpscQueue::Pushed::must_wake:
-      record(Kind::wake_written, id);
-      wake();
-      return true;
-  }
-  return false;
-}
-
-void Loop::wake() noexcept {
-  Kernel& kernel = kernel_;
-  const int eventfd = eventfd_;
-  // The last touch of the loop: it ends when it has seen this count and read this wake.
-  wakes_sent_.fetch_add(1, std::memory_order_release);
-  kernel.wake(eventfd);
-}
 
 // ---- birth ----
 
@@ -139,12 +91,13 @@ Result<void> Loop::attach() {
   if (!wrong_name_in_mask().empty()) return std::unexpected(setup_error(SetupStep::mask, EINVAL));
   attached_at_ = trace::ClockPair::now();
   turn_ticks_ = attached_at_.ticks;
-  eventfd_ = kernel_.open_eventfd();
-  if (eventfd_ < 0) return std::unexpected(setup_error(SetupStep::eventfd, -eventfd_));
+  if (const int opened = mailbox_.open(); opened < 0) {
+    return std::unexpected(setup_error(SetupStep::eventfd, -opened));
+  }
   const std::uint32_t cq_entries =
       options_.cq_entries > 0 ? options_.cq_entries : std::max(usual_cq_entries, 2 * options_.sq_entries);
   if (auto opened = ring_.open(kernel_, options_.sq_entries, cq_entries); !opened) {
-    kernel_.close(eventfd_);
+    mailbox_.close();
     return opened;
   }
   if (&kernel_ == &real_kernel()) (void)capabilities();  // now, while there are descriptors
@@ -177,14 +130,12 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 
 // Sleeps, unless there is something to do after all.
 [[gnu::always_inline]] inline void Loop::sleep(std::optional<Duration> limit) noexcept {
-  if (!(wake_read_armed_ || arm_wake_read()) || !posts_.mark_asleep()) [[unlikely]]
+  if (!(mailbox_.is_wake_read_armed() || arm_wake_read()) || !mailbox_.fall_asleep()) [[unlikely]]
     return peek();
   record(Kind::submitted, this, ring_.unsubmitted(), 1);
   const int result = ring_.submit_and_wait(limit);
   record(Kind::woken, this, static_cast<std::uint64_t>(result));
-  // An atomic exchange per sleep; leaving the mark would have posters write the eventfd of a worker that is
-  // awake.
-  mark_was_taken_ = !posts_.take_mark_back();
+  mailbox_.wake_up();
   turns_until_clock_ = 0;
   note_enter_result(result);
 }
@@ -220,7 +171,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   const TimePoint begin = kernel_.now();
   Duration spent{};
   do {
-    if (!posts_.is_empty() || ring_.has_completions()) return spinner_.found();
+    if (!mailbox_.empty() || ring_.has_completions()) return spinner_.found();
     if (ring_.has_task_work()) peek();
     Spinner::pause();
     spent = kernel_.now() - begin;
@@ -331,13 +282,13 @@ void Loop::wait_for_kernel() noexcept {
 [[gnu::always_inline]] inline bool Loop::step(std::optional<Duration> patience) {
   if (ended_) return false;
   if (turns_until_clock_-- == 0) look_at_clock();
-  if (!posts_.is_empty()) drain_posts();
+  if (!mailbox_.empty()) drain_posts();
   if (!timers_.empty()) expire_timers();
   bytes_to_read_now_ = read_now_budget;
   if (ready_.run(ready_budget) == ready_budget) turns_until_clock_ = 0;  // that may have taken long
   if (!drainers_.empty()) [[unlikely]]
     release_drained();
-  if (stopping_ && quiet() && posts_.try_close()) [[unlikely]] {
+  if (stopping_ && quiet() && mailbox_.try_close()) [[unlikely]] {
     end();
     return false;
   }
@@ -365,11 +316,7 @@ void Loop::look_at_clock() noexcept {
 }
 
 void Loop::drain_posts() noexcept {
-  PostNode* node = posts_.take();
-  if (node == nullptr) return;
-  // Whoever took our mark by pushing first owes the eventfd one write.
-  if (std::exchange(mark_was_taken_, false)) ++promised_wakes_;
-  while (node != nullptr) {
+  for (PostNode* node = mailbox_.take(); node != nullptr;) {
     PostNode* const next = node->next;
     if (node->kind != PostNode::Kind::hop || trace::enabled()) {
       accept_post(*node);
@@ -429,7 +376,7 @@ const Capabilities& Loop::capabilities() {
 void Loop::file_tagged(const Cqe& cqe) noexcept {
   switch (cqe.user_data & tag_bits) {
     case wake_read_tag:
-      return wake_read_done(cqe.res);
+      return mailbox_.wake_read_done(cqe.res);
     case control_tag:
       --controls_in_flight_;
       return;
@@ -477,20 +424,10 @@ void Loop::file_message(const Cqe& cqe) noexcept {
 // ---- the eventfd ----
 
 bool Loop::arm_wake_read() noexcept {
-  if (wake_read_armed_) return true;
+  if (mailbox_.is_wake_read_armed()) return true;
   Sqe* const sqe = find_sqe();
-  if (sqe == nullptr) return false;
-  *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::read),
-             .fd = eventfd_,
-             .addr = reinterpret_cast<std::uintptr_t>(&wake_count_),
-             .len = sizeof wake_count_,
-             .user_data = wake_read_tag};
-  return wake_read_armed_ = true;
-}
-
-void Loop::wake_read_done(std::int32_t res) noexcept {
-  wake_read_armed_ = false;
-  if (res == sizeof wake_count_) received_wakes_ += wake_count_;
+  if (sqe != nullptr) mailbox_.arm_wake_read(*sqe, wake_read_tag);
+  return sqe != nullptr;
 }
 
 }  // namespace corering

@@ -5,7 +5,6 @@
 /// the next turn, so no user code ever runs while the CQ is being walked.
 #pragma once
 
-#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <functional>
@@ -19,7 +18,6 @@
 #include <corering/base/intrusive_list.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/completion.hpp>
-#include <corering/core/mpsc_queue.hpp>
 #include <corering/core/multishot.hpp>
 #include <corering/core/queued_waiter.hpp>
 #include <corering/core/ready_queue.hpp>
@@ -31,6 +29,7 @@
 #include <corering/uring/kernel.hpp>
 
 #include "base/spinner.hpp"
+#include "core/mailbox.hpp"
 #include "trace/ticks.hpp"
 #include "uring/ring.hpp"
 
@@ -86,14 +85,8 @@ class Loop : public Submitter {
   Loop(Loop&&) = delete;
   ~Loop();
 
-  // ---- any thread ----
-
-  /// False when the worker takes no more work. The node is the loop's from a successful push on.
-  [[nodiscard]] bool post(PostNode& node) noexcept;
-  void post_home(PostNode& node) noexcept;
-  /// Also while it refuses posts; false only when it has ended, which the caller knows that it has not.
-  [[nodiscard]] bool post_regardless(PostNode& node) noexcept { return push(node); }
-  void request_stop() noexcept;
+  /// Any thread: how to reach the worker.
+  [[nodiscard]] Mailbox& mailbox() noexcept { return mailbox_; }
 
   // ---- the worker's thread ----
 
@@ -191,15 +184,11 @@ class Loop : public Submitter {
   bool step(std::optional<Duration> patience);
   void look_at_clock() noexcept;
   void drain_posts() noexcept;
+  void accept_post(PostNode& node) noexcept;
   void expire_timers() noexcept;
   void submit(std::optional<Duration> patience) noexcept;
   void process_completions() noexcept;
   void process_and_record() noexcept;
-
-  // Posts.
-  [[nodiscard]] bool push(PostNode& node) noexcept;
-  void wake() noexcept;
-  void accept_post(PostNode& node) noexcept;
 
   // Submission.
   [[nodiscard]] Sqe* find_sqe() noexcept;
@@ -236,9 +225,7 @@ class Loop : public Submitter {
   void file_message(const Cqe& cqe) noexcept;
   void answer(Completion& completion, std::int32_t res) noexcept;
 
-  // The eventfd.
   [[nodiscard]] bool arm_wake_read() noexcept;
-  void wake_read_done(std::int32_t res) noexcept;
 
   // Draining.
   void release_drained() noexcept;
@@ -263,7 +250,6 @@ class Loop : public Submitter {
   // Set before the loop runs.
   const LoopOptions options_;
   Kernel& kernel_;
-  int eventfd_ = -1;
   trace::ClockPair attached_at_;
 
   // The worker's thread only.
@@ -280,14 +266,9 @@ class Loop : public Submitter {
   IntrusiveList<Completion> cancelling_;
   std::uint64_t controls_in_flight_ = 0;      // our own cancels
   std::uint64_t expected_homecomings_ = 0;    // coroutines of ours that others will hand back
-  std::uint64_t promised_wakes_ = 0;          // eventfd writes that posters owe us, since ever
-  std::uint64_t received_wakes_ = 0;          // ... and that have arrived
-  std::uint64_t wake_count_ = 0;              // what the wake read reads into
   TimePoint next_cancel_ = TimePoint::min();  // when to ask again for what is being cancelled
   TimePoint patience_ends_ =
       TimePoint::max();  // while stopping: when to pierce shields and name what is left
-  bool wake_read_armed_ = false;
-  bool mark_was_taken_ = false;  // by a poster, while we slept
   bool stopping_ = false;
   bool shields_hold_ = true;  // while stopping
   bool ended_ = false;
@@ -306,11 +287,7 @@ class Loop : public Submitter {
   std::unique_ptr<const Capabilities> own_capabilities_;  // of a kernel that is not the real one
 
   // Every thread.
-  MpscQueue posts_;
-  std::atomic<std::uint64_t> wakes_sent_ = 0;  // by posters, each just before its eventfd write
-  std::atomic<bool> refuses_posts_ = false;
-  std::atomic<bool> stop_requested_ = false;
-  PostNode stop_node_;
+  Mailbox mailbox_;
 };
 
 /// The loop that runs on the calling thread; ends the program with `message` on any other one.

@@ -17,7 +17,7 @@ constexpr Duration shortest_patience = std::chrono::milliseconds(10);  // betwee
 // ---- draining ----
 
 QueuedWaiter::Line& Loop::begin_drain() noexcept {
-  refuses_posts_.store(true, std::memory_order_release);
+  mailbox_.refuse_posts();
   return drainers_;
 }
 
@@ -39,7 +39,7 @@ void Loop::release_drained() noexcept {
 
 // True when every strand here, or expected here, belongs to the tree of one that drains.
 bool Loop::only_drains() noexcept {
-  bool alone = posts_.is_empty() && orphans_.empty();
+  bool alone = mailbox_.empty() && orphans_.empty();
   const auto check = [&](const Strand& strand) {
     if (!alone) return;
     bool drains = false;
@@ -61,7 +61,7 @@ bool Loop::may_work_while_stopping(const Scope* scope) const noexcept {
 
 void Loop::begin_stop() noexcept {
   stopping_ = looks_closer_ = true;
-  refuses_posts_.store(true, std::memory_order_release);
+  mailbox_.refuse_posts();
   patience_ends_ = saturating_add(kernel_.now(), options_.stop_patience);
   cancel_everything(!shields_hold_);
 }
@@ -127,17 +127,15 @@ void Loop::end() noexcept {
 
 // Closing the eventfd while a poster is about to write it would write to whoever gets the number next.
 void Loop::await_promised_wakes() noexcept {
-  while (received_wakes_ != promised_wakes_) {
+  while (mailbox_.awaits_wakes()) {
     if (arm_wake_read()) wait_for_kernel();
   }
-  // What has come through the kernel has been counted before. This is what makes it so for the memory model.
-  while (wakes_sent_.load(std::memory_order_acquire) != promised_wakes_) {
-  }
+  mailbox_.join_posters();
 }
 
 void Loop::cancel_wake_read() noexcept {
   bool asked = false;
-  while (wake_read_armed_ || controls_in_flight_ > 0) {
+  while (mailbox_.is_wake_read_armed() || controls_in_flight_ > 0) {
     if (Sqe* const sqe = asked ? nullptr : find_sqe(); sqe != nullptr) {
       *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
                  .addr = wake_read_tag,
@@ -153,7 +151,7 @@ void Loop::detach() noexcept {
   while (!resources_.empty()) resources_.pop_front().ring_closes();
   while (!streams_.empty()) (void)streams_.pop_front();  // they have ended, and may outlive us
   ring_.close();
-  kernel_.close(eventfd_);
+  mailbox_.close();
   ended_ = true;
 }
 
@@ -162,7 +160,7 @@ void Loop::refuse_everything() noexcept {
   const Running here(*this);
   shields_hold_ = false;  // there is no ring to clean up with
   begin_stop();
-  while (!quiet() || !posts_.try_close()) {
+  while (!quiet() || !mailbox_.try_close()) {
     drain_posts();
     ready_.run(ready_budget);
     if (ready_.empty()) kernel_.nap(memory_nap);  // for those that are still away

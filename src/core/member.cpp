@@ -50,7 +50,7 @@ void MemberBase::report() noexcept {
   if (here::loop() == owner_->home_loop_) return owner_->member_ended(*this);
   node_.coroutine = handle();
   node_.strand = nullptr;
-  const bool pushed = owner_->home_loop_->post_regardless(node_);
+  const bool pushed = owner_->home_loop_->mailbox().post_regardless(node_);
   CORERING_ASSERT(pushed, "a worker ended before the members of its tasks");
 }
 

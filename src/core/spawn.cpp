@@ -82,7 +82,7 @@ void Joiner::wake() noexcept {
     engine::adopt(frame_);
     return engine::schedule(node_.coroutine);
   }
-  if (home_ != here::loop()) return home_->post_home(node_);
+  if (home_ != here::loop()) return home_->mailbox().post_home(node_);
   home_->forgo_homecoming();
   home_->schedule(node_.coroutine);
 }

@@ -40,7 +40,7 @@ bool Strand::hop(Loop& there, PostNode& node) noexcept {
     Loop* const left = location_;
     location_ = &there;
     // With the lock held: whoever finds us over there already, finds the location set too.
-    if (there.post(node)) return true;
+    if (there.mailbox().post(node)) return true;
     location_ = left;
   }
   node.strand = nullptr;
@@ -54,7 +54,7 @@ void Strand::go_home(Loop& home, PostNode& node) noexcept {
   node.strand = this;
   const std::lock_guard lock(lock_);
   location_ = &home;
-  const bool pushed = home.post_regardless(node);
+  const bool pushed = home.mailbox().post_regardless(node);
   CORERING_ASSERT(pushed, "a worker ended before a scope that it had opened");
 }
 
@@ -99,7 +99,7 @@ void Strand::post_message() noexcept {
   std::construct_at(&message_, &message_arrived);
   message_.strand = this;
   // That worker hosts us: it cannot have ended.
-  const bool pushed = location_->post_regardless(message_);
+  const bool pushed = location_->mailbox().post_regardless(message_);
   CORERING_ASSERT(pushed, "a worker ended while it hosted a strand");
 }
 

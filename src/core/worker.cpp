@@ -159,7 +159,7 @@ Result<bool> Worker::turn(Duration patience) {
   return loop_->turn(patience);
 }
 
-void Worker::request_stop() noexcept { loop_->request_stop(); }
+void Worker::request_stop() noexcept { loop_->mailbox().request_stop(); }
 
 void Worker::join() {
   CORERING_ASSERT(current() != this,
@@ -200,7 +200,7 @@ std::optional<TaskDump> Worker::dump_tasks(Duration patience) {
   if (current() == this) return dump_of(*loop_, name());
   const auto request = std::make_shared<DumpRequest>(name());
   request->self = request;
-  if (!loop_->post_regardless(*request)) {
+  if (!loop_->mailbox().post_regardless(*request)) {
     request->self = nullptr;
     return TaskDump{.worker = name()};  // it has ended
   }

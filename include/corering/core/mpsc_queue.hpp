@@ -73,7 +73,7 @@ class MpscQueue {
   }
 
   /// Owner, awake, before it is closed. True when there is nothing to pop at the moment.
-  [[nodiscard]] bool is_empty() const noexcept { return head_.load(std::memory_order_relaxed) == nullptr; }
+  [[nodiscard]] bool empty() const noexcept { return head_.load(std::memory_order_relaxed) == nullptr; }
 
   /// Owner, awake. Leaves the mark that makes the next pusher wake it; false, and no mark, when there are
   /// nodes to pop or the queue is closed.
