@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# scripts/operations.sh — writes docs/OPERATIONS.md from the comments of include/corering/io; with --check says whether it is as written.
+# scripts/operations.sh — writes docs/OPERATIONS.md from the comments of the headers that have operations; with --check says whether it is as written.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # One table per header: each row of a comment, with the name of what the comment stands above.
 tables() {
   local header
-  for header in file path socket send_queue pipe control epoll futex process messages streams raw; do
+  for header in io/file_calls io/path_calls io/socket_calls streams/send_queue io/pipe_calls io/control_calls io/epoll_calls io/futex_calls \
+    io/process_calls streams/messages streams/streams io/raw; do
     awk -v header="$header" '
       NR == 1 { title = $0; sub(/^\/\/\/ [a-z_]+\.hpp — /, "", title) }
       /^\/\/\/ \| / { row = $0; sub(/^\/\/\/ /, "", row); next }
@@ -15,11 +16,11 @@ tables() {
       }
       END {
         sub(/\. The rows are explained in$/, ".", title)
-        printf "\n## [%s.hpp](../include/corering/io/%s.hpp)\n\n", header, header
+        printf "\n## [%s.hpp](../include/corering/%s.hpp)\n\n", header, header
         print "| | opcode | since Linux | follows | must stay alive | errors, besides EBADF |"
         print "|---|---|---|---|---|---|"
         printf "%s", rows
-      }' "include/corering/io/$header.hpp"
+      }' "include/corering/$header.hpp"
   done
 }
 
@@ -28,7 +29,7 @@ page() {
 # Operations
 
 Every request that io_uring takes, as a function or a stream. Written by `scripts/operations.sh` from the comments in
-`include/corering/io`, which say more; a test looks whether this page is as written.
+the headers, which say more; a test looks whether this page is as written.
 
 - Each returns an operation that does nothing until it is awaited, on a worker; `.on(worker)` goes there first. The streams are
   objects, and `async_waitid` and `async_epoll_wait` tasks: these are awaited on the worker.

@@ -15,8 +15,9 @@ namespace fs = std::filesystem;
 const fs::path root = CORERING_SOURCE_DIR;
 
 /// Layer by folder name. A file may include its own layer and lower numbers.
-const std::map<std::string, int> layers = {{"base", 1}, {"trace", 2}, {"uring", 3}, {"core", 4},
-                                           {"sync", 5}, {"io", 6},    {"fs", 7},    {"net", 7}};
+const std::map<std::string, int> layers = {{"base", 1},    {"trace", 2}, {"uring", 3},     {"engine", 4},
+                                           {"core", 5},    {"sync", 6},  {"resources", 7}, {"io", 8},
+                                           {"streams", 9}, {"fs", 10},   {"net", 10},      {"process", 10}};
 
 struct Include {
   fs::path file;

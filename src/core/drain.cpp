@@ -1,7 +1,7 @@
 /// drain.cpp — waiting for a worker's other tasks.
 #include <corering/core/drain.hpp>
 
-#include "core/loop.hpp"
+#include "engine/loop.hpp"
 
 namespace corering {
 

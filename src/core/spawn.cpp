@@ -8,7 +8,7 @@
 #include <corering/core/worker.hpp>
 #include <corering/trace/recorder.hpp>
 
-#include "core/loop.hpp"
+#include "engine/loop.hpp"
 
 namespace corering {
 namespace {

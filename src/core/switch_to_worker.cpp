@@ -3,12 +3,12 @@
 #include <utility>
 
 #include <corering/base/assert.hpp>
-#include <corering/core/strand.hpp>
 #include <corering/core/switch_to_worker.hpp>
 #include <corering/core/worker.hpp>
+#include <corering/engine/strand.hpp>
 #include <corering/trace/recorder.hpp>
 
-#include "core/loop.hpp"
+#include "engine/loop.hpp"
 
 namespace corering {
 

@@ -1,9 +1,9 @@
 /// sync_wait.cpp — the plain thread's side: it runs the root coroutine as far as it goes here, and blocks.
-#include <corering/core/engine.hpp>
 #include <corering/core/sync_wait.hpp>
+#include <corering/engine/here.hpp>
 #include <corering/trace/recorder.hpp>
 
-#include "core/loop.hpp"
+#include "engine/loop.hpp"
 
 namespace corering::detail {
 

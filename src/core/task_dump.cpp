@@ -2,10 +2,10 @@
 #include <array>
 #include <cstdio>
 
-#include <corering/core/strand.hpp>
 #include <corering/core/task_dump.hpp>
+#include <corering/engine/strand.hpp>
 
-#include "core/loop.hpp"
+#include "engine/loop.hpp"
 
 namespace corering {
 

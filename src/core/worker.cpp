@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include <corering/base/one_shot.hpp>
+#include <corering/core/cancellation.hpp>
 #include <corering/core/worker.hpp>
 #include <corering/trace/recorder.hpp>
 #include <corering/uring/setup_error.hpp>
 
-#include "core/loop.hpp"
+#include "engine/loop.hpp"
 
 namespace corering {
 namespace {

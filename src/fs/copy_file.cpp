@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include <corering/fs/directory.hpp>
-#include <corering/io/path.hpp>
+#include <corering/io/path_calls.hpp>
 #include <corering/sync/shield.hpp>
 #include <corering/sync/when.hpp>
 

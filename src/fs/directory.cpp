@@ -4,7 +4,7 @@
 #include <fcntl.h>
 
 #include <corering/fs/directory.hpp>
-#include <corering/io/path.hpp>
+#include <corering/io/path_calls.hpp>
 
 namespace corering {
 namespace {

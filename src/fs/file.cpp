@@ -8,7 +8,7 @@
 #include <new>
 
 #include <corering/fs/file.hpp>
-#include <corering/io/path.hpp>
+#include <corering/io/path_calls.hpp>
 
 namespace corering {
 namespace {

@@ -1,7 +1,7 @@
 /// chain.cpp — beginning a chain, and counting its answers.
 #include <cerrno>
 
-#include <corering/core/engine.hpp>
+#include <corering/engine/here.hpp>
 #include <corering/io/chain.hpp>
 
 namespace corering {

@@ -2,7 +2,7 @@
 #include <cerrno>
 #include <unistd.h>
 
-#include <corering/io/control.hpp>
+#include <corering/io/control_calls.hpp>
 #include <corering/net/socket.hpp>
 #include <corering/sync/shield.hpp>
 #include <corering/sync/sleep.hpp>

@@ -1,6 +1,7 @@
 /// task_group.cpp — who runs, who waits for a turn, and what a failure does.
 #include <corering/base/assert.hpp>
-#include <corering/core/engine.hpp>
+#include <corering/core/cancellation.hpp>
+#include <corering/engine/here.hpp>
 #include <corering/sync/task_group.hpp>
 
 namespace corering {

@@ -1,6 +1,6 @@
 /// when.cpp — counting members down.
 #include <corering/base/assert.hpp>
-#include <corering/core/engine.hpp>
+#include <corering/engine/here.hpp>
 #include <corering/sync/when.hpp>
 
 namespace corering::detail {

@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include <corering/core/frame_cache.hpp>
-#include <corering/core/mpsc_queue.hpp>
-#include <corering/core/ready_queue.hpp>
-#include <corering/core/timer_heap.hpp>
+#include <corering/engine/frame_cache.hpp>
+#include <corering/engine/mpsc_queue.hpp>
+#include <corering/engine/ready_queue.hpp>
+#include <corering/engine/timer_heap.hpp>
 #include <gtest/gtest.h>
 
 namespace corering {

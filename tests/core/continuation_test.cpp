@@ -1,5 +1,5 @@
 /// continuation_test.cpp — a Continuation must look like a coroutine to this compiler.
-#include <corering/core/continuation.hpp>
+#include <corering/engine/fake_coroutine.hpp>
 #include <gtest/gtest.h>
 
 #include "support/story.hpp"

@@ -1412,7 +1412,7 @@ INSTANTIATE_TEST_SUITE_P(Every, Operation,
 /// The first cell of each row in the headers.
 std::set<std::string> documented() {
   std::set<std::string> names;
-  for (const auto& header : std::filesystem::directory_iterator(CORERING_SOURCE_DIR "/include/corering/io")) {
+  for (const auto& header : std::filesystem::recursive_directory_iterator(CORERING_SOURCE_DIR "/include")) {
     std::ifstream in(header.path());
     for (std::string line; std::getline(in, line);) {
       if (!line.starts_with("/// | ")) continue;

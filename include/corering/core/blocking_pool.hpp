@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <corering/base/result.hpp>
-#include <corering/core/shared_waiter.hpp>
+#include <corering/engine/shared_wait.hpp>
 
 namespace corering {
 

@@ -12,10 +12,10 @@
 #include <corering/base/assert.hpp>
 #include <corering/base/fd.hpp>
 #include <corering/base/result.hpp>
-#include <corering/core/completion.hpp>
-#include <corering/core/ring_resource.hpp>
 #include <corering/core/switch_to_worker.hpp>
 #include <corering/core/task.hpp>
+#include <corering/engine/completion.hpp>
+#include <corering/engine/ring_resource.hpp>
 
 namespace corering {
 
@@ -240,7 +240,7 @@ class [[nodiscard("an operation does nothing until it is awaited")]] TaggedOpera
 /// the awaiting coroutine's scope is cancelled, the kernel is asked to cancel the operation; it still ends by
 /// its own answer, which may be a success. If it is cancelled, or was not begun because the scope is
 /// cancelled already, the error is the scope's: ECANCELED, or which deadline has passed
-/// (core/cancellation.hpp).
+/// (engine/cancel_reason.hpp).
 template <class T, class Payload = Answer<T>>
 class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation {
  public:

@@ -11,11 +11,11 @@
 
 #include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
-#include <corering/core/continuation.hpp>
-#include <corering/core/engine.hpp>
-#include <corering/core/strand.hpp>
-#include <corering/core/submitter.hpp>
 #include <corering/core/task.hpp>
+#include <corering/engine/fake_coroutine.hpp>
+#include <corering/engine/here.hpp>
+#include <corering/engine/loop_front.hpp>
+#include <corering/engine/strand.hpp>
 
 namespace corering {
 

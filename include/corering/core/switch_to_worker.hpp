@@ -5,7 +5,7 @@
 
 #include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
-#include <corering/core/engine.hpp>
+#include <corering/engine/here.hpp>
 
 namespace corering {
 

@@ -6,10 +6,10 @@
 #include <utility>
 
 #include <corering/base/one_shot.hpp>
-#include <corering/core/awaitable.hpp>
-#include <corering/core/engine.hpp>
-#include <corering/core/strand.hpp>
 #include <corering/core/task.hpp>
+#include <corering/engine/awaitable.hpp>
+#include <corering/engine/here.hpp>
+#include <corering/engine/strand.hpp>
 
 namespace corering {
 namespace detail {

@@ -7,9 +7,9 @@
 #include <variant>
 
 #include <corering/base/assert.hpp>
-#include <corering/core/engine.hpp>
-#include <corering/core/frame.hpp>
-#include <corering/core/frame_cache.hpp>
+#include <corering/engine/frame_cache.hpp>
+#include <corering/engine/here.hpp>
+#include <corering/engine/promise_base.hpp>
 
 namespace corering {
 

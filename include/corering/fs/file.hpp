@@ -11,8 +11,8 @@
 #include <system_error>
 
 #include <corering/core/task.hpp>
-#include <corering/io/file.hpp>
-#include <corering/io/stream_error.hpp>
+#include <corering/io/file_calls.hpp>
+#include <corering/streams/stream_error.hpp>
 
 namespace corering {
 
@@ -72,7 +72,7 @@ class File {
     return async_writev(fd_, parts, offset);
   }
 
-  /// At the file's own position: what Reader and Writer (io/byte_stream.hpp) take. Not with O_DIRECT
+  /// At the file's own position: what Reader and Writer (streams/byte_stream.hpp) take. Not with O_DIRECT
   /// (FileErrc::no_position): the kernel does not move the position when such a request ends later.
   [[nodiscard]] Task<Result<std::size_t>> read(std::span<std::byte> into) const;
   [[nodiscard]] Task<Result<std::size_t>> write(std::span<const std::byte> from) const;

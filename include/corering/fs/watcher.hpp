@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <corering/core/task.hpp>
-#include <corering/io/file.hpp>
+#include <corering/io/file_calls.hpp>
 
 namespace corering {
 

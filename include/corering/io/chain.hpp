@@ -7,8 +7,8 @@
 #include <tuple>
 #include <utility>
 
-#include <corering/core/continuation.hpp>
 #include <corering/core/operation.hpp>
+#include <corering/engine/fake_coroutine.hpp>
 
 namespace corering {
 namespace detail {
@@ -137,7 +137,7 @@ auto chain(const Operations&... operations) {
   static_assert(
       (detail::is_io_operation<Operations> && ...),
       "a chain takes IoOperations: of a ProbedOperation its without_fallback(), instead of a File's "
-      "functions, which are tasks, the operations of io/file.hpp");
+      "functions, which are tasks, the operations of io/file_calls.hpp");
   return detail::Chain<Operations...>(abi::sqe_io_link, operations...);
 }
 

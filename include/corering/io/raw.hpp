@@ -1,4 +1,5 @@
-/// raw.hpp — the way out: any SQE at all, awaited like the others. The rows are explained in io/file.hpp.
+/// raw.hpp — the way out: any SQE at all, awaited like the others. The rows are explained in
+/// io/file_calls.hpp.
 #pragma once
 
 #include <array>
@@ -6,9 +7,9 @@
 #include <span>
 
 #include <corering/base/assert.hpp>
-#include <corering/core/multishot.hpp>
 #include <corering/core/operation.hpp>
-#include <corering/io/descriptor.hpp>
+#include <corering/engine/multishot.hpp>
+#include <corering/resources/descriptor.hpp>
 
 namespace corering {
 

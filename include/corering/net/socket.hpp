@@ -13,10 +13,10 @@
 #include <corering/base/fd.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/task.hpp>
-#include <corering/io/control.hpp>
-#include <corering/io/socket.hpp>
-#include <corering/io/streams.hpp>
+#include <corering/io/control_calls.hpp>
+#include <corering/io/socket_calls.hpp>
 #include <corering/net/address.hpp>
+#include <corering/streams/streams.hpp>
 #include <corering/sync/event.hpp>
 #include <corering/sync/shield.hpp>
 

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include <corering/base/assert.hpp>
-#include <corering/core/frame.hpp>
-#include <corering/core/frame_cache.hpp>
 #include <corering/core/task.hpp>
+#include <corering/engine/frame_cache.hpp>
+#include <corering/engine/promise_base.hpp>
 
 namespace corering {
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include <corering/core/queued_waiter.hpp>
+#include <corering/engine/queued_wait.hpp>
 #include <corering/sync/channel_state.hpp>
 
 namespace corering {

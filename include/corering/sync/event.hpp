@@ -3,7 +3,7 @@
 
 #include <coroutine>
 
-#include <corering/core/queued_waiter.hpp>
+#include <corering/engine/queued_wait.hpp>
 
 namespace corering {
 

@@ -4,7 +4,7 @@
 #include <coroutine>
 #include <utility>
 
-#include <corering/core/queued_waiter.hpp>
+#include <corering/engine/queued_wait.hpp>
 
 namespace corering {
 

@@ -9,9 +9,9 @@
 #include <type_traits>
 #include <utility>
 
-#include <corering/core/awaitable.hpp>
 #include <corering/core/blocking_pool.hpp>
-#include <corering/core/member.hpp>
+#include <corering/engine/awaitable.hpp>
+#include <corering/engine/member.hpp>
 
 namespace corering {
 namespace detail {

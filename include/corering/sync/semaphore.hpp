@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <utility>
 
-#include <corering/core/queued_waiter.hpp>
+#include <corering/engine/queued_wait.hpp>
 
 namespace corering {
 

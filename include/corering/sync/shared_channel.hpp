@@ -8,8 +8,8 @@
 #include <optional>
 #include <utility>
 
-#include <corering/core/queued_waiter.hpp>
-#include <corering/core/shared_waiter.hpp>
+#include <corering/engine/queued_wait.hpp>
+#include <corering/engine/shared_wait.hpp>
 #include <corering/sync/channel_state.hpp>
 
 namespace corering {

@@ -4,8 +4,8 @@
 #include <coroutine>
 #include <mutex>
 
-#include <corering/core/queued_waiter.hpp>
-#include <corering/core/shared_waiter.hpp>
+#include <corering/engine/queued_wait.hpp>
+#include <corering/engine/shared_wait.hpp>
 
 namespace corering {
 

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include <corering/core/scoped_await.hpp>
+#include <corering/engine/scoped_await.hpp>
 
 namespace corering {
 namespace detail {

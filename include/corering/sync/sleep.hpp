@@ -6,8 +6,8 @@
 #include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
 #include <corering/base/time.hpp>
-#include <corering/core/engine.hpp>
 #include <corering/core/operation.hpp>
+#include <corering/engine/here.hpp>
 
 namespace corering {
 

@@ -5,7 +5,7 @@
 #include <stop_token>
 #include <utility>
 
-#include <corering/core/scoped_await.hpp>
+#include <corering/engine/scoped_await.hpp>
 
 namespace corering {
 namespace detail {

@@ -9,10 +9,10 @@
 #include <source_location>
 #include <utility>
 
-#include <corering/core/frame_cache.hpp>
-#include <corering/core/member.hpp>
-#include <corering/core/queued_waiter.hpp>
 #include <corering/core/task.hpp>
+#include <corering/engine/frame_cache.hpp>
+#include <corering/engine/member.hpp>
+#include <corering/engine/queued_wait.hpp>
 
 namespace corering {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <corering/base/time.hpp>
-#include <corering/core/engine.hpp>
+#include <corering/engine/here.hpp>
 
 namespace corering {
 namespace detail {

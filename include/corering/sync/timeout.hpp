@@ -6,8 +6,9 @@
 #include <utility>
 
 #include <corering/base/time.hpp>
+#include <corering/core/cancellation.hpp>
 #include <corering/core/operation.hpp>
-#include <corering/core/scoped_await.hpp>
+#include <corering/engine/scoped_await.hpp>
 
 namespace corering {
 namespace detail {

@@ -17,7 +17,7 @@
 #include <variant>
 #include <vector>
 
-#include <corering/core/member.hpp>
+#include <corering/engine/member.hpp>
 
 namespace corering {
 namespace detail {

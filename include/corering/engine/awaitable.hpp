@@ -1,0 +1,74 @@
+/// awaitable.hpp — awaiting by hand: what the compiler does with `co_await`, for combinators.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+#include <corering/base/result.hpp>
+#include <corering/engine/promise_base.hpp>
+
+namespace corering {
+namespace detail {
+
+/// The awaiter behind an awaitable: what its member `operator co_await` makes, or itself.
+template <class Awaitable>
+decltype(auto) awaiter_of(Awaitable&& awaitable) {
+  if constexpr (requires { std::forward<Awaitable>(awaitable).operator co_await(); }) {
+    return std::forward<Awaitable>(awaitable).operator co_await();
+  } else {
+    return std::forward<Awaitable>(awaitable);
+  }
+}
+
+template <class Awaitable>
+using awaiter_t = decltype(awaiter_of(std::declval<Awaitable>()));
+
+/// Begins to await. Returns what is to be resumed now: `awaiting` itself if there is nothing to wait for,
+/// what the awaiter starts, or null when it waits.
+template <class Awaiter>
+std::coroutine_handle<> start_awaiting(Awaiter& awaiter, std::coroutine_handle<Frame> awaiting) {
+  if (awaiter.await_ready()) return awaiting;
+  using Suspended = decltype(awaiter.await_suspend(awaiting));
+  if constexpr (std::is_void_v<Suspended>) {
+    awaiter.await_suspend(awaiting);
+    return nullptr;
+  } else if constexpr (std::same_as<Suspended, bool>) {
+    if (awaiter.await_suspend(awaiting)) return nullptr;
+    return awaiting;
+  } else {
+    return awaiter.await_suspend(awaiting);
+  }
+}
+
+template <class T>
+inline constexpr bool is_result = false;
+template <class T>
+inline constexpr bool is_result<Result<T>> = true;
+
+/// Result<T> for T, and for Result<T> too.
+template <class T>
+struct AsResult {
+  using type = Result<T>;
+};
+template <class T>
+struct AsResult<Result<T>> {
+  using type = Result<T>;
+};
+
+}  // namespace detail
+
+/// What `co_await awaitable` yields.
+template <class Awaitable>
+using await_result_t =
+    decltype(std::declval<std::remove_reference_t<detail::awaiter_t<Awaitable>>&>().await_resume());
+
+/// Something that can be awaited by its member operator co_await, or that is an awaiter.
+template <class T>
+concept Awaitable = requires(std::remove_reference_t<detail::awaiter_t<T>>& awaiter) {
+  { awaiter.await_ready() } -> std::convertible_to<bool>;
+  awaiter.await_resume();
+};
+
+}  // namespace corering

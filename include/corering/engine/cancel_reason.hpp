@@ -1,0 +1,42 @@
+/// cancel_reason.hpp — why something was cancelled, as an error code that says which deadline.
+#pragma once
+
+#include <source_location>
+#include <system_error>
+
+#include <corering/base/time.hpp>
+
+namespace corering {
+
+/// Errors of this category say how long the deadline was and where in the source it was set. They compare
+/// equal to `std::errc::timed_out`.
+[[nodiscard]] const std::error_category& deadline_category() noexcept;
+
+/// Why a scope is cancelled, as small as it is passed around.
+class CancelReason {
+ public:
+  CancelReason() noexcept = default;
+
+  /// Somebody asked: `std::errc::operation_canceled`.
+  [[nodiscard]] static CancelReason asked() noexcept { return CancelReason(-1); }
+
+  /// The deadline set at `where` has passed; `asked_for` is zero when it was a point in time. Any thread;
+  /// allocates nothing. The places of the first 511 deadlines in the source that pass are remembered.
+  [[nodiscard]] static CancelReason deadline(Duration asked_for, std::source_location where) noexcept;
+
+  [[nodiscard]] explicit operator bool() const noexcept { return value_ != 0; }
+  [[nodiscard]] std::error_code error() const noexcept;
+
+  /// As an int that is not 0, and back.
+  [[nodiscard]] int value() const noexcept { return value_; }
+  [[nodiscard]] static CancelReason from_value(int value) noexcept { return CancelReason(value); }
+
+  friend bool operator==(CancelReason, CancelReason) noexcept = default;
+
+ private:
+  explicit CancelReason(int value) noexcept : value_(value) {}
+
+  int value_ = 0;  // 0: none; -1: asked; above: the deadline category's value
+};
+
+}  // namespace corering

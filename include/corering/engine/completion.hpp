@@ -1,0 +1,177 @@
+/// completion.hpp — the resource that waits for one answer of the kernel.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <system_error>
+
+#include <corering/engine/loop_front.hpp>
+#include <corering/engine/scope.hpp>
+#include <corering/trace/recorder.hpp>
+#include <corering/uring/abi.hpp>
+
+namespace corering {
+
+/// What the kernel says in one CQE.
+struct Reply {
+  std::int32_t res = 0;     ///< a result, or -errno
+  std::uint32_t flags = 0;  ///< abi::cqe_*
+  /// Noted when it is filed, because it depends on the order of CQEs: where in its buffer a piece begins.
+  std::uint32_t offset = 0;
+
+  /// No other CQE of the same request will follow.
+  [[nodiscard]] bool is_last() const noexcept { return (flags & abi::cqe_more) == 0; }
+};
+
+/// Lives in the frame of the coroutine that waits. While it waits the kernel knows its address, so it never
+/// moves, and destroying it then ends the program: the frame of an operation in flight must not go away.
+///
+/// Cancelling asks the kernel, and asks again every few milliseconds until the operation's own answer is
+/// there. Only that answer ends the wait, whatever it is.
+class Completion : public Waiter {
+ public:
+  /// For `request`, which it does not keep.
+  explicit Completion(const Request& request, bool gets_many = false) noexcept
+      : what_(request.what), fd_(request.fd), tag_(gets_many ? many_tag : 0) {}
+  ~Completion() override {
+    if (state_ != State::idle) [[unlikely]]
+      abort_destroyed_in_flight();
+  }
+
+  [[nodiscard]] Opcode opcode() const noexcept { return static_cast<Opcode>(what_ & 0xff); }
+  /// True when it is about this descriptor, which is no slot of a FileTable.
+  [[nodiscard]] bool is_on(int fd) const noexcept { return fd_ == fd && !is_on_slot(); }
+
+  /// What names it in SQE and CQE: its address, and whether it gets many replies, so that this is known
+  /// without touching its memory.
+  [[nodiscard]] std::uint64_t user_data() const noexcept {
+    return reinterpret_cast<std::uintptr_t>(this) + tag_;
+  }
+  /// In the low three bits, which the loop uses for its own, too.
+  static constexpr std::uint8_t many_tag = 3;
+
+  /// On a worker: hands over several requests that are linked (IOSQE_IO_LINK) as one. At most
+  /// engine::sq_entries(). None registers in the scope: who waits for them does.
+  static void start_chain(std::span<Completion* const> links, Frame* frame) noexcept;
+
+  Waiter* cancel(const CancelCause& cause) noexcept final;
+  void describe(std::string& text) const final;
+
+ protected:
+  /// On a worker: hands the request to the kernel, which it stays alive for, and lets `waiter` be resumed
+  /// with the answer, on the same worker. `frame` is the waiter's, or null. In a cancelled scope the answer
+  /// is ECANCELED, without the kernel.
+  void start(std::coroutine_handle<> waiter, Frame* frame, const Request& request) noexcept;
+
+  /// The same in two steps, for a coroutine of the library that suspends right away: the request, and then
+  /// who waits. For want of memory the answer is ENOMEM.
+  [[gnu::always_inline]] void begin(Frame& frame, const Request& request) noexcept {
+    frame_ = &frame;
+    Submitter& here = here::front();
+    if (here.may_begin_in(frame.scope)) [[likely]] {
+      request.fill(here.begin(*this, *frame.scope), user_data());
+      state_ = State::in_flight;
+    } else {
+      const Request in_memory = request;  // of its own, so that on the usual way it lies in no memory
+      begin_slowly(in_memory);
+    }
+  }
+  void begun(std::coroutine_handle<> waiter) noexcept {
+    waiter_ = waiter;
+    if (state_ != State::in_flight) [[unlikely]]
+      start_slowly();
+  }
+
+  /// Of a read: has it copied from the page cache at once, if all of it is there. True: that is the answer,
+  /// and nobody waits.
+  [[nodiscard]] bool read_now(const Frame& frame, const Request& request) noexcept;
+  [[nodiscard]] bool is_answered() const noexcept { return state_ == State::answered; }
+
+  /// The kernel's answer; marks the wait as over.
+  Reply finish() noexcept {
+    end_wait();
+    if (trace::enabled()) [[unlikely]]
+      record_resumed();
+    // Last, so that the compiler still knows it in the destructor, which then has nothing to do.
+    state_ = State::idle;
+    is_in_no_list();
+    return reply_;
+  }
+
+  /// On a worker: hands the request over, to be waited for in no scope; a stopping worker refuses it unless
+  /// `permitting`, which may be null, lets it.
+  void start_unscoped(const Scope* permitting, const Request& request) noexcept;
+
+  /// For start_chain(): who is to be resumed with the answer, and what is handed over.
+  void prepare(std::coroutine_handle<> waiter, const Request& request) noexcept {
+    waiter_ = waiter;
+    kept_ = &request;
+  }
+
+  /// Those that get many: one of the kernel's replies, on the worker, while the CQ is being walked. After the
+  /// last one the kernel knows it no longer, and nobody else touches it.
+  virtual void received(const Reply&) noexcept {}
+
+  [[nodiscard]] bool is_idle() const noexcept { return state_ == State::idle; }
+  void become_idle() noexcept { state_ = State::idle; }
+  void resume_with(const Reply& reply) noexcept;
+  void note_reply(const Reply& reply) noexcept { reply_ = reply; }
+  [[nodiscard]] const Reply& reply() const noexcept { return reply_; }
+
+  /// What a negative `res` means: the kernel's errno, or why the scope was cancelled if that is what ended
+  /// the operation.
+  [[nodiscard, gnu::pure]] std::error_code error_of(std::int32_t res) const noexcept;
+
+ private:
+  friend class Loop;
+
+  enum class State : std::uint8_t {
+    idle,        ///< not started, or the answer has been taken
+    unrecorded,  ///< handed over a moment ago; becomes in_flight when that is in the trace
+    parked,      ///< waits for a free SQE; in the loop's list
+    in_flight,   ///< the kernel's
+    orphaned,    ///< the same, and in no scope: in the loop's list
+    cancelling,  ///< the kernel has been asked to cancel it; in the loop's list
+    answered,    ///< ready to be resumed
+  };
+
+  [[noreturn]] void abort_destroyed_in_flight() const noexcept;
+  void begin_slowly(const Request& request) noexcept;
+  void start_slowly() noexcept;
+  void record_begun() noexcept;
+  void note_what_is_kept() noexcept {
+    what_ = kept_->what;
+    fd_ = kept_->fd;
+  }
+  void drop_kept() noexcept;
+  void record_filled(std::uint64_t stamp, const Sqe& sqe) const noexcept;
+  void record_resumed() const noexcept;
+
+  [[nodiscard]] bool is_on_slot() const noexcept { return (what_ >> 8 & abi::sqe_fixed_file) != 0; }
+
+  std::coroutine_handle<> waiter_;
+  union {
+    const Request* kept_ = nullptr;  ///< until the kernel has the request
+    Reply reply_;                    ///< from then on
+  };
+  std::uint32_t what_;  ///< Request::what, for descriptions, and fd
+  std::int32_t fd_;
+  // Side by side, so that one store clears them all.
+  State state_ = State::idle;
+  const std::uint8_t tag_;
+  std::uint16_t links_behind_ : 15 = 0;  ///< how many of its chain follow it
+  std::uint16_t owns_kept_ : 1 = 0;      ///< a copy, in memory of the frame cache
+};
+
+/// Of a request whose last CQE only says that the kernel no longer uses the buffer: a zero-copy send.
+class NotifiedCompletion : public Completion {
+ protected:
+  explicit NotifiedCompletion(const Request& request) noexcept : Completion(request, true) {}
+
+ private:
+  void received(const Reply& reply) noexcept final;
+};
+
+}  // namespace corering

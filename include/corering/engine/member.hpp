@@ -1,0 +1,116 @@
+/// member.hpp — one of several things that are awaited side by side.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <source_location>
+#include <utility>
+#include <variant>
+
+#include <corering/base/intrusive_list.hpp>
+#include <corering/engine/awaitable.hpp>
+#include <corering/engine/fake_coroutine.hpp>
+#include <corering/engine/strand.hpp>
+
+namespace corering::detail {
+
+class MemberBase;
+
+/// Who waits for members: a combinator or a group. On one worker, to which every member comes back.
+class MemberOwner {
+ public:
+  MemberOwner(MemberOwner&&) = delete;
+
+ protected:
+  friend class MemberBase;
+  MemberOwner() noexcept = default;
+  virtual ~MemberOwner() = default;
+
+  /// On the home worker: this member has ended and has its result. Resumes nothing itself. The member may be
+  /// destroyed in the call.
+  virtual void member_ended(MemberBase& member) noexcept = 0;
+
+  Loop* home_loop_ = nullptr;
+};
+
+/// A strand that awaits one thing and then reports to its owner. The thing may be an operation, a task or
+/// anything else: no coroutine stands around it.
+class MemberBase : public ListNode, private Continuation {
+ public:
+  [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
+  [[nodiscard]] Strand& strand() noexcept { return strand_; }
+
+  /// On the owner's worker. `outer` is the coroutine that waits for the members, `around` the scope they are
+  /// in. True when it has nothing to wait for: it has ended already, and will report so.
+  bool begin(MemberOwner& owner, const Frame* outer, Scope* around, std::source_location where) noexcept;
+
+  /// A member that has not begun, or has ended, goes its way; only those that own their memory do.
+  virtual void dispose() noexcept {}
+
+ protected:
+  MemberBase() noexcept : Continuation(&resumed) {}
+  virtual ~MemberBase() = default;
+
+ private:
+  enum class Stage : std::uint8_t { waiting, failed_to_begin, ended };
+
+  /// Begins to await; see start_awaiting().
+  virtual std::coroutine_handle<> start(std::coroutine_handle<Frame> awaiting) = 0;
+  /// Takes what the awaited thing yields; an exception of it comes out.
+  virtual void take_result() = 0;
+
+  class OwnStrand final : public Strand {
+   public:
+    explicit OwnStrand(MemberBase& member) noexcept : member_(member) {}
+    void has_ended() noexcept override { member_.report(); }
+
+   private:
+    MemberBase& member_;
+  };
+
+  static void resumed(void* self) { static_cast<MemberBase&>(Continuation::from(self)).go_on(); }
+  void go_on() noexcept;
+  void report() noexcept;
+
+  MemberOwner* owner_ = nullptr;
+  OwnStrand strand_{*this};
+  PostNode node_;
+  std::exception_ptr exception_;
+  Stage stage_ = Stage::waiting;
+};
+
+/// A value in place of void, so that results can be kept side by side.
+template <class T>
+using Kept = std::conditional_t<std::is_void_v<T>, std::monostate, std::remove_cvref_t<T>>;
+
+/// A member with its awaitable and, in the end, its result.
+template <class Inner>
+class Member : public MemberBase {
+ public:
+  using T = await_result_t<Inner>;
+
+  explicit Member(Inner&& inner) : inner_(std::move(inner)), awaiter_(awaiter_of(std::move(inner_))) {}
+
+  [[nodiscard]] bool has_result() const noexcept { return result_.has_value(); }
+  [[nodiscard]] Kept<T>& result() noexcept { return *result_; }
+
+ private:
+  std::coroutine_handle<> start(std::coroutine_handle<Frame> awaiting) override {
+    return start_awaiting(awaiter_, awaiting);
+  }
+  void take_result() override {
+    if constexpr (std::is_void_v<T>) {
+      awaiter_.await_resume();
+      result_.emplace();
+    } else {
+      result_.emplace(awaiter_.await_resume());
+    }
+  }
+
+  Inner inner_;
+  awaiter_t<Inner> awaiter_;
+  std::optional<Kept<T>> result_;
+};
+
+}  // namespace corering::detail

@@ -1,0 +1,87 @@
+/// promise_base.hpp — what a coroutine of the library knows about its place.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <source_location>
+#include <type_traits>
+
+namespace corering {
+
+class Scope;
+
+namespace detail {
+
+/// Stands for an awaiter that lives elsewhere in the coroutine's frame. g++ 12 copies an awaiter that
+/// await_transform returns by reference; this may be copied.
+template <class Awaiter>
+class AwaiterReference {
+ public:
+  explicit AwaiterReference(Awaiter& awaiter) noexcept : awaiter_(awaiter) {}
+  bool await_ready() { return awaiter_.await_ready(); }
+  template <class Promise>
+  decltype(auto) await_suspend(std::coroutine_handle<Promise> coroutine) {
+    return awaiter_.await_suspend(coroutine);
+  }
+  decltype(auto) await_resume() { return awaiter_.await_resume(); }
+
+ private:
+  Awaiter& awaiter_;
+};
+
+/// What await_transform makes of an awaitable that it has nothing to do with.
+template <class Awaitable>
+decltype(auto) pass_through(Awaitable&& awaitable) noexcept {
+  if constexpr (requires { awaitable.await_ready(); }) {
+    return AwaiterReference<std::remove_reference_t<Awaitable>>(awaitable);
+  } else {
+    return static_cast<Awaitable&&>(awaitable);
+  }
+}
+
+}  // namespace detail
+
+/// Part of every promise of the library: in which scope the coroutine runs, who awaits it, and at which
+/// `co_await` it stands. From here cancellation and deadlines are inherited, and dumps read chains of awaits.
+struct Frame {
+  Scope* scope = nullptr;             ///< null when a coroutine of another library is at the root
+  const Frame* awaited_by = nullptr;  ///< null at the root
+  std::source_location awaiting;      ///< the last co_await
+
+  /// Notes the place; the awaitable itself passes through.
+  template <class Awaitable>
+  [[gnu::always_inline]] decltype(auto) await_transform(
+      Awaitable&& awaitable, std::source_location where = std::source_location::current()) noexcept {
+    awaiting = where;
+    if constexpr (requires { awaitable.begin_in(*this); }) {
+      return awaitable.begin_in(*this);
+    } else {
+      return detail::pass_through(static_cast<Awaitable&&>(awaitable));
+    }
+  }
+
+  /// Takes the place of something that `outer`, which may be null, awaits.
+  void inherit(const Frame* outer) noexcept {
+    awaited_by = outer;
+    scope = outer != nullptr ? outer->scope : nullptr;
+  }
+};
+
+/// Where the program is at fault: the co_await at which the coroutine of `frame` stands, or the caller's own
+/// place where that is not known.
+[[nodiscard]] inline std::source_location place_of(
+    const Frame* frame, std::source_location otherwise = std::source_location::current()) noexcept {
+  return frame != nullptr && frame->awaiting.line() != 0 ? frame->awaiting : otherwise;
+}
+
+/// The frame behind a coroutine handle, or null for a coroutine that is not the library's.
+template <class Promise>
+[[nodiscard]] Frame* frame_of(std::coroutine_handle<Promise> coroutine) noexcept {
+  if constexpr (std::derived_from<Promise, Frame>) {
+    return &coroutine.promise();
+  } else {
+    return nullptr;
+  }
+}
+
+}  // namespace corering

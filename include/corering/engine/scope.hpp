@@ -1,0 +1,144 @@
+/// scope.hpp — a part of the work that is cancelled as one, and what waits inside it.
+///
+/// A coroutine runs in one scope, and so does what it awaits. Whatever it waits for registers there as the
+/// one thing to cancel: one store, no list. A scope that is opened inside another one registers in the same
+/// way, so cancelling walks from the outermost scope to the innermost wait. Cancelling resumes nothing by
+/// itself: what was waiting becomes ready, or asks the kernel and becomes ready with the kernel's answer.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <source_location>
+#include <string>
+
+#include <corering/base/intrusive_list.hpp>
+#include <corering/base/time.hpp>
+#include <corering/engine/cancel_reason.hpp>
+#include <corering/engine/promise_base.hpp>
+
+namespace corering {
+
+class Loop;
+struct PostNode;
+class Scope;
+class Strand;
+
+/// What is on its way down through the scopes.
+struct CancelCause {
+  CancelReason reason;
+  bool through_shields = false;  ///< only when a stopping worker has run out of patience
+};
+
+/// Something that a coroutine waits for. Touched only by the thread on which that coroutine waits.
+class Waiter : public ListNode {
+ public:
+  Waiter(Waiter&&) = delete;
+
+  /// Asks the wait to end early; asking again, or too late, does nothing. Resumes nothing inside the call.
+  /// Returns what else lies below and has to be cancelled, or null.
+  virtual Waiter* cancel(const CancelCause& cause) noexcept = 0;
+
+  /// Appends what is waited for, as in "recv (fd 7)".
+  virtual void describe(std::string& text) const = 0;
+
+  /// This waiter as a scope, if it is one.
+  [[nodiscard]] virtual Scope* as_scope() noexcept { return nullptr; }
+
+  /// Who waits; null for a coroutine of another library.
+  [[nodiscard]] const Frame* frame() const noexcept { return frame_; }
+
+ protected:
+  Waiter() noexcept = default;
+  virtual ~Waiter() = default;
+
+  /// The coroutine of `frame`, which may be null, begins to wait for this.
+  void begin_wait(Frame* frame) noexcept;
+  /// The same, of whoever knows the loop that runs here, which may be null.
+  void begin_wait(Frame* frame, const Loop* here) noexcept;
+  /// ... and does so no longer.
+  inline void end_wait() noexcept;
+
+  Frame* frame_ = nullptr;
+};
+
+class Scope : public Waiter {
+ public:
+  [[nodiscard]] bool cancelled() const noexcept { return static_cast<bool>(reason_); }
+  [[nodiscard]] CancelReason reason() const noexcept { return reason_; }
+
+  /// The nearest of its own deadline and those around it; max() when there is none.
+  [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
+
+  /// True inside a shield: a stopping worker lets it work until its patience ends.
+  [[nodiscard]] bool is_shielded() const noexcept { return shielded_; }
+
+  /// Cancels this scope and everything in it. On the thread where its coroutine is.
+  void cancel_now(const CancelCause& cause) noexcept;
+
+  /// The same from any thread: elsewhere than where the coroutine is, as a message. Never waits. The caller
+  /// sees to it that the scope is still open.
+  void request_cancel(const CancelCause& cause) noexcept;
+
+  Waiter* cancel(const CancelCause& cause) noexcept override;
+  void describe(std::string& text) const override;
+  [[nodiscard]] Scope* as_scope() noexcept override { return this; }
+
+  [[nodiscard]] Strand* strand() const noexcept { return strand_; }
+  [[nodiscard]] Waiter* waiting() const noexcept { return waiting_; }
+  [[nodiscard]] std::uint64_t waiting_since() const noexcept { return since_; }
+  /// The worker that opened it and to which its coroutine comes back before it is closed; null for a
+  /// strand's own scope.
+  [[nodiscard]] Loop* home() const noexcept { return home_; }
+
+  /// What another thread has asked for while the coroutine was elsewhere; taking it ends it.
+  void ask(const CancelCause& cause) noexcept;
+  [[nodiscard]] CancelCause take_request() noexcept;
+
+  /// `waiter` is what the coroutine in here waits for now; `ticks` is when that began.
+  void waits_for(Waiter* waiter, std::uint64_t ticks) noexcept {
+    waiting_ = waiter;
+    since_ = ticks;
+  }
+  void waits_no_more() noexcept { waiting_ = nullptr; }
+
+ protected:
+  friend class Strand;
+  enum class Shield : bool { no, yes };
+
+  Scope() noexcept = default;
+  ~Scope() override = default;
+
+  /// Opens it on the current worker, inside the scope of `outer`, which may be null.
+  void open(Frame* outer, Shield shield = Shield::no) noexcept;
+  /// On the worker that opened it.
+  void close() noexcept;
+  /// True on the worker that opened it.
+  [[nodiscard]] bool is_home() const noexcept;
+  /// Posts the node's coroutine, which is on another worker, to the one that opened this.
+  void go_home(PostNode& node) noexcept;
+
+  /// What a group has inside besides what its own coroutine waits for.
+  virtual void cancel_members(const CancelCause&) noexcept {}
+
+  /// Takes over what `outer` says about cancellation.
+  void inherit(const Scope* outer, Shield shield) noexcept;
+
+  // What every wait touches, side by side.
+  Waiter* waiting_ = nullptr;
+  std::uint64_t since_ = 0;
+  CancelReason reason_;
+  bool shields_ = false;   // itself
+  bool shielded_ = false;  // itself, or something around it
+  std::atomic<bool> requested_through_shields_ = false;
+
+  std::atomic<int> requested_ = 0;
+  Strand* strand_ = nullptr;
+  Loop* home_ = nullptr;
+  TimePoint deadline_ = TimePoint::max();
+};
+
+inline void Waiter::end_wait() noexcept {
+  if (frame_ != nullptr && frame_->scope != nullptr) frame_->scope->waits_no_more();
+}
+
+}  // namespace corering

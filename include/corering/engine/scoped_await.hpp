@@ -1,0 +1,70 @@
+/// scoped_await.hpp — awaiting something inside a scope of its own.
+#pragma once
+
+#include <coroutine>
+#include <utility>
+
+#include <corering/engine/awaitable.hpp>
+#include <corering/engine/fake_coroutine.hpp>
+#include <corering/engine/here.hpp>
+#include <corering/engine/scope.hpp>
+
+namespace corering::detail {
+
+/// Opens a Kind of scope, awaits inside it, comes back to its worker, and closes it. A Kind is a Scope with
+/// `begin(Frame*)`, which opens it, and `end()`, which undoes what begin() did besides. Allocates nothing.
+template <class Kind, class Inner>
+class [[nodiscard]] ScopedAwaiter : protected Kind, private Continuation {
+ public:
+  template <class... KindArguments>
+  explicit ScopedAwaiter(Inner&& inner, KindArguments&&... arguments)
+      : Kind(std::forward<KindArguments>(arguments)...),
+        Continuation(&inner_ended),
+        inner_(awaiter_of(std::forward<Inner>(inner))) {}
+
+  bool await_ready() const noexcept { return false; }
+
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> outer) {
+    outer_ = outer;
+    Frame* const around = frame_of(outer);
+    this->begin(around);
+    inner_frame().awaited_by = around;
+    inner_frame().scope = this;
+    try {
+      const std::coroutine_handle<> next = start_awaiting(inner_, handle());
+      return next ? next : std::noop_coroutine();
+    } catch (...) {
+      finish();
+      throw;
+    }
+  }
+
+ protected:
+  /// What the awaited thing yields; once, after it has ended.
+  decltype(auto) inner_result() { return inner_.await_resume(); }
+
+ private:
+  static void inner_ended(void* self) { static_cast<ScopedAwaiter&>(Continuation::from(self)).come_home(); }
+
+  void come_home() noexcept {
+    if (!this->is_home()) {
+      node_.coroutine = handle();
+      return this->go_home(node_);
+    }
+    finish();
+    // Not resumed from here: a loop of awaits that end at once would grow the stack.
+    engine::schedule(outer_);
+  }
+
+  void finish() noexcept {
+    this->end();
+    this->close();
+  }
+
+  std::coroutine_handle<> outer_;
+  PostNode node_;
+  awaiter_t<Inner> inner_;
+};
+
+}  // namespace corering::detail

@@ -1,0 +1,106 @@
+/// strand.hpp — a spawned task and all it awaits: one thing at a time, in one place at a time.
+#pragma once
+
+#include <atomic>
+#include <coroutine>
+#include <source_location>
+
+#include <corering/base/spin_lock.hpp>
+#include <corering/engine/mpsc_queue.hpp>
+#include <corering/engine/scope.hpp>
+
+namespace corering {
+
+class Submitter;
+
+/// The outermost scope of the strand, beside its first coroutine. It knows the worker where the strand is, so
+/// that a cancellation from any thread finds it there, whatever it hops to meanwhile.
+///
+/// A request to cancel travels as a message, one at a time, through the queue of the worker where the strand
+/// is; a worker that the strand has left meanwhile passes it on. The location changes, and the message is
+/// posted, under one lock: so the message always goes to a worker that hosts the strand and cannot end. The
+/// strand does not end while its message is under way.
+class Strand : public Scope {
+ public:
+  /// Before it begins: the strand is a member of what `outer` cancels, and takes over its deadline.
+  void join(const Scope* outer) noexcept {
+    parent_ = outer != nullptr ? outer->strand() : nullptr;
+    inherit(outer, Shield::no);
+  }
+
+  /// The strand of which it is a member, or null. Outlives it.
+  [[nodiscard]] const Strand* parent() const noexcept { return parent_; }
+
+  /// Where it was started, for dumps.
+  std::source_location spawned_at;
+
+  /// Begins, or goes on without having been on a worker, on the one of `here`, the current one.
+  void begin_on(Loop& here) noexcept;
+  /// Begins when `node`, which is about to be posted to `there`, arrives.
+  void begin_at(Loop& there, PostNode& node) noexcept;
+
+  /// Said once, of the worker where it begins: what only it ever touches stays on one thread until it hops.
+  void is_born_on(const Submitter& there) noexcept { only_place_.store(&there, std::memory_order_relaxed); }
+  /// Of the current worker: true when the strand was born there, or is about to arrive, and has not left it.
+  /// Then nothing of it happens on another thread until the caller has returned to the loop.
+  [[nodiscard]] bool has_never_left(const Submitter& here) const noexcept {
+    return only_place_.load(std::memory_order_relaxed) == &here;
+  }
+
+  /// Moves to `there` with `node`; false, and nothing has happened, when that worker refuses.
+  [[nodiscard]] bool hop(Loop& there, PostNode& node) noexcept;
+  /// Moves to a worker that cannot refuse, because it has to close a scope of this strand.
+  void go_home(Loop& home, PostNode& node) noexcept;
+
+  /// The strand's last act, on the thread where it is: has_ended() follows, now or when its message has come
+  /// in.
+  void end() noexcept;
+  /// The same without the lock, and has_ended() is left to the caller, who sees to it that no other thread
+  /// can turn to the strand from now on, and that what they did before is known here. False, and nothing has
+  /// happened, when it has ever left the worker of `here`, the current one, or when an earlier message is
+  /// under way to it.
+  [[nodiscard]] bool end_unseen(const Submitter& here) noexcept {
+    if (!has_never_left(here) || message_under_way_) return false;
+    unlink();
+    location_ = nullptr;
+    ended_ = true;
+    return true;
+  }
+
+  /// Cancels all of it, wherever it is: at once if it is here, where also shields can be pierced.
+  void cancel_anywhere(const CancelCause& cause) noexcept;
+
+  /// Cancels `scope`, which is one of this strand's: see Scope::request_cancel().
+  void request_cancel_of(Scope& scope, const CancelCause& cause) noexcept;
+
+  [[nodiscard]] bool is_here() noexcept;
+
+ protected:
+  Strand() noexcept { strand_ = this; }
+  ~Strand() override = default;
+
+  /// Nobody will touch it any more. On the thread where it ended, or where its message came in.
+  virtual void has_ended() noexcept = 0;
+
+ private:
+  void check_is_here() const noexcept;
+  static void message_arrived(PostNode& node, Loop& here) noexcept;
+  void message_came_to(Loop& here) noexcept;
+  void post_message() noexcept;
+
+  SpinLock lock_;
+  // Under the lock:
+  bool ended_ = false;  // but for its message
+  bool message_under_way_ = false;
+  Loop* location_ = nullptr;  // null on a thread without a worker
+
+  // Written by the strand itself. Another thread that reads it too early or too late does not find itself.
+  std::atomic<const Submitter*> only_place_ = nullptr;
+
+  const Strand* parent_ = nullptr;
+  union {
+    CallNode message_;  // made when it is sent, so that a strand without one does not pay for it
+  };
+};
+
+}  // namespace corering

@@ -1,0 +1,199 @@
+/// control_calls.hpp — operations on operations, on readiness and on the ring's time. The rows are explained
+/// in io/file_calls.hpp.
+///
+/// To wait for a time, sleep_for (sync/sleep.hpp) and with_timeout (sync/timeout.hpp) cost no SQE; the
+/// kernel's timeouts are here for chains and for those who want a CQE.
+#pragma once
+
+#include <cstdint>
+
+#include <corering/base/time.hpp>
+#include <corering/core/operation.hpp>
+#include <corering/resources/descriptor.hpp>
+
+namespace corering {
+
+// ---- nop ----
+
+/// Goes to the kernel and comes back; for measuring, and for giving the worker's other coroutines a turn.
+/// | NOP | 5.1 | io_uring_enter(2) | - | - |
+inline IoOperation<void> async_nop() noexcept {
+  return IoOperation<void>(Request{.what = what(Opcode::nop)});
+}
+
+/// ... and comes back with `result`, or with an error if that is a negative errno: for tests.
+/// | NOP (INJECT_RESULT) | 6.10 | io_uring_enter(2) | - | the one asked for |
+inline ProbedOperation<std::int32_t> async_nop(std::int32_t result) noexcept {
+  return ProbedOperation<std::int32_t>(Request{.len = static_cast<std::uint32_t>(result),
+                                               .what = what(Opcode::nop),
+                                               .op_flags = abi::nop_inject_result},
+                                       {.need = Feature::nop_inject_result});
+}
+
+// ---- readiness ----
+
+/// poll(2), once: waits until one of `events` (POLLIN, POLLOUT, ...) holds for `fd`, and returns those that
+/// do, POLLERR and POLLHUP included.
+/// | POLL_ADD | 5.1 | poll(2) | - | - |
+inline IoOperation<unsigned> async_poll(const Descriptor& fd, unsigned events) noexcept {
+  return IoOperation<unsigned>(
+      Request{.fd = fd.number(), .what = what(Opcode::poll_add, fd), .op_flags = events});
+}
+
+/// Changes what the poll that `poll` names waits for.
+/// | POLL_REMOVE (UPDATE_EVENTS) | 5.13 | io_uring_enter(2) | `poll` | ENOENT: not in flight; EALREADY |
+inline IoOperation<void> async_poll_update(const OperationTag& poll, unsigned events) noexcept {
+  return IoOperation<void>(Request{.addr = poll.user_data(),
+                                   .len = abi::poll_update_events,
+                                   .what = what(Opcode::poll_remove),
+                                   .op_flags = events});
+}
+
+/// Ends the poll that `poll` names; it fails with ECANCELED.
+/// | POLL_REMOVE | 5.1 | io_uring_enter(2) | `poll` | ENOENT: not in flight; EALREADY |
+inline IoOperation<void> async_poll_remove(const OperationTag& poll) noexcept {
+  return IoOperation<void>(Request{.addr = poll.user_data(), .what = what(Opcode::poll_remove)});
+}
+
+// ---- cancelling ----
+
+/// Cancels every operation on `fd` that this worker has in flight, and returns how many were found. Each of
+/// them still ends by its own answer: ECANCELED, or its normal result if it was faster. The way to close a
+/// descriptor that is in use: cancel, let the operations end, close.
+/// | ASYNC_CANCEL (FD) | 5.19 | io_uring_enter(2) | - | - |
+inline IoOperation<unsigned> async_cancel(const Descriptor& fd) noexcept {
+  const std::uint32_t flags = abi::cancel_fd | abi::cancel_all | (fd.is_slot() ? abi::cancel_fd_fixed : 0);
+  return IoOperation<unsigned>(
+      Request{.fd = fd.number(), .what = what(Opcode::async_cancel), .op_flags = flags});
+}
+
+/// Cancels the operation that `tag` names.
+/// | ASYNC_CANCEL | 5.5 | io_uring_enter(2) | `tag` | ENOENT: not in flight; EALREADY: it is being done |
+inline IoOperation<void> async_cancel(const OperationTag& tag) noexcept {
+  return IoOperation<void>(Request{.addr = tag.user_data(), .what = what(Opcode::async_cancel)});
+}
+
+/// Cancels every operation of this opcode that this worker has in flight, and returns how many were found.
+/// | ASYNC_CANCEL (OP) | 6.6 | io_uring_enter(2) | - | - |
+inline ProbedOperation<unsigned> async_cancel(Opcode opcode) noexcept {
+  return ProbedOperation<unsigned>(Request{.len = static_cast<std::uint32_t>(opcode),
+                                           .what = what(Opcode::async_cancel),
+                                           .op_flags = abi::cancel_op | abi::cancel_all},
+                                   {.need = Feature::cancel_by_opcode});
+}
+
+/// Cancels every operation that this worker has in flight, its own wake-up included (which it sets up
+/// again), and returns how many were found.
+/// | ASYNC_CANCEL (ANY) | 5.19 | io_uring_enter(2) | - | - |
+inline IoOperation<unsigned> async_cancel_all() noexcept {
+  return IoOperation<unsigned>(
+      Request{.what = what(Opcode::async_cancel), .op_flags = abi::cancel_any | abi::cancel_all});
+}
+
+// ---- the ring's timeouts ----
+
+namespace detail {
+
+/// The kernel reads the time when the SQE is submitted; it lies with whoever waits.
+template <class T>
+class Timed : public Answer<T> {
+ public:
+  explicit Timed(Duration duration) noexcept {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+    time_ = {.seconds = seconds.count(), .nanoseconds = (duration - seconds).count()};
+  }
+
+ protected:
+  [[nodiscard]] std::uint64_t address() const noexcept { return reinterpret_cast<std::uintptr_t>(&time_); }
+
+ private:
+  abi::Timespec time_;
+};
+
+/// ETIME says that the time has come.
+class TimeoutAnswer : public Timed<void> {
+ public:
+  using Timed::Timed;
+  void prepare(Request& request) const noexcept { request.addr = address(); }
+  bool is_success(const Reply& reply) const noexcept { return reply.res >= 0 || reply.res == -ETIME; }
+};
+
+class TimeoutUpdateAnswer : public Timed<void> {
+ public:
+  using Timed::Timed;
+  void prepare(Request& request) const noexcept { request.off = address(); }
+};
+
+/// Of a LINK_TIMEOUT: whether the time was over before the operation.
+class LinkTimeoutAnswer : public Timed<bool> {
+ public:
+  using Timed::Timed;
+  void prepare(Request& request) const noexcept { request.addr = address(); }
+  /// ECANCELED is the usual end: the operation was faster. It may also have ended in the same moment.
+  bool is_success(const Reply& reply) const noexcept {
+    return reply.res == -ETIME || reply.res == -ECANCELED || reply.res == -EALREADY || reply.res == -ENOENT;
+  }
+  bool decode(const Reply& reply) const noexcept { return reply.res != -ECANCELED && reply.res != -ENOENT; }
+};
+
+}  // namespace detail
+
+/// Whose time a timeout of the kernel goes by: CLOCK_MONOTONIC, CLOCK_BOOTTIME (which goes on while the
+/// machine sleeps) or CLOCK_REALTIME (which may be set).
+enum class TimeoutClock : std::uint8_t { monotonic, boottime, realtime };
+
+namespace detail {
+inline std::uint32_t timeout_flags(TimeoutClock clock) noexcept {
+  if (clock == TimeoutClock::boottime) return abi::timeout_boottime;
+  return clock == TimeoutClock::realtime ? abi::timeout_realtime : 0;
+}
+}  // namespace detail
+
+/// Waits for `duration`, by the kernel's own timer, or until `completions` other operations of this worker
+/// have completed, if that is not 0.
+/// | TIMEOUT | 5.4 | io_uring_enter(2) | - | EINVAL: negative |
+inline IoOperation<void, detail::TimeoutAnswer> async_timeout(
+    Duration duration, std::uint32_t completions = 0, TimeoutClock clock = TimeoutClock::monotonic) noexcept {
+  return IoOperation<void, detail::TimeoutAnswer>(Request{.len = 1,
+                                                          .off = completions,
+                                                          .what = what(Opcode::timeout),
+                                                          .op_flags = detail::timeout_flags(clock)},
+                                                  detail::TimeoutAnswer(duration));
+}
+
+/// Waits until `clock` shows `time`, counted from that clock's beginning; not at all if that has been.
+/// | TIMEOUT (ABS) | 5.4, other clocks 5.15 | io_uring_enter(2) | - | EINVAL: negative |
+inline IoOperation<void, detail::TimeoutAnswer> async_timeout_at(
+    Duration time, TimeoutClock clock = TimeoutClock::monotonic) noexcept {
+  return IoOperation<void, detail::TimeoutAnswer>(
+      Request{.len = 1,
+              .what = what(Opcode::timeout),
+              .op_flags = abi::timeout_abs | detail::timeout_flags(clock)},
+      detail::TimeoutAnswer(time));
+}
+
+/// The timeout that `timeout` names ends `duration` from now instead.
+/// | TIMEOUT_REMOVE (UPDATE) | 5.11 | io_uring_enter(2) | `timeout` | ENOENT: not in flight; EALREADY |
+inline IoOperation<void, detail::TimeoutUpdateAnswer> async_timeout_update(const OperationTag& timeout,
+                                                                           Duration duration) noexcept {
+  return IoOperation<void, detail::TimeoutUpdateAnswer>(
+      Request{
+          .addr = timeout.user_data(), .what = what(Opcode::timeout_remove), .op_flags = abi::timeout_update},
+      detail::TimeoutUpdateAnswer(duration));
+}
+
+/// Ends the timeout that `timeout` names; it fails with ECANCELED.
+/// | TIMEOUT_REMOVE | 5.5 | io_uring_enter(2) | `timeout` | ENOENT: not in flight; EBUSY, EALREADY: just ending |
+inline IoOperation<void> async_timeout_remove(const OperationTag& timeout) noexcept {
+  return IoOperation<void>(Request{.addr = timeout.user_data(), .what = what(Opcode::timeout_remove)});
+}
+
+/// In a chain (io/chain.hpp): cancels the operation in front of it when that has taken `duration`; true if
+/// it did.
+/// | LINK_TIMEOUT | 5.5 | io_uring_enter(2) | - | EINVAL: not behind a linked operation |
+inline IoOperation<bool, detail::LinkTimeoutAnswer> link_timeout(Duration duration) noexcept {
+  return IoOperation<bool, detail::LinkTimeoutAnswer>(Request{.len = 1, .what = what(Opcode::link_timeout)},
+                                                      detail::LinkTimeoutAnswer(duration));
+}
+
+}  // namespace corering

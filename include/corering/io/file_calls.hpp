@@ -1,0 +1,346 @@
+/// file_calls.hpp — operations on what is in a file, named after their system calls.
+///
+/// Each returns an operation to `co_await` on a worker, or `.on(worker)` from anywhere (core/operation.hpp
+/// says how they suspend, resume and fail). The last line of each comment is a row: the kernel's opcode,
+/// since which Linux, the man page that it follows, what must stay alive until the awaiting coroutine has
+/// resumed, and errors to expect besides EBADF and the scope's. "-" is nothing. docs/OPERATIONS.md is made of
+/// these rows.
+#pragma once
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <fcntl.h>
+#include <span>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <corering/core/operation.hpp>
+#include <corering/resources/buffer_pool.hpp>
+#include <corering/resources/descriptor.hpp>
+#include <corering/resources/file_table.hpp>
+#include <corering/resources/registered_buffers.hpp>
+
+namespace corering {
+
+/// Read or write at the file's own position, as read(2) and write(2) do. What has no position, as pipes and
+/// terminals, wants this. Not for O_DIRECT: the kernel does not move the position of a request that ends
+/// later.
+inline constexpr std::uint64_t current_position = ~std::uint64_t{0};
+
+namespace detail {
+
+/// One call moves at most this much, as in read(2): MAX_RW_COUNT. The rest is the caller's next call.
+inline constexpr std::size_t most_bytes_per_call = 0x7ffff000;
+
+inline std::uint32_t clamp_length(std::size_t bytes) noexcept {
+  return static_cast<std::uint32_t>(std::min(bytes, most_bytes_per_call));
+}
+
+/// A length goes into 32 bits, or else into a field of 64 that newer kernels look at.
+inline std::uint32_t short_length(std::uint64_t length) noexcept {
+  return length > 0xffff'ffff ? 0 : static_cast<std::uint32_t>(length);
+}
+inline std::uint64_t long_length(std::uint64_t length) noexcept { return length > 0xffff'ffff ? length : 0; }
+
+inline std::uint64_t address_of(const void* pointer) noexcept {
+  return reinterpret_cast<std::uintptr_t>(pointer);
+}
+
+/// A request to move bytes between memory and a file.
+inline Request transfer(std::uint32_t what, const Descriptor& file, const void* memory, std::size_t length,
+                        std::uint64_t offset, int flags) noexcept {
+  return {.addr = address_of(memory),
+          .fd = file.number(),
+          .len = clamp_length(length),
+          .off = offset,
+          .what = what,
+          .op_flags = static_cast<std::uint32_t>(flags)};
+}
+
+/// -errno of a system call that has failed, else what it returned.
+inline std::int32_t as_reply(long result) noexcept {
+  return result < 0 ? -errno : static_cast<std::int32_t>(result);
+}
+
+/// Of an operation that an older one with the same fields can stand in for.
+template <class T, Opcode Older>
+struct AnswerOr : Answer<T> {
+  void rewrite(Request& request, const Capabilities&) const noexcept {
+    request.what = (request.what & ~0xffU) | static_cast<std::uint32_t>(Older);
+  }
+};
+
+}  // namespace detail
+
+/// pread(2): up to `into.size()` bytes from `offset` (current_position: where the file stands). Fewer may
+/// come; 0 is the end of the file. `flags` are RWF_* of preadv2(2).
+/// | READ | 5.6 | pread(2) | `into` | EISDIR, EINVAL, EAGAIN (RWF_NOWAIT) |
+inline IoOperation<std::size_t> async_read(const Descriptor& file, std::span<std::byte> into,
+                                           std::uint64_t offset, int flags = 0) noexcept {
+  return IoOperation<std::size_t>(
+      detail::transfer(what(Opcode::read, file), file, into.data(), into.size(), offset, flags));
+}
+
+namespace detail {
+struct AnswerNow : Answer<std::size_t> {
+  static constexpr bool reads_now = true;
+};
+}  // namespace detail
+
+/// The same as async_read of a file that is likely to be in the page cache. If nothing else is about to run
+/// or to be submitted, it is copied on the worker itself (preadv2(2), RWF_NOWAIT), and the coroutine goes on
+/// without a suspension; where some of it is missing it is a READ after all. In a turn no more than some
+/// 100 KiB come in this way, so that others are not kept waiting. On file systems that know no RWF_NOWAIT
+/// (tmpfs, /proc) it costs a call in vain. Not with O_DIRECT, where the worker would wait for the device.
+/// | READ | 5.6 | preadv2(2) | `into` | EISDIR, EINVAL |
+inline IoOperation<std::size_t, detail::AnswerNow> async_read_cached(const Descriptor& file,
+                                                                     std::span<std::byte> into,
+                                                                     std::uint64_t offset) noexcept {
+  return IoOperation<std::size_t, detail::AnswerNow>(
+      detail::transfer(what(Opcode::read, file), file, into.data(), into.size(), offset, 0));
+}
+
+/// pwrite(2): up to `from.size()` bytes at `offset` (current_position: where the file stands). Fewer may be
+/// taken. Not for sockets: a closed peer would raise SIGPIPE, async_send does not. `flags` are RWF_*, as
+/// RWF_DSYNC or RWF_APPEND.
+/// | WRITE | 5.6 | pwrite(2) | `from` | ENOSPC, EFBIG, EDQUOT, EINVAL |
+inline IoOperation<std::size_t> async_write(const Descriptor& file, std::span<const std::byte> from,
+                                            std::uint64_t offset, int flags = 0) noexcept {
+  return IoOperation<std::size_t>(
+      detail::transfer(what(Opcode::write, file), file, from.data(), from.size(), offset, flags));
+}
+
+/// preadv2(2): into several buffers, at most 1024.
+/// | READV | 5.1 | preadv2(2) | `into` and its buffers | EISDIR, EINVAL |
+inline IoOperation<std::size_t> async_readv(const Descriptor& file, std::span<const iovec> into,
+                                            std::uint64_t offset, int flags = 0) noexcept {
+  return IoOperation<std::size_t>(
+      detail::transfer(what(Opcode::readv, file), file, into.data(), into.size(), offset, flags));
+}
+
+/// pwritev2(2): from several buffers, at most 1024. Not for sockets.
+/// | WRITEV | 5.1 | pwritev2(2) | `from` and its buffers | ENOSPC, EFBIG, EINVAL |
+inline IoOperation<std::size_t> async_writev(const Descriptor& file, std::span<const iovec> from,
+                                             std::uint64_t offset, int flags = 0) noexcept {
+  return IoOperation<std::size_t>(
+      detail::transfer(what(Opcode::writev, file), file, from.data(), from.size(), offset, flags));
+}
+
+/// The same as async_read into a registered buffer, whose pages the kernel need not look up.
+/// | READ_FIXED | 5.1 | pread(2) | `into` | EISDIR, EFAULT |
+inline IoOperation<std::size_t> async_read(const Descriptor& file, const FixedSpan& into,
+                                           std::uint64_t offset, int flags = 0) noexcept {
+  Request request =
+      detail::transfer(what(Opcode::read_fixed, file), file, into.bytes().data(), into.size(), offset, flags);
+  request.extra = in_buffer(into.index());
+  return IoOperation<std::size_t>(request);
+}
+
+/// The same as async_write from a registered buffer.
+/// | WRITE_FIXED | 5.1 | pwrite(2) | `from` | ENOSPC, EFBIG, EFAULT |
+inline IoOperation<std::size_t> async_write(const Descriptor& file, const FixedSpan& from,
+                                            std::uint64_t offset, int flags = 0) noexcept {
+  Request request = detail::transfer(what(Opcode::write_fixed, file), file, from.bytes().data(), from.size(),
+                                     offset, flags);
+  request.extra = in_buffer(from.index());
+  return IoOperation<std::size_t>(request);
+}
+
+/// preadv2(2) into parts of one registered buffer; each of `into` lies inside `within`. An older kernel makes
+/// it a READV.
+/// | READV_FIXED | 6.15 | preadv2(2) | `within`, `into` | EISDIR, EFAULT |
+inline auto async_readv(const Descriptor& file, const FixedSpan& within, std::span<const iovec> into,
+                        std::uint64_t offset, int flags = 0) noexcept {
+  using Payload = detail::AnswerOr<std::size_t, Opcode::readv>;
+  Request request =
+      detail::transfer(what(Opcode::readv_fixed, file), file, into.data(), into.size(), offset, flags);
+  request.extra = in_buffer(within.index());
+  return ProbedOperation<std::size_t, Payload>(request, {.need = Opcode::readv_fixed});
+}
+
+/// pwritev2(2) from parts of one registered buffer. An older kernel makes it a WRITEV.
+/// | WRITEV_FIXED | 6.15 | pwritev2(2) | `within`, `from` | ENOSPC, EFBIG, EFAULT |
+inline auto async_writev(const Descriptor& file, const FixedSpan& within, std::span<const iovec> from,
+                         std::uint64_t offset, int flags = 0) noexcept {
+  using Payload = detail::AnswerOr<std::size_t, Opcode::writev>;
+  Request request =
+      detail::transfer(what(Opcode::writev_fixed, file), file, from.data(), from.size(), offset, flags);
+  request.extra = in_buffer(within.index());
+  return ProbedOperation<std::size_t, Payload>(request, {.need = Opcode::writev_fixed});
+}
+
+/// The same as async_read into a buffer of `pool` that the kernel picks when there is something to read: at
+/// most one buffer's worth, and at most `most`, if that is not 0. An empty buffer is the end of the file.
+/// | READ (BUFFER_SELECT) | 5.7 | pread(2) | `pool` | ENOBUFS: every buffer is lent |
+inline IoOperation<LentBuffer, detail::LentAnswer> async_read(const Descriptor& file, const BufferPool& pool,
+                                                              std::uint64_t offset,
+                                                              std::size_t most = 0) noexcept {
+  Request request =
+      detail::transfer(what(Opcode::read, file, abi::sqe_buffer_select), file, nullptr, most, offset, 0);
+  request.extra = in_buffer(detail::group_of(pool.ring()));
+  return IoOperation<LentBuffer, detail::LentAnswer>(request, detail::LentAnswer(pool.ring()));
+}
+
+/// What fsync makes durable.
+enum class Sync : std::uint8_t { everything, data_only };
+
+/// fsync(2), or fdatasync(2) with Sync::data_only. Not ordered behind writes that have not completed yet.
+/// | FSYNC | 5.1 | fsync(2) | - | EIO, EINVAL |
+inline IoOperation<void> async_fsync(const Descriptor& file, Sync what_to_sync = Sync::everything) noexcept {
+  return IoOperation<void>(Request{.fd = file.number(),
+                                   .what = what(Opcode::fsync, file),
+                                   .op_flags = what_to_sync == Sync::data_only ? abi::fsync_datasync : 0});
+}
+
+/// sync_file_range(2): begins or awaits the write-out of a range; says nothing about the file's metadata.
+/// `length` 0 is all behind `offset`, as is one of 4 GiB and more. `flags` are SYNC_FILE_RANGE_*.
+/// | SYNC_FILE_RANGE | 5.2 | sync_file_range(2) | - | EINVAL, ESPIPE, EIO |
+inline IoOperation<void> async_sync_file_range(const Descriptor& file, std::uint64_t offset,
+                                               std::uint64_t length, unsigned flags) noexcept {
+  return IoOperation<void>(Request{.fd = file.number(),
+                                   .len = detail::short_length(length),
+                                   .off = offset,
+                                   .what = what(Opcode::sync_file_range, file),
+                                   .op_flags = flags});
+}
+
+/// fallocate(2): reserves, or with FALLOC_FL_* in `mode` frees, zeroes or shifts a range.
+/// | FALLOCATE | 5.6 | fallocate(2) | - | ENOSPC, EOPNOTSUPP, EINVAL |
+inline IoOperation<void> async_fallocate(const Descriptor& file, int mode, std::uint64_t offset,
+                                         std::uint64_t length) noexcept {
+  return IoOperation<void>(Request{.addr = length,
+                                   .fd = file.number(),
+                                   .len = static_cast<std::uint32_t>(mode),
+                                   .off = offset,
+                                   .what = what(Opcode::fallocate, file)});
+}
+
+/// ftruncate(2): the file is `length` bytes long from now on. An older kernel makes the system call on the
+/// worker, which may then wait for the disk.
+/// | FTRUNCATE | 6.9 | ftruncate(2) | - | EINVAL, EFBIG |
+inline ProbedOperation<void> async_ftruncate(const Descriptor& file, std::uint64_t length) noexcept {
+  const auto call = [](const Request& request) -> std::int32_t {
+    return detail::as_reply(::ftruncate(request.fd, static_cast<off_t>(request.off)));
+  };
+  return ProbedOperation<void>(
+      Request{.fd = file.number(), .off = length, .what = what(Opcode::ftruncate, file)},
+      {.need = Opcode::ftruncate, .call = file.is_slot() ? nullptr : +call});
+}
+
+/// posix_fadvise(2): how the range will be read (POSIX_FADV_*). `length` 0 is to the end. An older kernel
+/// refuses 4 GiB and more (EINVAL).
+/// | FADVISE | 5.6 | posix_fadvise(2) | - | EINVAL, ESPIPE |
+inline IoOperation<void> async_fadvise(const Descriptor& file, std::uint64_t offset, std::uint64_t length,
+                                       int advice) noexcept {
+  return IoOperation<void>(Request{.addr = detail::long_length(length),
+                                   .fd = file.number(),
+                                   .len = detail::short_length(length),
+                                   .off = offset,
+                                   .what = what(Opcode::fadvise, file),
+                                   .op_flags = static_cast<std::uint32_t>(advice)});
+}
+
+/// madvise(2) for memory of this process (MADV_*). An older kernel refuses 4 GiB and more (EINVAL).
+/// | MADVISE | 5.6 | madvise(2) | the memory | EINVAL, ENOMEM |
+inline IoOperation<void> async_madvise(void* memory, std::size_t length, int advice) noexcept {
+  return IoOperation<void>(Request{.addr = detail::address_of(memory),
+                                   .len = detail::short_length(length),
+                                   .off = detail::long_length(length),
+                                   .what = what(Opcode::madvise),
+                                   .op_flags = static_cast<std::uint32_t>(advice)});
+}
+
+// ---- closing ----
+
+/// Waits for a close. Owns what it closes until the kernel says that it has.
+template <class Owner>
+class [[nodiscard]] CloseAwaiter : private Completion {
+ public:
+  CloseAwaiter(const Request& request, Owner&& owned) noexcept
+      : Completion(request), request_(request), owned_(std::move(owned)) {}
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    start(coroutine, frame_of(coroutine), request_);
+  }
+
+  /// A close that the kernel was not allowed to begin is made here: closing always closes.
+  Result<void> await_resume() noexcept {
+    const std::int32_t res = finish().res;
+    if (res == -ECANCELED) {
+      owned_.reset();
+      return {};
+    }
+    (void)owned_.release();
+    if (res < 0) return failure(-res);
+    return {};
+  }
+
+ private:
+  const Request request_;
+  Owner owned_;
+};
+
+/// Owns what is to be closed until it is awaited.
+template <class Owner>
+class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
+ public:
+  CloseOperation(const Request& request, Owner owned) noexcept
+      : request_(request), owned_(std::move(owned)) {}
+
+  CloseAwaiter<Owner> operator co_await() && noexcept {
+    return CloseAwaiter<Owner>(request_, std::move(owned_));
+  }
+
+  /// The same on `worker`, wherever it is awaited; hops there and back as IoOperation::on() does. A worker
+  /// that refuses answers ECANCELED, and the descriptor is closed all the same.
+  Task<Result<void>> on(Worker& worker) && { return detail::await_on<void>(worker, std::move(*this)); }
+
+ private:
+  Request request_;
+  Owner owned_;
+};
+
+/// close(2). Takes the descriptor over: it is closed whatever happens, also in a cancelled scope (then
+/// without the ring) and if the operation is never awaited. No operation on it may be in flight; the kernel
+/// would keep that one armed.
+/// | CLOSE | 5.6 | close(2) | - | EIO |
+inline CloseOperation<Fd> async_close(Fd fd) noexcept {
+  const Request request{.fd = fd.get(), .what = what(Opcode::close)};
+  return CloseOperation<Fd>(request, std::move(fd));
+}
+
+/// The same for a slot of the file table.
+/// | CLOSE (direct) | 5.15 | close(2) | - | EIO |
+inline CloseOperation<FixedFile> async_close(FixedFile file) noexcept {
+  Request request{.fd = -1, .what = what(Opcode::close)};  // as it is for nothing: EBADF
+  if (file.valid()) {
+    request.fd = 0;
+    request.extra = with_file_index(file.slot() + 1);
+  }
+  return CloseOperation<FixedFile>(request, std::move(file));
+}
+
+// ---- the file table ----
+
+/// Puts a descriptor's file into a free slot of `table`; the descriptor stays open, and may be closed.
+/// | FILES_UPDATE | 5.6, slot picked by the kernel 5.19 | io_uring_register(2) | `table` | ENFILE: no free slot |
+inline IoOperation<FixedFile, detail::InstalledAnswer> async_install(const FileTable& table,
+                                                                     int fd) noexcept {
+  return IoOperation<FixedFile, detail::InstalledAnswer>(
+      Request{.len = 1, .off = abi::file_index_alloc, .what = what(Opcode::files_update)},
+      detail::InstalledAnswer(table, fd));
+}
+
+/// The other way: a descriptor, close-on-exec, for the file in a slot.
+/// | FIXED_FD_INSTALL | 6.8 | io_uring_enter(2) | `file` | EMFILE |
+inline ProbedOperation<Fd> async_fixed_fd_install(const FixedFile& file) noexcept {
+  return ProbedOperation<Fd>(
+      Request{.fd = static_cast<int>(file.slot()), .what = what(Opcode::fixed_fd_install, file)},
+      {.need = Opcode::fixed_fd_install});
+}
+
+}  // namespace corering

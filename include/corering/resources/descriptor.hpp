@@ -1,0 +1,38 @@
+/// descriptor.hpp — what an operation works on: a descriptor of the process, or a slot of the ring's table.
+#pragma once
+
+#include <corering/base/fd.hpp>
+#include <corering/uring/abi.hpp>
+
+namespace corering {
+
+/// Made from an `int`, an Fd, or a FixedFile (resources/file_table.hpp), none of which it owns: that one must
+/// stay open until the operation has ended.
+class Descriptor {
+ public:
+  Descriptor(int fd) noexcept : number_(fd) {}              // NOLINT: meant to convert
+  Descriptor(const Fd& fd) noexcept : number_(fd.get()) {}  // NOLINT
+
+  /// Slot `number` of the worker's table of files. For FixedFile.
+  [[nodiscard]] static Descriptor slot(std::uint32_t number) noexcept {
+    Descriptor made(static_cast<int>(number));
+    made.sqe_flags_ = abi::sqe_fixed_file;
+    return made;
+  }
+
+  [[nodiscard]] int number() const noexcept { return number_; }
+  [[nodiscard]] bool is_slot() const noexcept { return sqe_flags_ != 0; }
+  [[nodiscard]] std::uint32_t sqe_flags() const noexcept { return sqe_flags_; }
+
+ private:
+  int number_;
+  std::uint32_t sqe_flags_ = 0;
+};
+
+/// Request::what of an operation on `descriptor`.
+[[nodiscard]] inline std::uint32_t what(Opcode opcode, const Descriptor& descriptor,
+                                        std::uint32_t sqe_flags = 0, std::uint32_t ioprio = 0) noexcept {
+  return what(opcode, descriptor.sqe_flags() | sqe_flags, ioprio);
+}
+
+}  // namespace corering

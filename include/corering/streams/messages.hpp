@@ -1,0 +1,114 @@
+/// messages.hpp — from ring to ring: a number, or a file. The rows are explained in io/file_calls.hpp.
+///
+/// The message appears as a CQE in the other worker's ring, without its queue and eventfd. To move a
+/// coroutine or an object, SwitchToWorker and SharedChannel are the way.
+#pragma once
+
+#include <cstdint>
+
+#include <corering/base/backlog.hpp>
+#include <corering/core/operation.hpp>
+#include <corering/engine/queued_wait.hpp>
+#include <corering/engine/ring_resource.hpp>
+#include <corering/resources/file_table.hpp>
+
+namespace corering {
+
+/// Where an inbox is. Copies freely, to any thread. Using it requires that the inbox's worker has not ended.
+struct InboxAddress {
+  int ring = -1;
+  std::uint64_t user_data = 0;
+};
+
+namespace detail {
+
+class InboxQueue final : public Inbox, public RingResource {
+ public:
+  InboxQueue();
+  InboxQueue(InboxQueue&&) = delete;
+  ~InboxQueue();
+
+  class [[nodiscard]] Awaiter final : public QueuedWaiter {
+   public:
+    explicit Awaiter(InboxQueue& queue) noexcept : queue_(queue) {}
+    bool await_ready() const noexcept { return !queue_.messages_.empty(); }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+      CORERING_ASSERT(queue_.line_.empty(), "one coroutine at a time waits at an inbox");
+      wait_in(queue_.line_, coroutine, frame_of(coroutine));
+    }
+    Result<void> await_resume() noexcept { return is_suspended() ? finish() : Result<void>(); }
+    void describe(std::string& text) const override { text += "an inbox"; }
+
+   private:
+    InboxQueue& queue_;
+  };
+
+  /// Waits until there is a message.
+  WaitOperation<Awaiter, InboxQueue> wait() noexcept { return WaitOperation<Awaiter, InboxQueue>(*this); }
+  [[nodiscard]] std::int32_t take() noexcept;
+  [[nodiscard]] bool empty() const noexcept { return messages_.empty(); }
+  [[nodiscard]] const InboxAddress& address() const noexcept { return address_; }
+
+ private:
+  void received(std::int32_t res) noexcept override;
+  void ring_closes() noexcept override;
+
+  InboxAddress address_;
+  Backlog<std::int32_t> messages_;
+  QueuedWaiter::Line line_;
+};
+
+}  // namespace detail
+
+/// Receives numbers. Made and used on one worker, destroyed there or after it has ended. What arrives later
+/// is dropped.
+class NumberInbox {
+ public:
+  [[nodiscard]] InboxAddress address() const noexcept { return queue_.address(); }
+
+  /// The next message, in the order of arrival. One coroutine at a time.
+  [[nodiscard]] Task<Result<std::int32_t>> receive();
+
+ private:
+  detail::InboxQueue queue_;
+};
+
+/// Receives files into this worker's table. The same rules; a file that nobody has received is closed with
+/// the inbox, one that comes later with the table.
+class FileInbox {
+ public:
+  explicit FileInbox(FileTable& table) noexcept : table_(&table) {}
+  FileInbox(FileInbox&&) = delete;
+  ~FileInbox();
+
+  [[nodiscard]] InboxAddress address() const noexcept { return queue_.address(); }
+  [[nodiscard]] Task<Result<FixedFile>> receive();
+
+ private:
+  FileTable* table_;
+  detail::InboxQueue queue_;
+};
+
+/// Sends a number to an inbox, from any worker. Resumes when it is in the other ring.
+/// | MSG_RING | 5.18 | io_uring_enter(2) | the inbox's worker | EOVERFLOW; EBADFD: that ring is not running |
+inline IoOperation<void> async_msg_ring(const InboxAddress& to, std::int32_t number) noexcept {
+  return IoOperation<void>(Request{.addr = abi::msg_data,
+                                   .fd = to.ring,
+                                   .len = static_cast<std::uint32_t>(number),
+                                   .off = to.user_data,
+                                   .what = what(Opcode::msg_ring)});
+}
+
+/// Sends a file to an inbox: it is in both tables then.
+/// | MSG_RING (SEND_FD) | 6.0 | io_uring_enter(2) | `file`, the inbox's worker | ENFILE: no free slot there; ENXIO: no table |
+inline IoOperation<void> async_msg_ring(const InboxAddress& to, const FixedFile& file) noexcept {
+  return IoOperation<void>(Request{.addr = abi::msg_send_fd,
+                                   .fd = to.ring,
+                                   .off = to.user_data,
+                                   .what = what(Opcode::msg_ring),
+                                   .extra = with_file_index(abi::file_index_alloc),
+                                   .addr3 = file.valid() ? file.slot() : ~0U});
+}
+
+}  // namespace corering

@@ -1,0 +1,217 @@
+/// streams.hpp — requests that stay armed: each await takes what has come meanwhile.
+///
+///     for (;;) {
+///       Result<LentBuffer> piece = co_await stream.next();
+///       if (!piece) break;  // is_end(piece.error()), or a failure
+///       ...
+///     }
+///
+/// A stream belongs to one worker, where it is made, used and destroyed (or after that one has ended), and
+/// next() is awaited by one coroutine at a time. If next() is cancelled, with the scope's reason, the stream
+/// stays armed and nothing is lost; destroying it cancels it, and disposes of what nobody took. It does not
+/// own its descriptor, which stays open as long. What ends a request but not the stream (a full completion
+/// queue, no free buffer, no free descriptor) is mended here. The rows are explained in io/file_calls.hpp.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <netinet/in.h>
+#include <span>
+#include <sys/socket.h>
+#include <vector>
+
+#include <corering/base/time.hpp>
+#include <corering/core/operation.hpp>
+#include <corering/core/task.hpp>
+#include <corering/engine/multishot.hpp>
+#include <corering/resources/buffer_pool.hpp>
+#include <corering/resources/descriptor.hpp>
+#include <corering/resources/file_table.hpp>
+#include <corering/streams/stream_error.hpp>
+
+namespace corering {
+
+namespace detail {
+
+/// A buffer's payload that keeps the ring.
+class HeldLent {
+ public:
+  explicit HeldLent(const BufferPool& pool) noexcept : ring_(pool.ring()) {}
+  void filed(Reply& reply) const noexcept { LentAnswer(*ring_).filed(reply); }
+  LentBuffer decode(const Reply& reply) const noexcept { return LentAnswer(*ring_).decode(reply); }
+  void dispose(const Reply& reply) const noexcept { (void)decode(reply); }
+
+ private:
+  HeldRing ring_;
+};
+
+/// A slot's payload that keeps the table.
+class HeldSlot {
+ public:
+  explicit HeldSlot(const FileTable& table) noexcept : slots_(table.slots()) {}
+  FixedFile decode(const Reply& reply) const noexcept { return SlotAnswer(*slots_).decode(reply); }
+
+ private:
+  HeldSlots slots_;
+};
+
+/// The message's frame lies in the block.
+class HeldMessage : public HeldLent {
+ public:
+  HeldMessage(const BufferPool& pool, std::uint32_t control_size) noexcept : HeldLent(pool) {
+    shape_.msg_namelen = sizeof(sockaddr_storage);
+    shape_.msg_controllen = control_size;
+  }
+  void prepare(Request& request) noexcept { request.addr = reinterpret_cast<std::uintptr_t>(&shape_); }
+
+ private:
+  msghdr shape_{};
+};
+
+class HeldInterval : public Answer<void> {
+ public:
+  explicit HeldInterval(Duration interval) noexcept;
+  void prepare(Request& request) const noexcept { request.addr = reinterpret_cast<std::uintptr_t>(&time_); }
+
+ private:
+  abi::Timespec time_;
+};
+
+/// The next connection's reply, past what passes by itself.
+template <class Payload>
+Task<Result<Reply>> next_connection(Multishot<Payload>& shots);
+
+}  // namespace detail
+
+/// Connections of a listener, close-on-exec.
+/// | ACCEPT (MULTISHOT) | 5.19 | accept(2) | the listener | EMFILE, ENFILE, ENOBUFS, ENOMEM: waited for; EINVAL: not listening |
+class AcceptStream {
+ public:
+  /// When `limit` connections wait to be taken, the others stay in the listener's backlog.
+  explicit AcceptStream(const Descriptor& listener, std::size_t limit = 64);
+
+  /// The next connection. Errors of a single connection (ECONNABORTED) are skipped. While there is no free
+  /// descriptor it waits, and tries again every 20 ms.
+  [[nodiscard]] Task<Result<Fd>> next();
+
+ private:
+  Multishot<Answer<Fd>> shots_;
+};
+
+/// ... into free slots of a file table.
+/// | ACCEPT (MULTISHOT, direct) | 5.19 | accept(2) | the listener, `table` | ENFILE: waited for |
+class FixedAcceptStream {
+ public:
+  FixedAcceptStream(const FileTable& table, const Descriptor& listener, std::size_t limit = 64);
+  [[nodiscard]] Task<Result<FixedFile>> next();
+
+ private:
+  Multishot<detail::HeldSlot> shots_;
+};
+
+/// What arrives on a connection, in buffers of `pool`, which outlives this.
+/// | RECV (MULTISHOT) | 6.0 | recv(2) | the socket, `pool` | ENOBUFS: waited for; ECONNRESET |
+class RecvStream {
+ public:
+  RecvStream(const Descriptor& socket, BufferPool& pool);
+
+  /// The next piece, never empty. StreamErrc::end when the peer has ended the stream. An older kernel
+  /// receives piece by piece.
+  [[nodiscard]] Task<Result<LentBuffer>> next();
+
+ private:
+  Descriptor socket_;
+  BufferPool& pool_;
+  Multishot<detail::HeldLent> shots_;
+};
+
+/// What can be read from a pipe, a terminal, an eventfd and the like, in buffers of `pool`, which outlives
+/// this.
+/// | READ_MULTISHOT | 6.7 | read(2) | the file, `pool` | ENOBUFS: waited for |
+class ReadStream {
+ public:
+  ReadStream(const Descriptor& file, BufferPool& pool);
+
+  /// The next piece, never empty. StreamErrc::end at the end. An older kernel, or a file that cannot be
+  /// polled, as regular ones, is read piece by piece.
+  [[nodiscard]] Task<Result<LentBuffer>> next();
+
+ private:
+  Descriptor file_;
+  BufferPool& pool_;
+  Multishot<detail::HeldLent> shots_;
+  bool one_by_one_ = false;
+};
+
+/// One datagram, and whose it is.
+class Datagram {
+ public:
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+  [[nodiscard]] const sockaddr* from() const noexcept { return reinterpret_cast<const sockaddr*>(&from_); }
+  [[nodiscard]] socklen_t from_length() const noexcept { return from_length_; }
+  /// Ancillary data as CMSG_FIRSTHDR reads it; empty unless asked for.
+  [[nodiscard]] std::span<std::byte> control() noexcept { return control_; }
+  /// The buffer was too small: the rest is lost.
+  [[nodiscard]] bool truncated() const noexcept { return truncated_; }
+
+ private:
+  friend class RecvmsgStream;
+  LentBuffer buffer_;
+  std::span<std::byte> bytes_;
+  std::span<std::byte> control_;
+  std::vector<std::byte> own_control_;
+  sockaddr_storage from_{};
+  socklen_t from_length_ = 0;
+  bool truncated_ = false;
+};
+
+/// Datagrams, in buffers of `pool`, which outlives this and is not incremental. A buffer must hold a
+/// datagram, its address (128 bytes), `control_size` bytes and 16 more.
+/// | RECVMSG (MULTISHOT) | 6.0 | recvmsg(2) | the socket, `pool` | ENOBUFS: waited for; EFAULT, EINVAL: buffers too small |
+class RecvmsgStream {
+ public:
+  RecvmsgStream(const Descriptor& socket, BufferPool& pool, std::uint32_t control_size = 0);
+
+  [[nodiscard]] Task<Result<Datagram>> next();
+
+ private:
+  Task<Result<Datagram>> receive_one();
+  [[nodiscard]] Datagram dissect(LentBuffer buffer) const noexcept;
+
+  Descriptor socket_;
+  BufferPool& pool_;
+  std::uint32_t control_size_;
+  Multishot<detail::HeldMessage> shots_;
+};
+
+/// Readiness, again and again: edges, as epoll's EPOLLET.
+/// | POLL_ADD (MULTI) | 5.13 | poll(2) | the descriptor | - |
+class PollStream {
+ public:
+  PollStream(const Descriptor& fd, unsigned events);
+
+  /// The next time that one of the events holds anew; which ones.
+  [[nodiscard]] Task<Result<unsigned>> next();
+
+ private:
+  Multishot<Answer<unsigned>> shots_;
+};
+
+/// Ticks of the kernel's clock, CLOCK_MONOTONIC. sleep_until in a loop does the same without an SQE.
+/// | TIMEOUT (MULTISHOT) | 6.4 | io_uring_enter(2) | - | EINVAL: not positive |
+class TimeoutStream {
+ public:
+  explicit TimeoutStream(Duration interval);
+
+  /// The next tick. Those that were missed are not made up for beyond 64. An older kernel sets one timeout
+  /// after the other.
+  [[nodiscard]] Task<Result<void>> next();
+
+ private:
+  Duration interval_;
+  TimePoint next_tick_ = TimePoint::min();
+  Multishot<detail::HeldInterval> shots_;
+};
+
+}  // namespace corering

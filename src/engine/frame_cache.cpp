@@ -1,0 +1,240 @@
+/// frame_cache.cpp — thread-local magazines over a shared depot.
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#include <corering/engine/frame_cache.hpp>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define CORERING_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CORERING_ASAN 1
+#endif
+#endif
+#if defined(CORERING_ASAN)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace corering {
+namespace {
+
+using detail::frame_class_count;
+using detail::frame_granule;
+using detail::Magazine;
+using detail::Magazines;
+
+constexpr std::size_t depot_limit_bytes = 16U << 20;  // what the depot keeps, per class
+
+constexpr std::size_t bytes_of(std::size_t size_class) noexcept { return (size_class + 1) * frame_granule; }
+
+#if defined(CORERING_ASAN)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
+// Freed frames look freed to the address sanitizer although malloc does not know.
+void poison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
+#if defined(CORERING_ASAN)
+  ASAN_POISON_MEMORY_REGION(frame, bytes_of(size_class));
+#endif
+}
+void unpoison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
+#if defined(CORERING_ASAN)
+  ASAN_UNPOISON_MEMORY_REGION(frame, bytes_of(size_class));
+#endif
+}
+
+void release_frames(Magazine& magazine, std::size_t size_class) noexcept {
+  while (magazine.count > 0) {
+    void* const frame = magazine.frames[--magazine.count];
+    unpoison(frame, size_class);
+    ::operator delete(frame, bytes_of(size_class));
+  }
+}
+
+/// Magazines that no thread holds: full ones by class, and empty ones. Never destroyed: threads may end after
+/// main has.
+class Depot {
+ public:
+  /// A full one, or null.
+  Magazine* take_full(std::size_t size_class) noexcept { return shelves_[size_class].take(); }
+  /// Keeps it, or releases what is in it when the shelf is full.
+  void give_full(Magazine& magazine, std::size_t size_class) noexcept {
+    if (shelves_[size_class].give(magazine, depot_limit_bytes / (Magazine::most * bytes_of(size_class))))
+      return;
+    release_frames(magazine, size_class);
+    give_empty(magazine);
+  }
+
+  /// An empty one; null for want of memory.
+  Magazine* take_empty() noexcept {
+    Magazine* const magazine = empty_.take();
+    return magazine != nullptr ? magazine : new (std::nothrow) Magazine;
+  }
+  void give_empty(Magazine& magazine) noexcept { (void)empty_.give(magazine, SIZE_MAX); }
+
+ private:
+  class Shelf {
+   public:
+    Magazine* take() noexcept {
+      const std::lock_guard lock(mutex_);
+      if (first_ == nullptr) return nullptr;
+      --count_;
+      return std::exchange(first_, first_->next);
+    }
+    bool give(Magazine& magazine, std::size_t limit) noexcept {
+      const std::lock_guard lock(mutex_);
+      if (count_ >= limit) return false;
+      ++count_;
+      magazine.next = std::exchange(first_, &magazine);
+      return true;
+    }
+
+   private:
+    std::mutex mutex_;
+    Magazine* first_ = nullptr;
+    std::size_t count_ = 0;
+  };
+
+  std::array<Shelf, frame_class_count> shelves_;
+  Shelf empty_;
+};
+
+Depot& depot() noexcept {
+  static Depot& instance = *new Depot;
+  return instance;
+}
+
+/// Stands for a magazine where there is none: nothing to take, and no room to put.
+constinit Magazine no_magazine{.count = 0, .capacity = 0, .next = nullptr, .frames = {}};
+
+using ThreadCache = std::array<Magazines, frame_class_count>;
+
+constinit ThreadCache nothing = [] {
+  ThreadCache cache{};
+  cache.fill({.loaded = &no_magazine, .spare = nullptr});
+  return cache;
+}();
+
+}  // namespace
+
+// A pointer, because initial-exec, which is found without a call, is for small things only. Outside of this
+// file it is read by CORERING_THREAD_WORD, which optimisation at link time does not see: hence "used".
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Magazines* frame_cache __asm__(
+    "corering_frame_cache");
+[[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local Magazines* frame_cache = nothing.data();
+
+namespace {
+
+constinit thread_local ThreadCache* own_cache = nullptr;
+constinit thread_local bool thread_is_ending = false;
+
+/// What is inlined elsewhere finds these from now on; where it must not, it finds nothing.
+void show(Magazines* magazines) noexcept {
+  if (sanitized) return;
+  frame_cache = magazines;
+  thread_word_written();
+}
+
+/// Gives the cache back when its thread ends; what that thread frees later goes to operator delete.
+class Reaper {
+ public:
+  explicit Reaper(ThreadCache* watched) noexcept : watched_(watched) {}
+  Reaper(Reaper&&) = delete;
+  ~Reaper() {
+    show(nothing.data());
+    own_cache = nullptr;
+    thread_is_ending = true;
+    for (std::size_t size_class = 0; size_class < frame_class_count; ++size_class) {
+      const Magazines& pair = (*watched_)[size_class];
+      if (pair.loaded != &no_magazine) give(*pair.loaded, size_class);
+      if (pair.spare != nullptr) give(*pair.spare, size_class);
+    }
+  }
+
+ private:
+  static void give(Magazine& magazine, std::size_t size_class) noexcept {
+    if (magazine.full()) return depot().give_full(magazine, size_class);
+    release_frames(magazine, size_class);
+    depot().give_empty(magazine);
+  }
+
+  const std::unique_ptr<ThreadCache> watched_;
+};
+
+/// The thread's cache, made when it is needed first; null for want of memory, or when the thread is ending.
+ThreadCache* find_own_cache() noexcept {
+  if (own_cache != nullptr || thread_is_ending) return own_cache;
+  auto* const made = new (std::nothrow) ThreadCache(nothing);
+  if (made == nullptr) return nullptr;
+  static thread_local const Reaper reaper(made);
+  show(made->data());
+  return own_cache = made;
+}
+
+/// Loads a magazine that has frames; false when there is none to be had.
+bool load_frames(Magazines& pair, std::size_t size_class) noexcept {
+  if (pair.spare != nullptr && pair.spare->full()) {
+    std::swap(pair.loaded, pair.spare);
+    return true;
+  }
+  Magazine* const full = depot().take_full(size_class);
+  if (full == nullptr) return false;
+  Magazine* const emptied = std::exchange(pair.loaded, full);
+  if (emptied == &no_magazine) return true;
+  if (pair.spare == nullptr) {
+    pair.spare = emptied;
+  } else {
+    depot().give_empty(*emptied);
+  }
+  return true;
+}
+
+/// Loads a magazine that has room; false for want of memory.
+bool load_room(Magazines& pair, std::size_t size_class) noexcept {
+  if (pair.spare != nullptr && !pair.spare->full()) {
+    std::swap(pair.loaded, pair.spare);
+    return true;
+  }
+  Magazine* const empty = depot().take_empty();
+  if (empty == nullptr) return false;
+  if (pair.spare != nullptr) depot().give_full(*pair.spare, size_class);
+  pair.spare = pair.loaded != &no_magazine ? pair.loaded : nullptr;
+  pair.loaded = empty;
+  return true;
+}
+
+}  // namespace
+
+[[gnu::noinline]] Magazines* detail::find_frame_cache() noexcept { return frame_cache; }
+
+void* detail::allocate_slowly(std::size_t size_class) {
+  if (ThreadCache* const own = find_own_cache(); own != nullptr) {
+    Magazines& pair = (*own)[size_class];
+    if (pair.loaded->count > 0 || load_frames(pair, size_class)) {
+      void* const frame = pair.loaded->frames[--pair.loaded->count];
+      unpoison(frame, size_class);
+      return frame;
+    }
+  }
+  return ::operator new(bytes_of(size_class));
+}
+
+void detail::free_slowly(void* frame, std::size_t size_class) noexcept {
+  if (ThreadCache* const own = find_own_cache(); own != nullptr) {
+    Magazines& pair = (*own)[size_class];
+    if (!pair.loaded->full() || load_room(pair, size_class)) {
+      pair.loaded->frames[pair.loaded->count++] = frame;
+      poison(frame, size_class);
+      return;
+    }
+  }
+  ::operator delete(frame, bytes_of(size_class));
+}
+
+}  // namespace corering

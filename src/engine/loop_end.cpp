@@ -1,0 +1,171 @@
+/// loop_end.cpp — how a loop is drained, how it stops, and what it waits for before it is gone.
+#include <algorithm>
+#include <utility>
+
+#include "engine/loop.hpp"
+
+namespace corering {
+
+using namespace detail;
+
+namespace {
+
+constexpr Duration shortest_patience = std::chrono::milliseconds(10);  // between two reports
+
+}  // namespace
+
+// ---- draining ----
+
+QueuedWaiter::Line& Loop::begin_drain() noexcept {
+  mailbox_.refuse_posts();
+  return drainers_;
+}
+
+namespace {
+
+/// The strand at the root of the tree of members to which this one belongs.
+const Strand& top_of(const Strand& strand) noexcept {
+  const Strand* top = &strand;
+  while (top->parent() != nullptr) top = top->parent();
+  return *top;
+}
+
+}  // namespace
+
+void Loop::release_drained() noexcept {
+  if (!only_drains()) return;
+  while (!drainers_.empty()) drainers_.front().wake();
+}
+
+// True when every strand here, or expected here, belongs to the tree of one that drains.
+bool Loop::only_drains() noexcept {
+  bool alone = mailbox_.empty() && orphans_.empty();
+  const auto check = [&](const Strand& strand) {
+    if (!alone) return;
+    bool drains = false;
+    drainers_.for_each([&](const QueuedWaiter& drainer) {
+      drains = drains || &top_of(*drainer.frame()->scope->strand()) == &top_of(strand);
+    });
+    alone = drains;
+  };
+  strands_.for_each([&](const Strand& strand) { check(strand); });
+  scopes_.for_each([&](const Scope& scope) { check(*scope.strand()); });  // some of these are elsewhere
+  return alone;
+}
+
+// ---- stopping ----
+
+bool Loop::may_work_while_stopping(const Scope* scope) const noexcept {
+  return shields_hold_ && scope != nullptr && scope->is_shielded();
+}
+
+void Loop::begin_stop() noexcept {
+  stopping_ = looks_closer_ = true;
+  mailbox_.refuse_posts();
+  patience_ends_ = saturating_add(kernel_.now(), options_.stop_patience);
+  cancel_everything(!shields_hold_);
+}
+
+namespace {
+
+/// The part of a strand that is its worker's to cancel: what lies below the scopes that other workers have
+/// opened.
+struct OwnPart {
+  Waiter* first;
+  bool in_a_shield;  ///< one that lies above it, or around the whole strand
+};
+
+OwnPart own_part_of(Strand& strand, const Loop& here) noexcept {
+  OwnPart own{.first = &strand, .in_a_shield = strand.is_shielded()};
+  for (Scope* scope = &strand; scope != nullptr;) {
+    Waiter* const below = scope->waiting();
+    if (scope->home() != nullptr && scope->home() != &here) {
+      own = {.first = below, .in_a_shield = scope->is_shielded()};
+    }
+    scope = below != nullptr ? below->as_scope() : nullptr;
+  }
+  return own;
+}
+
+}  // namespace
+
+void Loop::cancel_everything(bool through_shields) noexcept {
+  const CancelCause cause{.reason = CancelReason::asked(), .through_shields = through_shields};
+  strands_.for_each([this, &cause](Strand& strand) {
+    const OwnPart own = own_part_of(strand, *this);
+    if (own.in_a_shield && !cause.through_shields) return;
+    for (Waiter* next = own.first; next != nullptr;) next = next->cancel(cause);
+  });
+  // Coroutines that must come back, from wherever they are.
+  scopes_.for_each([&cause](Scope& scope) {
+    if (cause.through_shields || !scope.is_shielded()) scope.request_cancel(cause);
+  });
+  while (!orphans_.empty()) orphans_.front().cancel(cause);
+  parked_.for_each([this](Completion& completion) {
+    if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) answer(completion, -ECANCELED);
+  });
+}
+
+void Loop::lose_patience() noexcept {
+  shields_hold_ = false;
+  patience_ends_ = saturating_add(kernel_.now(), std::max(options_.stop_patience, shortest_patience));
+  cancel_everything(true);
+  options_.on_stuck();
+}
+
+bool Loop::quiet() const noexcept {
+  return in_flight_ == 0 && controls_in_flight_ == 0 && expected_homecomings_ == 0 && ready_.empty() &&
+         parked_.empty() && timers_.empty() && strands_.empty() && scopes_.empty();
+}
+
+// The queue is closed: no poster can take the asleep mark any more, and those who took it are counted.
+void Loop::end() noexcept {
+  await_promised_wakes();
+  cancel_wake_read();
+  detach();
+}
+
+// Closing the eventfd while a poster is about to write it would write to whoever gets the number next.
+void Loop::await_promised_wakes() noexcept {
+  while (mailbox_.awaits_wakes()) {
+    if (arm_wake_read()) wait_for_kernel();
+  }
+  mailbox_.join_posters();
+}
+
+void Loop::cancel_wake_read() noexcept {
+  bool asked = false;
+  while (mailbox_.is_wake_read_armed() || controls_in_flight_ > 0) {
+    if (Sqe* const sqe = asked ? nullptr : find_sqe(); sqe != nullptr) {
+      *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
+                 .addr = wake_read_tag,
+                 .user_data = control_tag};
+      ++controls_in_flight_;
+      asked = true;
+    }
+    wait_for_kernel();
+  }
+}
+
+void Loop::detach() noexcept {
+  while (!resources_.empty()) resources_.pop_front().ring_closes();
+  while (!streams_.empty()) (void)streams_.pop_front();  // they have ended, and may outlive us
+  ring_.close();
+  mailbox_.close();
+  ended_ = true;
+}
+
+void Loop::refuse_everything() noexcept {
+  if (ended_) return;
+  const Running here(*this);
+  shields_hold_ = false;  // there is no ring to clean up with
+  begin_stop();
+  while (!quiet() || !mailbox_.try_close()) {
+    drain_posts();
+    ready_.run(ready_budget);
+    if (ready_.empty()) kernel_.nap(memory_nap);  // for those that are still away
+  }
+  ended_ = true;
+}
+
+}  // namespace corering

@@ -1,0 +1,105 @@
+/// mailbox.hpp — how other threads reach a worker: a queue, and an eventfd that wakes the worker if it
+/// sleeps.
+///
+/// Any thread posts; only the owner takes. The mailbox hands nodes out and calls nobody. It counts the wakes:
+/// a poster that has found the owner asleep owes the eventfd one write, and the eventfd is not closed before
+/// as many have been read from it as are owed. So nobody ever writes to a descriptor that has been reused.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include <corering/base/assert.hpp>
+#include <corering/engine/mpsc_queue.hpp>
+#include <corering/uring/abi.hpp>
+#include <corering/uring/kernel.hpp>
+
+namespace corering {
+
+class Mailbox {
+ public:
+  /// `owner` is the trace's name for whom the nodes go to.
+  Mailbox(Kernel& kernel, const void* owner) noexcept : kernel_(kernel), owner_(owner) {}
+  Mailbox(Mailbox&&) = delete;
+
+  // ---- any thread ----
+
+  /// False when the owner takes no more work: then nothing has happened. After true the node may already be
+  /// gone.
+  [[nodiscard]] bool post(PostNode& node) noexcept {
+    return !refuses_posts_.load(std::memory_order_acquire) && push(node);
+  }
+  /// The same while the owner refuses posts; the caller knows that the owner has not ended.
+  [[nodiscard]] bool post_regardless(PostNode& node) noexcept { return push(node); }
+  /// For a coroutine that the owner expects back, and so cannot refuse.
+  void post_home(PostNode& node) noexcept {
+    const bool pushed = push(node);
+    CORERING_ASSERT(pushed, "a worker ended although it expected a coroutine back");
+  }
+  /// From now on post() is refused. Posts that have begun may still arrive.
+  void refuse_posts() noexcept { refuses_posts_.store(true, std::memory_order_release); }
+  /// Refuses posts and posts the stop request, once. Async-signal-safe.
+  void request_stop() noexcept;
+
+  // ---- the owner's thread ----
+
+  /// Opens the eventfd. 0 or -errno.
+  [[nodiscard]] int open() noexcept;
+  /// When every wake has arrived and the wake read is not armed.
+  void close() noexcept { kernel_.close(eventfd_); }
+
+  /// True when there is nothing to take at the moment.
+  [[nodiscard]] bool empty() const noexcept { return queue_.empty(); }
+  /// All nodes posted so far, oldest first, or null.
+  [[nodiscard]] PostNode* take() noexcept {
+    PostNode* const first = queue_.take();
+    // Whoever took our mark by pushing first owes the eventfd one write.
+    if (first != nullptr && std::exchange(mark_was_taken_, false)) ++promised_wakes_;
+    return first;
+  }
+  /// Refuses every later push; false, and still open, when there are nodes to take first.
+  [[nodiscard]] bool try_close() noexcept { return queue_.try_close(); }
+
+  /// The owner is about to sleep. False when there is something to take: then it must not.
+  [[nodiscard]] bool fall_asleep() noexcept { return queue_.mark_asleep(); }
+  /// It has woken up. An atomic exchange per sleep; leaving the mark would have posters write the eventfd of
+  /// a worker that is awake.
+  void wake_up() noexcept { mark_was_taken_ = !queue_.take_mark_back(); }
+
+  // ---- the wake read: the owner's read of the eventfd, armed while it sleeps ----
+
+  [[nodiscard]] bool is_wake_read_armed() const noexcept { return wake_read_armed_; }
+  void arm_wake_read(Sqe& sqe, std::uint64_t user_data) noexcept;
+  void wake_read_done(std::int32_t res) noexcept;
+
+  /// True while a poster owes a write that has not been read.
+  [[nodiscard]] bool awaits_wakes() const noexcept { return received_wakes_ != promised_wakes_; }
+  /// When no wake is awaited any more: what the posters did before their writes is known here.
+  void join_posters() const noexcept;
+
+ private:
+  [[nodiscard]] bool push(PostNode& node) noexcept;
+  void wake() noexcept;
+
+  // Set before the owner can sleep.
+  Kernel& kernel_;
+  const void* const owner_;
+  int eventfd_ = -1;
+
+  // The owner's thread only.
+  std::uint64_t promised_wakes_ = 0;  // eventfd writes that posters owe us, since ever
+  std::uint64_t received_wakes_ = 0;  // ... and that have arrived
+  std::uint64_t wake_count_ = 0;      // what the wake read reads into
+  bool wake_read_armed_ = false;
+  bool mark_was_taken_ = false;  // by a poster, while we slept
+
+  // Every thread.
+  MpscQueue queue_;
+  std::atomic<std::uint64_t> wakes_sent_ = 0;  // by posters, each just before its eventfd write
+  std::atomic<bool> refuses_posts_ = false;
+  std::atomic<bool> stop_requested_ = false;
+  PostNode stop_node_;
+};
+
+}  // namespace corering

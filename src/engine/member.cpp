@@ -1,0 +1,57 @@
+/// member.cpp — the way of a member: begin, end anywhere, come home, report.
+#include <corering/base/assert.hpp>
+#include <corering/engine/here.hpp>
+#include <corering/engine/member.hpp>
+
+#include "engine/loop.hpp"
+
+namespace corering::detail {
+
+bool MemberBase::begin(MemberOwner& owner, const Frame* outer, Scope* around,
+                       std::source_location where) noexcept {
+  owner_ = &owner;
+  strand_.spawned_at = where;
+  strand_.join(around);
+  inner_frame().scope = &strand_;
+  inner_frame().awaited_by = outer;
+  strand_.begin_on(*owner.home_loop_);
+  std::coroutine_handle<> next;
+  try {
+    next = start(handle());
+  } catch (...) {
+    exception_ = std::current_exception();
+    stage_ = Stage::failed_to_begin;
+    next = handle();
+  }
+  // Not resumed from here: the owner may be about to begin others.
+  if (next) engine::schedule(next);
+  return next == handle();
+}
+
+void MemberBase::go_on() noexcept {
+  if (stage_ == Stage::ended) return owner_->member_ended(*this);
+  if (here::loop() != owner_->home_loop_) {
+    node_.coroutine = handle();
+    return strand_.go_home(*owner_->home_loop_, node_);
+  }
+  if (stage_ != Stage::failed_to_begin) {
+    try {
+      take_result();
+    } catch (...) {
+      exception_ = std::current_exception();
+    }
+  }
+  stage_ = Stage::ended;
+  strand_.end();
+}
+
+// On the worker where the strand's last message came in, which may be another one.
+void MemberBase::report() noexcept {
+  if (here::loop() == owner_->home_loop_) return owner_->member_ended(*this);
+  node_.coroutine = handle();
+  node_.strand = nullptr;
+  const bool pushed = owner_->home_loop_->mailbox().post_regardless(node_);
+  CORERING_ASSERT(pushed, "a worker ended before the members of its tasks");
+}
+
+}  // namespace corering::detail

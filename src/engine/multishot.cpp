@@ -1,0 +1,90 @@
+/// multishot.cpp — what happens to a reply: it is kept, it resumes somebody, or nobody wants it any more.
+#include <corering/engine/multishot.hpp>
+
+#include "engine/loop.hpp"
+
+namespace corering::detail {
+
+// Somebody waits. On a descriptor that is gone nothing is begun: its number may be somebody else's.
+void MultishotBlock::wanted() noexcept {
+  if (closed_ && is_idle()) return keep({.res = -ECANCELED});
+  arm();
+}
+
+void MultishotBlock::is_known() noexcept {
+  Loop* const here = here::loop();
+  CORERING_ASSERT(here != nullptr && (home_ == nullptr || here == home_),
+                  "a stream was used on another worker than its own");
+  if (home_ == nullptr) here->knows(*this);
+  home_ = here;
+}
+
+void MultishotBlock::arm() noexcept {
+  is_known();
+  if (!is_idle()) return;
+  const Frame* const waiting = line_.empty() ? nullptr : line_.front().frame();
+  start_unscoped(waiting != nullptr ? waiting->scope : nullptr, request_);
+}
+
+void MultishotBlock::received(const Reply& reply) noexcept {
+  Reply filed = reply;
+  this->filed(filed);
+  if (reply.is_last()) become_idle();
+  if (abandoned_) {
+    dispose(filed);
+    if (reply.is_last()) delete this;
+  } else if (reply.is_last()) {
+    ended(filed);
+  } else {
+    keep(filed);
+    if (replies_.size() >= limit_) pause();
+  }
+}
+
+// Our own cancellation of a stream that was too fast is no answer. Neither is that of a stopping worker to
+// who waits in a shield: it may still be armed.
+void MultishotBlock::ended(const Reply& reply) noexcept {
+  const bool was_paused = std::exchange(pausing_, false);
+  const bool was_cancelled = reply.res == -ECANCELED;
+  if (was_cancelled && closed_) return line_.empty() ? void() : keep(reply);
+  if (was_cancelled && was_paused) return line_.empty() ? void() : arm();
+  const Frame* const waiting = line_.empty() ? nullptr : line_.front().frame();
+  const bool in_a_shield = waiting != nullptr && waiting->scope != nullptr && waiting->scope->is_shielded();
+  if (was_cancelled && in_a_shield && !home_->refuses_waits(waiting->scope)) return arm();
+  keep(reply);
+}
+
+void MultishotBlock::keep(const Reply& reply) noexcept {
+  replies_.push(reply);
+  if (!line_.empty()) line_.front().wake();
+}
+
+void MultishotBlock::pause() noexcept {
+  if (!std::exchange(pausing_, true)) here::loop()->cancel(*this);
+}
+
+void MultishotBlock::close() noexcept {
+  closed_ = true;
+  if (is_idle() && !line_.empty()) keep({.res = -ECANCELED});
+}
+
+void MultishotBlock::abandon() noexcept {
+  CORERING_ASSERT(line_.empty(), "a stream was destroyed while somebody awaited its next()");
+  while (has_reply()) dispose(take());
+  StreamNode::unlink();
+  if (is_idle()) {
+    delete this;
+    return;
+  }
+  CORERING_ASSERT(here::loop() == home_,
+                  "a stream was destroyed on another thread than its worker's, which has not ended");
+  abandoned_ = true;
+  // Its SQE names a descriptor that may be closed, and be somebody else's, before the next submission.
+  home_->cancel_and_submit(*this);
+}
+
+void close_streams_on(int fd) noexcept {
+  if (Loop* const here = here::loop(); here != nullptr) here->close_streams_on(fd);
+}
+
+}  // namespace corering::detail

@@ -1,0 +1,126 @@
+/// strand.cpp — where a strand is, and how a cancellation finds it.
+#include <memory>
+#include <mutex>
+
+#include <corering/base/assert.hpp>
+#include <corering/engine/strand.hpp>
+
+#include "engine/loop.hpp"
+
+namespace corering {
+
+void Strand::begin_on(Loop& here) noexcept {
+  location_ = &here;  // nobody else knows of it yet
+  here.hosts(*this);
+}
+
+void Strand::begin_at(Loop& there, PostNode& node) noexcept {
+  node.strand = this;
+  location_ = &there;
+}
+
+// Only a strand itself changes where it is, so what it reads here is true.
+void Strand::check_is_here() const noexcept {
+  if (location_ == nullptr || location_ == here::loop()) return;
+  fail_assertion(
+      "the task spawned at this place is on its worker",
+      "a task was resumed on another thread than its worker's: wait for other threads with SharedEvent or "
+      "SharedChannel, which bring it home",
+      spawned_at);
+}
+
+bool Strand::hop(Loop& there, PostNode& node) noexcept {
+  Loop* const here = here::loop();
+  check_is_here();
+  unlink();
+  node.strand = this;
+  only_place_.store(nullptr, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(lock_);
+    Loop* const left = location_;
+    location_ = &there;
+    // With the lock held: whoever finds us over there already, finds the location set too.
+    if (there.mailbox().post(node)) return true;
+    location_ = left;
+  }
+  node.strand = nullptr;
+  if (here != nullptr) here->hosts(*this);
+  return false;
+}
+
+void Strand::go_home(Loop& home, PostNode& node) noexcept {
+  check_is_here();
+  unlink();
+  node.strand = this;
+  const std::lock_guard lock(lock_);
+  location_ = &home;
+  const bool pushed = home.mailbox().post_regardless(node);
+  CORERING_ASSERT(pushed, "a worker ended before a scope that it had opened");
+}
+
+void Strand::end() noexcept {
+  check_is_here();
+  unlink();
+  {
+    const std::lock_guard lock(lock_);
+    location_ = nullptr;
+    ended_ = true;
+    if (message_under_way_) return;
+  }
+  has_ended();
+}
+
+bool Strand::is_here() noexcept {
+  const std::lock_guard lock(lock_);
+  return location_ != nullptr && location_ == here::loop();
+}
+
+void Strand::cancel_anywhere(const CancelCause& cause) noexcept {
+  if (!is_here()) return request_cancel(cause);
+  for (Waiter* next = this; next != nullptr;) next = next->cancel(cause);
+}
+
+void Strand::request_cancel_of(Scope& scope, const CancelCause& cause) noexcept {
+  Loop* const here = here::loop();
+  {
+    const std::lock_guard lock(lock_);
+    if (location_ == nullptr) return;  // it has ended
+    if (location_ != here) {
+      scope.ask(cause);
+      if (!message_under_way_) post_message();
+      return;
+    }
+  }
+  scope.cancel_now(cause);
+}
+
+void Strand::post_message() noexcept {
+  message_under_way_ = true;
+  std::construct_at(&message_, &message_arrived);
+  message_.strand = this;
+  // That worker hosts us: it cannot have ended.
+  const bool pushed = location_->mailbox().post_regardless(message_);
+  CORERING_ASSERT(pushed, "a worker ended while it hosted a strand");
+}
+
+void Strand::message_arrived(PostNode& node, Loop& here) noexcept { node.strand->message_came_to(here); }
+
+void Strand::message_came_to(Loop& here) noexcept {
+  bool ended = false;
+  {
+    const std::lock_guard lock(lock_);
+    message_under_way_ = false;
+    ended = ended_;
+    if (!ended && location_ != &here) return post_message();  // gone on: after it
+  }
+  if (ended) return has_ended();
+  // It is here, and stays here while we are in this call.
+  for (Waiter* waiter = this; waiter != nullptr;) {
+    Scope* const scope = waiter->as_scope();
+    if (scope == nullptr) return;
+    if (const CancelCause cause = scope->take_request(); cause.reason) scope->cancel_now(cause);
+    waiter = scope->waiting();
+  }
+}
+
+}  // namespace corering

@@ -1,0 +1,307 @@
+/// buffer_pool.cpp — the ring of buffers, and who has which.
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <mutex>
+#include <sys/mman.h>
+
+#include <corering/base/spin_lock.hpp>
+#include <corering/engine/here.hpp>
+#include <corering/engine/ring_resource.hpp>
+#include <corering/resources/buffer_pool.hpp>
+
+#include "resources/memory.hpp"
+
+namespace corering {
+namespace detail {
+
+/// The kernel takes entries from the front, we put them at the end. An entry's place says nothing about who
+/// gets it: completions name the buffer.
+class BufferRing final : public RingResource {
+ public:
+  BufferRing(const BufferPoolOptions& options, bool incremental)
+      : count_(options.count), size_(options.size), incremental_(incremental), slots_(options.count) {}
+  BufferRing(BufferRing&&) = delete;
+  ~BufferRing() = default;
+
+  Result<void> open(bool huge_pages) {
+    home_ = here::loop();
+    if (!entries_memory_.map(count_ * sizeof(abi::RingBuffer), false)) return failure(ENOMEM);
+    if (!buffers_.map(count_ * size_, huge_pages)) return failure(ENOMEM);
+    entries_ = static_cast<abi::RingBuffer*>(entries_memory_.address());
+    abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(entries_),
+                                 .entries = count_,
+                                 .flags = static_cast<std::uint16_t>(incremental_ ? abi::pbuf_ring_inc : 0)};
+    const int registered = engine::register_buffer_ring(wish);
+    if (registered < 0) return failure(-registered);
+    group_ = wish.group;
+    open_ = true;
+    engine::attach_resource(*this);
+    for (std::uint32_t id = 0; id < count_; ++id) provide(static_cast<std::uint16_t>(id));
+    publish();
+    returned_.set();
+    return {};
+  }
+
+  [[nodiscard]] std::uint16_t group() const noexcept { return group_; }
+  [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::uint32_t in_kernel() const noexcept { return in_kernel_; }
+  [[nodiscard]] std::uint32_t lent() noexcept {
+    take_back_from_others();
+    return lent_;
+  }
+  [[nodiscard]] bool is_incremental() const noexcept { return incremental_; }
+  [[nodiscard]] bool uses_huge_pages() const noexcept { return buffers_.is_huge(); }
+  [[nodiscard]] Event& returned() noexcept {
+    take_back_from_others();
+    return returned_;
+  }
+
+  /// The kernel has filled a buffer, or a piece of one: it is ours now. In the order of the CQEs, because the
+  /// pieces of a buffer follow each other. Where the piece begins.
+  std::uint32_t account(const Reply& reply) noexcept {
+    const auto length = static_cast<std::uint32_t>(std::max(reply.res, 0));
+    return account_piece(id_of(reply), length, (reply.flags & abi::cqe_buf_more) != 0);
+  }
+
+  /// What has been accounted for.
+  LentBuffer piece(const Reply& reply) noexcept {
+    return make_piece(id_of(reply), reply.offset, static_cast<std::uint32_t>(std::max(reply.res, 0)));
+  }
+
+  /// Several buffers, one behind the other in the ring. Both at once, while no entry has been used again.
+  std::vector<LentBuffer> lend_bundle(const Reply& reply) {
+    auto left = static_cast<std::size_t>(std::max(reply.res, 0));
+    std::uint16_t position = slots_[id_of(reply)].position;
+    std::vector<LentBuffer> lent;
+    lent.reserve(left / size_ + 1);
+    do {
+      const std::uint16_t id = entries_[position++ & (count_ - 1)].id;
+      const auto length = static_cast<std::uint32_t>(std::min(left, size_));
+      lent.push_back(make_piece(id, account_piece(id, length, false), length));
+      left -= length;
+    } while (left > 0);
+    return lent;
+  }
+
+  void take_back(std::uint16_t id) noexcept {
+    if (here::loop() == home_ && open_) {  // only its worker closes it
+      return_piece(id);
+      return tell_of_returns();
+    }
+    take_back_from_abroad(id);
+  }
+
+  void hold() noexcept { ++holders_; }
+  void let_go() noexcept {
+    if (--holders_ == 0 && abandoned_) destroy();
+  }
+
+  void abandon() noexcept {
+    {
+      const std::lock_guard lock(lock_);
+      CORERING_ASSERT(!open_ || here::loop() == home_,
+                      "a buffer pool was destroyed on another thread than its worker's, which has not ended");
+    }
+    CORERING_ASSERT(lent() == 0, "a buffer pool was destroyed while one of its buffers was still lent");
+    abandoned_ = true;
+    if (holders_ == 0) destroy();
+  }
+
+  void ring_closes() noexcept override {
+    const std::lock_guard lock(lock_);
+    open_ = false;
+  }
+
+ private:
+  struct Slot {
+    std::uint32_t used = 0;      // bytes of it that have been lent since it was provided
+    std::uint32_t pieces = 0;    // lent
+    std::uint16_t position = 0;  // its entry
+    bool in_kernel = false;
+  };
+
+  static std::uint16_t id_of(const Reply& reply) noexcept {
+    return static_cast<std::uint16_t>(reply.flags >> abi::cqe_buffer_shift);
+  }
+
+  std::uint32_t account_piece(std::uint16_t id, std::uint32_t length, bool kernel_keeps_it) noexcept {
+    CORERING_ASSERT(id < count_ && slots_[id].in_kernel && slots_[id].used + length <= size_,
+                    "the kernel named a buffer that it did not have");
+    Slot& slot = slots_[id];
+    const std::uint32_t offset = slot.used;
+    slot.used += length;
+    ++slot.pieces;
+    if (!kernel_keeps_it) {
+      slot.in_kernel = false;
+      --in_kernel_;
+      ++lent_;
+    }
+    if (in_kernel_ == 0) returned_.reset();
+    check();
+    return offset;
+  }
+
+  LentBuffer make_piece(std::uint16_t id, std::uint32_t offset, std::uint32_t length) noexcept {
+    std::byte* const start = static_cast<std::byte*>(buffers_.address()) + id * size_ + offset;
+    return LentBuffer(*this, id, {start, length});
+  }
+
+  void tell_of_returns() noexcept {
+    publish();
+    if (in_kernel_ > 0) returned_.set();
+  }
+
+  void return_piece(std::uint16_t id) noexcept {
+    Slot& slot = slots_[id];
+    CORERING_ASSERT(slot.pieces > 0, "a buffer was given back twice");
+    if (--slot.pieces > 0 || slot.in_kernel) return;
+    --lent_;
+    provide(id);
+    check();
+  }
+
+  void provide(std::uint16_t id) noexcept {
+    // Not as a whole: the first entry's last field is the ring's tail.
+    abi::RingBuffer& entry = entries_[tail_ & (count_ - 1)];
+    entry.address = reinterpret_cast<std::uintptr_t>(buffers_.address()) + id * size_;
+    entry.length = static_cast<std::uint32_t>(size_);
+    entry.id = id;
+    slots_[id] = {.used = 0, .pieces = 0, .position = tail_, .in_kernel = true};
+    ++tail_;
+    ++in_kernel_;
+  }
+
+  // release: the kernel sees the entries before the tail.
+  void publish() noexcept { std::atomic_ref(entries_[0].tail).store(tail_, std::memory_order_release); }
+
+  void check() const noexcept {
+    CORERING_ASSERT(in_kernel_ + lent_ == count_, "buffers of a pool have been lost");
+  }
+
+  // ---- from other threads ----
+
+  void take_back_from_abroad(std::uint16_t id) noexcept {
+    const std::lock_guard lock(lock_);
+    abroad_.push_back(id);
+    if (!open_ || message_.under_way) return;
+    // Also while it stops: a shielded wait may be for this. It has not ended, or it would have closed this.
+    message_.under_way = engine::post_regardless(*home_, message_);
+  }
+
+  void take_back_from_others() noexcept {
+    const std::lock_guard lock(lock_);
+    for (const std::uint16_t id : abroad_) return_piece(id);
+    if (!abroad_.empty() && open_) tell_of_returns();
+    abroad_.clear();
+  }
+
+  struct Message : CallNode {
+    explicit Message(BufferRing& ring) noexcept : CallNode(&arrived), ring(ring) {}
+    static void arrived(PostNode& node, Loop&) noexcept {
+      auto& message = static_cast<Message&>(node);
+      {
+        const std::lock_guard lock(message.ring.lock_);
+        message.under_way = false;
+      }
+      message.ring.take_back_from_others();
+      if (message.ring.abandoned_ && message.ring.holders_ == 0) message.ring.destroy();
+    }
+    BufferRing& ring;
+    bool under_way = false;
+  };
+
+  void destroy() noexcept {
+    if (message_.under_way) return;  // it comes back to this
+    if (open_) {
+      abi::BufferRingRegister which{.group = group_};
+      engine::register_resource(abi::unregister_pbuf_ring, &which, 1);
+    }
+    unlink();
+    delete this;
+  }
+
+  const std::uint32_t count_;
+  const std::size_t size_;
+  const bool incremental_;
+  Loop* home_ = nullptr;
+  std::uint16_t group_ = 0;
+  Memory entries_memory_;
+  Memory buffers_;
+  abi::RingBuffer* entries_ = nullptr;
+
+  // Its worker's, or whoever is left when that has ended.
+  std::vector<Slot> slots_;
+  std::uint16_t tail_ = 0;
+  std::uint32_t in_kernel_ = 0;
+  std::uint32_t lent_ = 0;
+  std::uint32_t holders_ = 0;
+  bool abandoned_ = false;
+  Event returned_;
+
+  SpinLock lock_;
+  // Under the lock:
+  bool open_ = false;
+  std::vector<std::uint16_t> abroad_;
+  Message message_{*this};
+};
+
+void LentAnswer::filed(Reply& reply) const noexcept {
+  if ((reply.flags & abi::cqe_buffer) != 0) reply.offset = ring_->account(reply);
+}
+
+LentBuffer LentAnswer::decode(const Reply& reply) const noexcept {
+  if ((reply.flags & abi::cqe_buffer) == 0) return {};
+  return ring_->piece(reply);
+}
+
+void LentAnswer::dispose(const Reply& reply) const noexcept { (void)decode(reply); }
+
+void BundleAnswer::filed(Reply& reply) {
+  if ((reply.flags & abi::cqe_buffer) != 0) lent_ = ring_->lend_bundle(reply);
+}
+
+HeldRing::HeldRing(BufferRing& ring) noexcept : ring_(&ring) { ring.hold(); }
+HeldRing::~HeldRing() {
+  if (ring_ != nullptr) ring_->let_go();
+}
+
+std::uint16_t group_of(const BufferRing& ring) noexcept { return ring.group(); }
+
+}  // namespace detail
+
+void LentBuffer::give_back() noexcept {
+  if (ring_ == nullptr) return;
+  bytes_ = {};
+  std::exchange(ring_, nullptr)->take_back(id_);
+}
+
+Result<BufferPool> BufferPool::create(BufferPoolOptions options) {
+  engine::require_worker("a buffer pool is made on the worker that uses it: hop there first");
+  constexpr std::size_t largest = std::size_t{1} << 30;
+  if (!std::has_single_bit(options.count) || options.count > 32768) return failure(EINVAL);
+  if (options.size == 0 || options.size > largest) return failure(EINVAL);
+  const bool incremental = options.incremental && engine::capabilities().has(Feature::incremental_buffers);
+  auto ring = std::make_unique<detail::BufferRing>(options, incremental);
+  if (const Result<void> opened = ring->open(options.huge_pages); !opened)
+    return std::unexpected(opened.error());
+  return BufferPool(ring.release());
+}
+
+BufferPool::~BufferPool() {
+  if (ring_ != nullptr) ring_->abandon();
+}
+
+std::uint32_t BufferPool::capacity() const noexcept { return ring_->count(); }
+std::size_t BufferPool::buffer_size() const noexcept { return ring_->size(); }
+std::uint32_t BufferPool::in_kernel() const noexcept { return ring_->in_kernel(); }
+std::uint32_t BufferPool::lent() const noexcept { return ring_->lent(); }
+bool BufferPool::is_incremental() const noexcept { return ring_->is_incremental(); }
+bool BufferPool::uses_huge_pages() const noexcept { return ring_->uses_huge_pages(); }
+WaitOperation<Event::Awaiter, Event> BufferPool::wait_for_buffer() noexcept {
+  return ring_->returned().wait();
+}
+
+}  // namespace corering

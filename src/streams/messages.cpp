@@ -1,0 +1,46 @@
+/// messages.cpp — the queue behind an inbox.
+#include <corering/engine/here.hpp>
+#include <corering/streams/messages.hpp>
+
+namespace corering {
+namespace detail {
+
+InboxQueue::InboxQueue() {
+  address_ = {.ring = engine::ring_fd(), .user_data = engine::open_inbox(*this)};
+  engine::attach_resource(*this);
+}
+
+InboxQueue::~InboxQueue() {
+  CORERING_ASSERT(line_.empty(), "an inbox was destroyed while somebody waited at it");
+  if (address_.ring >= 0) engine::close_inbox(address_.user_data);
+  unlink();
+}
+
+void InboxQueue::ring_closes() noexcept { address_.ring = -1; }
+
+void InboxQueue::received(std::int32_t res) noexcept {
+  messages_.push(res);
+  if (!line_.empty()) line_.front().wake();
+}
+
+std::int32_t InboxQueue::take() noexcept { return messages_.take(); }
+
+}  // namespace detail
+
+Task<Result<std::int32_t>> NumberInbox::receive() {
+  const Result<void> there = co_await queue_.wait();
+  if (!there) co_return std::unexpected(there.error());
+  co_return queue_.take();
+}
+
+FileInbox::~FileInbox() {
+  while (!queue_.empty()) (void)detail::SlotAnswer(*table_).decode({.res = queue_.take()});
+}
+
+Task<Result<FixedFile>> FileInbox::receive() {
+  const Result<void> there = co_await queue_.wait();
+  if (!there) co_return std::unexpected(there.error());
+  co_return detail::SlotAnswer(*table_).decode({.res = queue_.take()});
+}
+
+}  // namespace corering

@@ -1,0 +1,166 @@
+/// send_queue.cpp — a ring of buffers that the kernel takes in order.
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <memory>
+#include <vector>
+
+#include <corering/base/assert.hpp>
+#include <corering/engine/here.hpp>
+#include <corering/engine/ring_resource.hpp>
+#include <corering/streams/send_queue.hpp>
+
+#include "resources/memory.hpp"
+
+namespace corering {
+namespace detail {
+
+class SendRing final : public RingResource {
+ public:
+  explicit SendRing(std::uint32_t count) : count_(count), queued_(count) {}
+  SendRing(SendRing&&) = delete;
+  ~SendRing() = default;
+
+  Result<void> open() {
+    if (!memory_.map(count_ * sizeof(abi::RingBuffer), false)) return failure(ENOMEM);
+    entries_ = static_cast<abi::RingBuffer*>(memory_.address());
+    abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_};
+    const int registered = engine::register_buffer_ring(wish);
+    if (registered < 0) return failure(-registered);
+    group_ = wish.group;
+    home_ = here::loop();
+    engine::attach_resource(*this);
+    return {};
+  }
+
+  bool push(std::span<const std::byte> bytes) noexcept {
+    constexpr std::size_t largest = std::size_t{1} << 30;
+    if (buffers() == count_ || bytes.empty() || bytes.size() > largest) return false;
+    abi::RingBuffer& entry = entries_[tail_ & (count_ - 1)];
+    entry.address = address_of(bytes.data());
+    entry.length = static_cast<std::uint32_t>(bytes.size());
+    entry.id = static_cast<std::uint16_t>(tail_ & (count_ - 1));
+    queued_[tail_ & (count_ - 1)] = {const_cast<std::byte*>(bytes.data()), bytes.size()};
+    bytes_ += bytes.size();
+    ++tail_;
+    // release: the kernel sees the entry before the tail.
+    std::atomic_ref(entries_[0].tail).store(tail_, std::memory_order_release);
+    return true;
+  }
+
+  /// So much has gone, from the front. What has gone in part stays at the front, shortened.
+  void sent(std::size_t bytes) noexcept {
+    bytes_ -= bytes;
+    while (bytes > 0) {
+      iovec& first = queued_[head_ & (count_ - 1)];
+      if (bytes < first.iov_len) {
+        first = {static_cast<std::byte*>(first.iov_base) + bytes, first.iov_len - bytes};
+        return begin_anew();
+      }
+      bytes -= first.iov_len;
+      ++head_;
+    }
+  }
+
+  /// What is queued, for a request that does not know rings; as many as one takes.
+  std::span<iovec> parts() {
+    parts_.clear();
+    const std::size_t most = std::min<std::size_t>(buffers(), 256);
+    for (std::size_t i = 0; i < most; ++i)
+      parts_.push_back(queued_[static_cast<std::uint16_t>(head_ + i) & (count_ - 1)]);
+    return parts_;
+  }
+
+  [[nodiscard]] std::size_t buffers() const noexcept { return static_cast<std::uint16_t>(tail_ - head_); }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::uint16_t group() const noexcept { return group_; }
+
+  void close() noexcept {
+    CORERING_ASSERT(home_ == nullptr || here::loop() == home_,
+                    "a SendQueue was destroyed on another thread than its worker's, which has not ended");
+    if (home_ != nullptr) {
+      abi::BufferRingRegister which{.group = group_};
+      engine::register_resource(abi::unregister_pbuf_ring, &which, 1);
+      unlink();
+    }
+    delete this;
+  }
+
+  void ring_closes() noexcept override { home_ = nullptr; }
+
+ private:
+  /// The kernel has taken an entry out of the ring of which something is left, and entries cannot be put at
+  /// the front: the ring is registered anew, with what is left.
+  void begin_anew() noexcept {
+    const std::vector<iovec> left = all();
+    abi::BufferRingRegister wish{
+        .address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_, .group = group_};
+    engine::register_resource(abi::unregister_pbuf_ring, &wish, 1);
+    head_ = tail_ = 0;
+    bytes_ = 0;
+    std::atomic_ref(entries_[0].tail).store(0, std::memory_order_release);
+    const int registered = engine::register_resource(abi::register_pbuf_ring, &wish, 1);
+    CORERING_ASSERT(registered == 0, "a ring of buffers to send could not be registered again");
+    for (const iovec& part : left) {
+      (void)push({static_cast<const std::byte*>(part.iov_base), part.iov_len});
+    }
+  }
+
+  [[nodiscard]] std::vector<iovec> all() const {
+    std::vector<iovec> parts;
+    for (std::size_t i = 0; i < buffers(); ++i) {
+      parts.push_back(queued_[static_cast<std::uint16_t>(head_ + i) & (count_ - 1)]);
+    }
+    return parts;
+  }
+
+  const std::uint32_t count_;
+  std::vector<iovec> queued_;
+  std::vector<iovec> parts_;
+  Memory memory_;
+  abi::RingBuffer* entries_ = nullptr;
+  Loop* home_ = nullptr;  // null when its ring has been closed
+  std::uint16_t group_ = 0;
+  std::uint16_t head_ = 0;
+  std::uint16_t tail_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+void SendQueueAnswer::rewrite(Request& request, const Capabilities&) noexcept {
+  const std::span<iovec> parts = ring_->parts();
+  message_.msg_iov = parts.data();
+  message_.msg_iovlen = parts.size();
+  request.what = what(Opcode::sendmsg, request.what >> 8 & abi::sqe_fixed_file);
+  request.addr = address_of(&message_);
+  request.len = 1;
+  request.extra = 0;
+}
+
+std::size_t SendQueueAnswer::decode(const Reply& reply) const noexcept {
+  const auto bytes = static_cast<std::size_t>(reply.res);
+  ring_->sent(bytes);
+  return bytes;
+}
+
+std::uint16_t group_of(const SendRing& ring) noexcept { return ring.group(); }
+
+}  // namespace detail
+
+Result<SendQueue> SendQueue::create(std::uint32_t capacity) {
+  engine::require_worker("a SendQueue is made on the worker that uses it: hop there first");
+  if (!std::has_single_bit(capacity) || capacity > 32768) return failure(EINVAL);
+  auto ring = std::make_unique<detail::SendRing>(capacity);
+  if (const Result<void> opened = ring->open(); !opened) return std::unexpected(opened.error());
+  return SendQueue(ring.release());
+}
+
+SendQueue::~SendQueue() {
+  if (ring_ != nullptr) ring_->close();
+}
+
+bool SendQueue::push(std::span<const std::byte> bytes) noexcept { return ring_->push(bytes); }
+std::size_t SendQueue::buffers() const noexcept { return ring_->buffers(); }
+std::size_t SendQueue::bytes() const noexcept { return ring_->bytes(); }
+
+}  // namespace corering
