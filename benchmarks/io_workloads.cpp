@@ -91,7 +91,7 @@ class CachedFile {
     const char* const directory = std::getenv("TMPDIR");
     std::string path = (directory != nullptr ? directory : "/tmp") + std::string("/bench-XXXXXX");
     fd_ = Fd(::mkostemp(path.data(), O_CLOEXEC));
-    if (!fd_.valid()) throw std::system_error(errno, std::system_category(), path);
+    if (!fd_.is_open()) throw std::system_error(errno, std::system_category(), path);
     ::unlink(path.c_str());
     const std::vector<char> block(block_size, 'x');
     for (std::uint64_t i = 0; i < block_count; ++i) {

@@ -90,8 +90,7 @@ double our_post(Worker& worker, std::uint64_t count) {
   const TimePoint begin = Clock::now();
   for (std::uint64_t posted = 0; posted < count;) {
     for (std::size_t i = 0; i < nodes.size() && posted < count; ++i, ++posted) {
-      if (!corering::engine::post(worker.loop(), nodes[i]))
-        throw std::runtime_error("the worker refused a post");
+      if (!corering::post(worker.loop(), nodes[i])) throw std::runtime_error("the worker refused a post");
     }
     wait_for(resumed, posted);
   }

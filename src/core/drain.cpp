@@ -5,10 +5,10 @@
 
 namespace corering {
 
-void Drainer::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
+void Drainer::suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
   CORERING_ASSERT(here::loop() == &loop_, "a worker is drained by one of its own tasks");
-  engine::require_scope(frame);
-  wait_in(loop_.begin_drain(), coroutine, frame);
+  require_scope(promise);
+  wait_in(loop_.begin_drain(), coroutine, promise);
 }
 
 void Drainer::describe(std::string& text) const { text += "the worker's other tasks"; }

@@ -6,6 +6,7 @@
 
 #include <corering/core/spawn.hpp>
 #include <corering/core/worker.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/trace/recorder.hpp>
 
 #include "engine/loop.hpp"
@@ -43,8 +44,8 @@ void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexc
   Loop& here = require_loop("spawn() was called on a thread without a worker: use worker.spawn(task)");
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::spawned, trace::no_opcode, coroutine.address());
-  strand.is_born_on(here);
-  strand.begin_on(here);
+  strand.set_birthplace(here);
+  strand.start_on(here);
   here.schedule(coroutine);
 }
 
@@ -55,20 +56,20 @@ bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
     return true;
   }
   node.coroutine = coroutine;
-  strand.is_born_on(worker.loop());
-  strand.begin_at(worker.loop(), node);
-  return engine::post(worker.loop(), node);
+  strand.set_birthplace(worker.loop());
+  strand.start_at(worker.loop(), node);
+  return post(worker.loop(), node);
 }
 
-void Joiner::prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
+void Joiner::prepare(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
   node_.coroutine = coroutine;
   node_.kind = PostNode::Kind::homecoming;
   home_ = here::loop();
-  begin_wait(frame, home_);
+  begin_wait(promise, home_);
   if (home_ == nullptr) return;
   home_->expect_homecoming();
   // Too early for a join in a cancelled scope to be refused: the task has to be joined all the same.
-  if (home_->refuses_waits(frame != nullptr ? frame->scope : nullptr)) {
+  if (home_->refuses_waits(promise != nullptr ? promise->scope : nullptr)) {
     task_.request_cancel({.reason = CancelReason::asked()});
   }
 }
@@ -79,18 +80,18 @@ void Joiner::withdraw() noexcept {
 
 void Joiner::wake() noexcept {
   if (home_ == nullptr) {
-    engine::adopt(frame_);
-    return engine::schedule(node_.coroutine);
+    here::adopt(promise_);
+    return here::schedule(node_.coroutine);
   }
   if (home_ != here::loop()) return home_->mailbox().post_home(node_);
   home_->forgo_homecoming();
   home_->schedule(node_.coroutine);
 }
 
-bool Joiner::waits_on(const Submitter& there) const noexcept { return home_ == &there; }
+bool Joiner::waits_on(const LoopFront& there) const noexcept { return home_ == &there; }
 
 // Not from within, if it is here: a long chain of joins would grow the stack.
-Waiter* Joiner::cancel(const CancelCause& cause) noexcept {
+Wait* Joiner::cancel(const CancelCause& cause) noexcept {
   if (task_.is_here()) return &task_;
   task_.request_cancel(cause);
   return nullptr;

@@ -5,6 +5,7 @@
 #include <corering/base/assert.hpp>
 #include <corering/core/switch_to_worker.hpp>
 #include <corering/core/worker.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/strand.hpp>
 #include <corering/trace/recorder.hpp>
 
@@ -14,18 +15,18 @@ namespace corering {
 
 SwitchToWorker::SwitchToWorker(Worker& worker) noexcept : there_(worker.loop()) {}
 
-bool SwitchToWorker::suspend(std::coroutine_handle<> coroutine, const Frame* frame) noexcept {
+bool SwitchToWorker::suspend(std::coroutine_handle<> coroutine, const PromiseBase* promise) noexcept {
   node_.coroutine = coroutine;
   if (trace::enabled()) [[unlikely]] {
     trace::record(trace::Kind::await, trace::no_opcode, &node_,
                   reinterpret_cast<std::uintptr_t>(coroutine.address()),
-                  frame != nullptr ? trace::pack_place(frame->awaiting) : 0);
+                  promise != nullptr ? trace::pack_place(promise->awaiting) : 0);
   }
   // From a successful post on, this frame belongs to the other thread: nothing of it may be touched here.
   const void* const id = &node_;
-  Strand* const strand = frame != nullptr && frame->scope != nullptr ? frame->scope->strand() : nullptr;
+  Strand* const strand = promise != nullptr && promise->scope != nullptr ? promise->scope->strand() : nullptr;
   waiting_ = true;
-  const bool posted = strand != nullptr ? strand->hop(there_, node_) : engine::post(there_, node_);
+  const bool posted = strand != nullptr ? strand->hop(there_, node_) : post(there_, node_);
   if (!posted) {
     node_.refused = true;
     return false;
@@ -47,10 +48,10 @@ Result<void> SwitchToWorker::await_resume() noexcept {
 
 namespace detail {
 
-Visit::Visit(Frame& own) noexcept : own_(own), outer_(own.scope), home_(here::loop()) {
+Visit::Visit(PromiseBase& own) noexcept : own_(own), outer_(own.scope), home_(here::loop()) {
   if (home_ == nullptr) return;
   if (outer_ == nullptr) {  // a coroutine of another library is at the root
-    engine::expect_homecoming();
+    here::expect_homecoming();
     return;
   }
   open(&own);
@@ -63,7 +64,7 @@ void Visit::await_suspend(std::coroutine_handle<> coroutine) noexcept {
   node_.coroutine = coroutine;
   if (outer_ != nullptr) return go_home(node_);
   node_.kind = PostNode::Kind::homecoming;
-  engine::post_home(*home_, node_);
+  post_home(*home_, node_);
 }
 
 void Visit::await_resume() noexcept {
@@ -72,7 +73,7 @@ void Visit::await_resume() noexcept {
     own_.scope = outer_;
     close();
   } else if (node_.kind != PostNode::Kind::homecoming) {
-    engine::forgo_homecoming();  // it was here all the time
+    here::forgo_homecoming();  // it was here all the time
   }
   home_ = nullptr;
 }

@@ -15,14 +15,14 @@ void run_root(std::coroutine_handle<> root, OneShot& ended) {
       "sync_wait() was called on a worker's thread, which would wait for itself: co_await instead");
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::sync_wait_begin, trace::no_opcode, root.address());
-  engine::run_here(root);
+  here::run(root);
   ended.wait();
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::sync_wait_end, trace::no_opcode, root.address());
 }
 
 // The frame, and this in it, may be gone when that thread has been woken.
-void RootStrand::has_ended() noexcept {
+void RootStrand::on_end() noexcept {
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::root_done, trace::no_opcode, root_.address());
   ended_->set();

@@ -33,16 +33,16 @@ const Scope& innermost(Strand& strand) noexcept {
 TaskInfo info_of(Strand& strand, TimePoint now, std::int64_t raw_now, const trace::TickScale& scale) {
   const Scope& scope = innermost(strand);
   TaskInfo info{.spawned_at = strand.spawned_at};
-  if (const Waiter* const waiter = scope.waiting(); waiter != nullptr) {
-    waiter->describe(info.waits_for);
+  if (const Wait* const wait = scope.waiting(); wait != nullptr) {
+    wait->describe(info.waits_for);
     info.waiting = std::max(Duration(raw_now - scale.ns(scope.waiting_since())), Duration::zero());
-    for (const Frame* frame = waiter->frame(); frame != nullptr; frame = frame->awaited_by) {
-      if (frame->awaiting.line() != 0) info.awaits.push_back(frame->awaiting);
+    for (const PromiseBase* promise = wait->promise(); promise != nullptr; promise = promise->awaited_by) {
+      if (promise->awaiting.line() != 0) info.awaits.push_back(promise->awaiting);
     }
   } else {
     info.waits_for = "nothing: it runs, or is ready to run";
   }
-  info.cancelled = scope.cancelled();
+  info.cancelled = scope.is_cancelled();
   info.shielded = scope.is_shielded();
   if (scope.deadline() != TimePoint::max()) info.deadline_in = scope.deadline() - now;
   return info;

@@ -8,6 +8,7 @@
 #include <corering/base/one_shot.hpp>
 #include <corering/core/cancellation.hpp>
 #include <corering/core/worker.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/trace/recorder.hpp>
 #include <corering/uring/setup_error.hpp>
 
@@ -59,7 +60,7 @@ Worker* Worker::current() noexcept {
 Worker::~Worker() {
   request_stop();
   if (thread_.joinable()) join();
-  while (loop_->attached()) loop_->turn(std::nullopt);  // stepped, but not to its end
+  while (loop_->is_attached()) loop_->turn(std::nullopt);  // stepped, but not to its end
   loop_->refuse_everything();
 }
 
@@ -105,7 +106,7 @@ class WithoutSigpipe {
 }  // namespace
 
 void Worker::assert_never_ran() const noexcept {
-  CORERING_ASSERT(!thread_.joinable() && !loop_->attached() && !loop_->ended(),
+  CORERING_ASSERT(!thread_.joinable() && !loop_->is_attached() && !loop_->has_ended(),
                   "a worker lives once: it was started before, make another one");
 }
 
@@ -151,10 +152,10 @@ Result<void> Worker::run(InitCallback init_callback) {
 }
 
 Result<bool> Worker::turn(Duration patience) {
-  CORERING_ASSERT(!thread_.joinable() && (!loop_->attached() || stepped_by_ == std::this_thread::get_id()),
+  CORERING_ASSERT(!thread_.joinable() && (!loop_->is_attached() || stepped_by_ == std::this_thread::get_id()),
                   "turn() is called by one thread, of a worker that has no thread of its own");
   stepped_by_ = std::this_thread::get_id();
-  if (!loop_->attached() && !loop_->ended()) {
+  if (!loop_->is_attached() && !loop_->has_ended()) {
     if (auto attached = loop_->attach(); !attached) return std::unexpected(attached.error());
   }
   return loop_->turn(patience);

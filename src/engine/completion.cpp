@@ -15,17 +15,17 @@ namespace corering {
 
 using trace::Kind;
 
-[[gnu::noinline]] bool Completion::read_now(const Frame& frame, const Request& request) noexcept {
+[[gnu::noinline]] bool Completion::read_now(const PromiseBase& promise, const Request& request) noexcept {
   Loop* const loop = here::loop();
-  return loop != nullptr && loop->read_now(*this, frame, request);
+  return loop != nullptr && loop->read_now(*this, promise, request);
 }
 
 // What is recorded differs only in that. For the rest a copy is kept, in memory of the frame cache: rare, and
 // small. Without memory the operation fails.
 [[gnu::noinline]] void Completion::begin_slowly(const Request& request) noexcept {
-  Submitter& here = here::front();
-  if (trace::enabled() && here.may_begin_recorded_in(frame_->scope)) {
-    request.fill(here.begin(*this, *frame_->scope), user_data());
+  LoopFront& here = here::front();
+  if (trace::enabled() && here.may_begin_recorded_in(promise_->scope)) {
+    request.fill(here.begin(*this, *promise_->scope), user_data());
     state_ = State::unrecorded;
     return;
   }
@@ -43,27 +43,28 @@ void Completion::drop_kept() noexcept {
   free_frame(const_cast<Request*>(kept_), sizeof *kept_);
 }
 
-void Completion::start(std::coroutine_handle<> waiter, Frame* frame, const Request& request) noexcept {
+void Completion::begin(std::coroutine_handle<> waiter, PromiseBase* promise,
+                       const Request& request) noexcept {
   waiter_ = waiter;
   kept_ = &request;
-  frame_ = frame;
-  start_slowly();
+  promise_ = promise;
+  begun_slowly();
 }
 
-[[gnu::noinline]] void Completion::start_slowly() noexcept {
+[[gnu::noinline]] void Completion::begun_slowly() noexcept {
   Loop* const loop = here::loop();
   if (loop == nullptr) {
     fail_assertion("a worker runs here",
                    "an operation was awaited on a thread without a worker: name one, as in co_await "
                    "operation.on(worker)",
-                   place_of(frame_));
+                   place_of(promise_));
   }
   if (state_ == State::unrecorded) return record_begun();
-  if (!trace::enabled()) return loop->start(*this);
+  if (!trace::enabled()) return loop->begin(*this);
   const auto code = static_cast<std::uint8_t>(opcode());
   trace::record(Kind::await, code, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
-                frame_ != nullptr ? trace::pack_place(frame_->awaiting) : 0);
-  loop->start(*this);
+                promise_ != nullptr ? trace::pack_place(promise_->awaiting) : 0);
+  loop->begin(*this);
   trace::record(Kind::suspended, code, this);
 }
 
@@ -72,25 +73,26 @@ void Completion::record_begun() noexcept {
   const std::uint64_t now = trace::stamp();
   const auto code = static_cast<std::uint8_t>(opcode());
   trace::record_at(now, Kind::await, code, this, reinterpret_cast<std::uintptr_t>(waiter_.address()),
-                   trace::pack_place(frame_->awaiting));
+                   trace::pack_place(promise_->awaiting));
   record_filled(now, here::front().last_begun());
   trace::record_at(now, Kind::suspended, code, this);
   state_ = State::in_flight;
 }
 
-[[gnu::noinline]] void Completion::start_unscoped(const Scope* permitting, const Request& request) noexcept {
+[[gnu::noinline]] void Completion::begin_unscoped(const Scope* permitting, const Request& request) noexcept {
   kept_ = &request;
   Loop* const loop = here::loop();
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::await, static_cast<std::uint8_t>(opcode()), this);
-  loop->start_unscoped(*this, permitting);
+  loop->begin_unscoped(*this, permitting);
 }
 
-[[gnu::noinline]] void Completion::start_chain(std::span<Completion* const> links, Frame* frame) noexcept {
+[[gnu::noinline]] void Completion::begin_chain(std::span<Completion* const> links,
+                                               PromiseBase* promise) noexcept {
   Loop* const loop = here::loop();
   CORERING_ASSERT(loop != nullptr, "a chain was awaited on a thread without a worker: hop to one first");
-  for (Completion* const link : links) link->frame_ = frame;
-  loop->start_chain(links);
+  for (Completion* const link : links) link->promise_ = promise;
+  loop->begin_chain(links);
 }
 
 void Completion::resume_with(const Reply& reply) noexcept {
@@ -109,7 +111,7 @@ void NotifiedCompletion::received(const Reply& reply) noexcept {
   if (reply.is_last()) resume_with(total);
 }
 
-Waiter* Completion::cancel(const CancelCause&) noexcept {
+Wait* Completion::cancel(const CancelCause&) noexcept {
   here::loop()->cancel(*this);
   return nullptr;
 }
@@ -125,8 +127,8 @@ std::error_code Completion::error_of(std::int32_t res) const noexcept {
   // EINTR, or one of the numbers that user space is never to see.
   const bool was_interrupted = res == -EINTR || (res <= -512 && res >= -514) || res == -516;
   const bool was_cancelled = res == -ECANCELED || was_interrupted;
-  if (was_cancelled && frame_ != nullptr && frame_->scope != nullptr && frame_->scope->cancelled()) {
-    return frame_->scope->reason().error();
+  if (was_cancelled && promise_ != nullptr && promise_->scope != nullptr && promise_->scope->is_cancelled()) {
+    return promise_->scope->reason().error();
   }
   return {was_interrupted ? EINTR : -res, std::system_category()};
 }
@@ -143,7 +145,7 @@ void Completion::record_resumed() const noexcept {
 }
 
 void Completion::abort_destroyed_in_flight() const noexcept {
-  const std::source_location where = frame_ != nullptr ? frame_->awaiting : std::source_location();
+  const std::source_location where = promise_ != nullptr ? promise_->awaiting : std::source_location();
   dprintf(2, "corering: a coroutine was destroyed while its %.*s (fd %d) was in flight, awaited at %s:%u\n",
           static_cast<int>(name_of(opcode()).size()), name_of(opcode()).data(), fd_,
           where.line() != 0 ? where.file_name() : "a place in a coroutine of another library", where.line());

@@ -159,7 +159,7 @@ class Reaper {
 
  private:
   static void give(Magazine& magazine, std::size_t size_class) noexcept {
-    if (magazine.full()) return depot().give_full(magazine, size_class);
+    if (magazine.is_full()) return depot().give_full(magazine, size_class);
     release_frames(magazine, size_class);
     depot().give_empty(magazine);
   }
@@ -179,7 +179,7 @@ ThreadCache* find_own_cache() noexcept {
 
 /// Loads a magazine that has frames; false when there is none to be had.
 bool load_frames(Magazines& pair, std::size_t size_class) noexcept {
-  if (pair.spare != nullptr && pair.spare->full()) {
+  if (pair.spare != nullptr && pair.spare->is_full()) {
     std::swap(pair.loaded, pair.spare);
     return true;
   }
@@ -197,7 +197,7 @@ bool load_frames(Magazines& pair, std::size_t size_class) noexcept {
 
 /// Loads a magazine that has room; false for want of memory.
 bool load_room(Magazines& pair, std::size_t size_class) noexcept {
-  if (pair.spare != nullptr && !pair.spare->full()) {
+  if (pair.spare != nullptr && !pair.spare->is_full()) {
     std::swap(pair.loaded, pair.spare);
     return true;
   }
@@ -228,7 +228,7 @@ void* detail::allocate_slowly(std::size_t size_class) {
 void detail::free_slowly(void* frame, std::size_t size_class) noexcept {
   if (ThreadCache* const own = find_own_cache(); own != nullptr) {
     Magazines& pair = (*own)[size_class];
-    if (!pair.loaded->full() || load_room(pair, size_class)) {
+    if (!pair.loaded->is_full() || load_room(pair, size_class)) {
       pair.loaded->frames[pair.loaded->count++] = frame;
       poison(frame, size_class);
       return;

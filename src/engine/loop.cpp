@@ -12,6 +12,7 @@
 #include <new>
 #include <utility>
 
+#include <corering/engine/post.hpp>
 #include <corering/trace/recorder.hpp>
 #include <corering/uring/setup_error.hpp>
 
@@ -55,35 +56,35 @@ using namespace detail;
 // ---- which loop is this? ----
 
 namespace {
-struct NoSubmitter : Submitter {
-  constexpr NoSubmitter() noexcept : Submitter(Nobody()) {}
+struct NoLoop : LoopFront {
+  constexpr NoLoop() noexcept : LoopFront(Nobody()) {}
 };
-constinit NoSubmitter no_submitter;  // never written to
+constinit NoLoop no_loop;  // never written to
 }  // namespace
 
 // initial-exec: found without a call, also from position-independent code. Outside of this file it is read by
 // CORERING_THREAD_WORD, which optimisation at link time does not see: hence "used".
-[[gnu::tls_model("initial-exec")]] extern constinit thread_local Submitter* current_front __asm__(
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local LoopFront* current_front __asm__(
     "corering_front");
-[[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local Submitter* current_front = &no_submitter;
+[[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local LoopFront* current_front = &no_loop;
 
-[[gnu::noinline]] Submitter& here::find_front() noexcept { return *current_front; }
+[[gnu::noinline]] LoopFront& here::find_front() noexcept { return *current_front; }
 
 Loop::Running::Running(Loop& loop) noexcept : outer_(current_front) { enter(&loop); }
 Loop::Running::~Running() { enter(outer_); }
-[[gnu::noinline]] void Loop::Running::enter(Submitter* front) noexcept {
+[[gnu::noinline]] void Loop::Running::enter(LoopFront* front) noexcept {
   current_front = front;
   thread_word_written();
 }
 
 Loop::Loop(LoopOptions options) noexcept
-    : Submitter(*this),
+    : LoopFront(*this),
       options_(std::move(options)),
       kernel_(*options_.kernel),
       spinner_(options_.spin_before_sleep),
       mailbox_(kernel_, this) {}
 
-Loop::~Loop() { CORERING_ASSERT(!attached(), "a worker was destroyed while its loop was still alive"); }
+Loop::~Loop() { CORERING_ASSERT(!is_attached(), "a worker was destroyed while its loop was still alive"); }
 
 // ---- birth ----
 
@@ -152,7 +153,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 [[gnu::always_inline]] inline void Loop::wait(std::optional<Duration> limit) noexcept {
   if (!spinner_.is_on()) return sleep_and_learn(limit);
   peek();
-  if (!ring_.has_completions()) [[unlikely]]
+  if (!ring_.has_cqes()) [[unlikely]]
     watch(limit);
 }
 
@@ -171,7 +172,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   const TimePoint begin = kernel_.now();
   Duration spent{};
   do {
-    if (!mailbox_.empty() || ring_.has_completions()) return spinner_.found();
+    if (!mailbox_.empty() || ring_.has_cqes()) return spinner_.found();
     if (ring_.has_task_work()) peek();
     Spinner::pause();
     spent = kernel_.now() - begin;
@@ -250,7 +251,7 @@ template <bool recording>
 
 template <bool recording>
 [[gnu::always_inline]] inline void Loop::process() noexcept {
-  const Ring::Completions there = ring_.completions();
+  const Ring::Cqes there = ring_.cqes();
   const Cqe* const end = there.cqes.data() + there.cqes.size();
   for (const Cqe* cqe = there.cqes.data(); cqe != end;) {
     cqe = file_plain_ones<recording>(cqe, end);
@@ -288,7 +289,7 @@ void Loop::wait_for_kernel() noexcept {
   if (ready_.run(ready_budget) == ready_budget) turns_until_clock_ = 0;  // that may have taken long
   if (!drainers_.empty()) [[unlikely]]
     release_drained();
-  if (stopping_ && quiet() && mailbox_.try_close()) [[unlikely]] {
+  if (stopping_ && is_quiet() && mailbox_.try_close()) [[unlikely]] {
     end();
     return false;
   }
@@ -322,7 +323,7 @@ void Loop::drain_posts() noexcept {
       accept_post(*node);
     } else {  // nearly all are that
       if (node->strand != nullptr) hosts(*node->strand);
-      node->refused = !attached();
+      node->refused = !is_attached();
       ready_.push(node->coroutine);
     }
     node = next;
@@ -334,7 +335,7 @@ void Loop::accept_post(PostNode& node) noexcept {
   if (node.kind == PostNode::Kind::call) return node.call(node, *this);
   if (node.strand != nullptr) hosts(*node.strand);
   if (node.kind == PostNode::Kind::homecoming) --expected_homecomings_;
-  if (node.kind == PostNode::Kind::hop) node.refused = !attached();
+  if (node.kind == PostNode::Kind::hop) node.refused = !is_attached();
   record(Kind::popped, &node, reinterpret_cast<std::uintptr_t>(node.coroutine.address()));
   ready_.push(node.coroutine);
 }

@@ -20,6 +20,7 @@
 #include <corering/engine/completion.hpp>
 #include <corering/engine/loop_front.hpp>
 #include <corering/engine/multishot.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/queued_wait.hpp>
 #include <corering/engine/ready_queue.hpp>
 #include <corering/engine/ring_resource.hpp>
@@ -66,7 +67,7 @@ struct LoopOptions {
   std::function<void()> on_stuck = [] {};  ///< while stopping: patience has ended; again at that interval
 };
 
-class Loop : public Submitter {
+class Loop : public LoopFront {
  public:
   /// While it lives, this is the loop that runs on the calling thread. Nests: a coroutine may run another
   /// worker.
@@ -77,8 +78,8 @@ class Loop : public Submitter {
     ~Running();
 
    private:
-    static void enter(Submitter* front) noexcept;
-    Submitter* outer_;
+    static void enter(LoopFront* front) noexcept;
+    LoopFront* outer_;
   };
 
   explicit Loop(LoopOptions options) noexcept;
@@ -92,9 +93,9 @@ class Loop : public Submitter {
 
   /// Opens eventfd and ring on the calling thread, which must make every turn.
   Result<void> attach();
-  [[nodiscard]] bool attached() const noexcept { return ring_.is_open(); }
+  [[nodiscard]] bool is_attached() const noexcept { return ring_.is_open(); }
 
-  [[nodiscard]] bool ended() const noexcept { return ended_; }
+  [[nodiscard]] bool has_ended() const noexcept { return ended_; }
 
   /// The kernel's helper threads (io-wq) of this ring run on these processors only; they would inherit the
   /// worker's own.
@@ -108,11 +109,12 @@ class Loop : public Submitter {
   /// Instead of a life: answers what was posted to a worker that never ran, on the calling thread.
   void refuse_everything() noexcept;
 
-  void start(Completion& completion) noexcept;
+  void begin(Completion& completion) noexcept;
   /// See Completion::read_now().
-  [[nodiscard]] bool read_now(Completion& completion, const Frame& frame, const Request& request) noexcept;
-  void start_unscoped(Completion& completion, const Scope* permitting) noexcept;
-  void start_chain(std::span<Completion* const> links) noexcept;
+  [[nodiscard]] bool read_now(Completion& completion, const PromiseBase& promise,
+                              const Request& request) noexcept;
+  void begin_unscoped(Completion& completion, const Scope* permitting) noexcept;
+  void begin_chain(std::span<Completion* const> links) noexcept;
   void cancel_and_submit(Completion& completion) noexcept;
   void cancel(Completion& completion) noexcept;
   void schedule(std::coroutine_handle<> coroutine) noexcept { ready_.push(coroutine); }
@@ -127,11 +129,11 @@ class Loop : public Submitter {
 
   /// True when nothing in `scope`, which may be null, is to begin to wait here.
   [[nodiscard]] bool refuses_waits(const Scope* scope) const noexcept {
-    return (scope != nullptr && scope->cancelled()) || (stopping_ && !may_work_while_stopping(scope));
+    return (scope != nullptr && scope->is_cancelled()) || (stopping_ && !may_work_while_stopping(scope));
   }
 
   /// Waits in no scope, and is cancelled when the worker stops.
-  void look_after(Waiter& orphan) noexcept { orphans_.push_back(orphan); }
+  void look_after(Wait& orphan) noexcept { orphans_.push_back(orphan); }
 
   /// A stream that was made here; it leaves the list by itself.
   void knows(detail::StreamNode& stream) noexcept { streams_.push_back(stream); }
@@ -142,7 +144,7 @@ class Loop : public Submitter {
 
   /// From now on only coroutines that come back are taken. Where to wait until every strand has ended that
   /// does not belong to the same tree of members as one's own.
-  [[nodiscard]] QueuedWaiter::Line& begin_drain() noexcept;
+  [[nodiscard]] QueuedWait::Line& begin_drain() noexcept;
 
   /// What a dump tells: every strand that is here, every scope that must be closed here, and the numbers.
   template <class Visit>
@@ -240,7 +242,7 @@ class Loop : public Submitter {
   void begin_stop() noexcept;
   void cancel_everything(bool through_shields) noexcept;
   void lose_patience() noexcept;
-  [[nodiscard]] bool quiet() const noexcept;
+  [[nodiscard]] bool is_quiet() const noexcept;
   void end() noexcept;
   void await_promised_wakes() noexcept;
   void cancel_wake_read() noexcept;
@@ -262,7 +264,7 @@ class Loop : public Submitter {
   IntrusiveList<Strand> strands_;     // those that are here
   IntrusiveList<Scope> scopes_;       // those that must be closed here, their coroutines may be elsewhere
   IntrusiveList<Completion> parked_;  // no SQE was free
-  IntrusiveList<Waiter> orphans_;     // in no scope: coroutines of another library
+  IntrusiveList<Wait> orphans_;       // in no scope: coroutines of another library
   IntrusiveList<Completion> cancelling_;
   std::uint64_t controls_in_flight_ = 0;      // our own cancels
   std::uint64_t expected_homecomings_ = 0;    // coroutines of ours that others will hand back
@@ -273,7 +275,7 @@ class Loop : public Submitter {
   bool shields_hold_ = true;  // while stopping
   bool ended_ = false;
   bool short_of_memory_ = false;  // the kernel refused the last enter for now
-  QueuedWaiter::Line drainers_;
+  QueuedWait::Line drainers_;
   IntrusiveList<RingResource> resources_;
   IntrusiveList<detail::StreamNode> streams_;
   RingResource* file_table_ = nullptr;
@@ -291,10 +293,10 @@ class Loop : public Submitter {
 };
 
 /// The loop that runs on the calling thread; ends the program with `message` on any other one.
-[[nodiscard]] inline Loop& require_loop(const char* message, const Frame* frame = nullptr) noexcept {
+[[nodiscard]] inline Loop& require_loop(const char* message, const PromiseBase* promise = nullptr) noexcept {
   Loop* const loop = here::loop();
   if (loop == nullptr) [[unlikely]]
-    fail_assertion("a worker runs here", message, place_of(frame));
+    fail_assertion("a worker runs here", message, place_of(promise));
   return *loop;
 }
 

@@ -16,7 +16,7 @@ constexpr Duration shortest_patience = std::chrono::milliseconds(10);  // betwee
 
 // ---- draining ----
 
-QueuedWaiter::Line& Loop::begin_drain() noexcept {
+QueuedWait::Line& Loop::begin_drain() noexcept {
   mailbox_.refuse_posts();
   return drainers_;
 }
@@ -43,8 +43,8 @@ bool Loop::only_drains() noexcept {
   const auto check = [&](const Strand& strand) {
     if (!alone) return;
     bool drains = false;
-    drainers_.for_each([&](const QueuedWaiter& drainer) {
-      drains = drains || &top_of(*drainer.frame()->scope->strand()) == &top_of(strand);
+    drainers_.for_each([&](const QueuedWait& drainer) {
+      drains = drains || &top_of(*drainer.promise()->scope->strand()) == &top_of(strand);
     });
     alone = drains;
   };
@@ -71,14 +71,14 @@ namespace {
 /// The part of a strand that is its worker's to cancel: what lies below the scopes that other workers have
 /// opened.
 struct OwnPart {
-  Waiter* first;
+  Wait* first;
   bool in_a_shield;  ///< one that lies above it, or around the whole strand
 };
 
 OwnPart own_part_of(Strand& strand, const Loop& here) noexcept {
   OwnPart own{.first = &strand, .in_a_shield = strand.is_shielded()};
   for (Scope* scope = &strand; scope != nullptr;) {
-    Waiter* const below = scope->waiting();
+    Wait* const below = scope->waiting();
     if (scope->home() != nullptr && scope->home() != &here) {
       own = {.first = below, .in_a_shield = scope->is_shielded()};
     }
@@ -94,7 +94,7 @@ void Loop::cancel_everything(bool through_shields) noexcept {
   strands_.for_each([this, &cause](Strand& strand) {
     const OwnPart own = own_part_of(strand, *this);
     if (own.in_a_shield && !cause.through_shields) return;
-    for (Waiter* next = own.first; next != nullptr;) next = next->cancel(cause);
+    for (Wait* next = own.first; next != nullptr;) next = next->cancel(cause);
   });
   // Coroutines that must come back, from wherever they are.
   scopes_.for_each([&cause](Scope& scope) {
@@ -102,7 +102,8 @@ void Loop::cancel_everything(bool through_shields) noexcept {
   });
   while (!orphans_.empty()) orphans_.front().cancel(cause);
   parked_.for_each([this](Completion& completion) {
-    if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) answer(completion, -ECANCELED);
+    if (completion.promise_ == nullptr || completion.promise_->scope == nullptr)
+      answer(completion, -ECANCELED);
   });
 }
 
@@ -113,7 +114,7 @@ void Loop::lose_patience() noexcept {
   options_.on_stuck();
 }
 
-bool Loop::quiet() const noexcept {
+bool Loop::is_quiet() const noexcept {
   return in_flight_ == 0 && controls_in_flight_ == 0 && expected_homecomings_ == 0 && ready_.empty() &&
          parked_.empty() && timers_.empty() && strands_.empty() && scopes_.empty();
 }
@@ -160,7 +161,7 @@ void Loop::refuse_everything() noexcept {
   const Running here(*this);
   shields_hold_ = false;  // there is no ring to clean up with
   begin_stop();
-  while (!quiet() || !mailbox_.try_close()) {
+  while (!is_quiet() || !mailbox_.try_close()) {
     drain_posts();
     ready_.run(ready_budget);
     if (ready_.empty()) kernel_.nap(memory_nap);  // for those that are still away

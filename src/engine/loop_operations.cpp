@@ -49,9 +49,9 @@ void Loop::answer(Completion& completion, std::int32_t res) noexcept {
   ready_.push(completion.waiter_);
 }
 
-void Loop::start(Completion& completion) noexcept {
-  Frame* const frame = completion.frame_;
-  Scope* const scope = frame != nullptr ? frame->scope : nullptr;
+void Loop::begin(Completion& completion) noexcept {
+  PromiseBase* const promise = completion.promise_;
+  Scope* const scope = promise != nullptr ? promise->scope : nullptr;
   if (scope != nullptr) scope->waits_for(&completion, turn_ticks_);
   if (refuses_waits(scope)) return answer(completion, -ECANCELED);
   if (completion.kept_ == nullptr) return answer(completion, -ENOMEM);
@@ -63,16 +63,16 @@ void Loop::start(Completion& completion) noexcept {
 // the file's own position has a lock that RWF_NOWAIT waits for.
 bool Loop::may_read_now(const Scope* scope, const Request& request) const noexcept {
   const bool alone = ready_.empty() && ring_.unsubmitted() == 0;
-  const bool plain = request.what >> 8 == 0 && request.op_flags == 0 && ~request.off != 0 && request.len > 0;
+  const bool plain = request.head >> 8 == 0 && request.op_flags == 0 && ~request.off != 0 && request.len > 0;
   return alone && plain && request.len + cost_of_a_call <= bytes_to_read_now_ && !refuses_waits(scope);
 }
 
-bool Loop::read_now(Completion& completion, const Frame& frame, const Request& request) noexcept {
-  if (!may_read_now(frame.scope, request)) return false;
+bool Loop::read_now(Completion& completion, const PromiseBase& promise, const Request& request) noexcept {
+  if (!may_read_now(promise.scope, request)) return false;
   if (trace::enabled()) [[unlikely]] {
     const auto fd = static_cast<std::uint32_t>(request.fd);
     trace::record(Kind::read_now, static_cast<std::uint8_t>(request.opcode()), &completion,
-                  static_cast<std::uint64_t>(fd) << 32 | request.len, trace::pack_place(frame.awaiting));
+                  static_cast<std::uint64_t>(fd) << 32 | request.len, trace::pack_place(promise.awaiting));
   }
   bytes_to_read_now_ -= request.len + cost_of_a_call;
   const std::int32_t got = read_all_now(kernel_, request);
@@ -82,8 +82,8 @@ bool Loop::read_now(Completion& completion, const Frame& frame, const Request& r
   return true;
 }
 
-void Loop::start_unscoped(Completion& completion, const Scope* permitting) noexcept {
-  completion.frame_ = nullptr;
+void Loop::begin_unscoped(Completion& completion, const Scope* permitting) noexcept {
+  completion.promise_ = nullptr;
   if (stopping_ && !may_work_while_stopping(permitting)) return answer(completion, -ECANCELED);
   if (Sqe* const sqe = parked_.empty() ? find_sqe() : nullptr; sqe != nullptr) return fill(*sqe, completion);
   park(completion);
@@ -102,7 +102,7 @@ void Loop::close_streams_on(int fd) noexcept {
 }
 
 // All SQEs of a chain go with one enter, and nothing comes between them.
-void Loop::start_chain(std::span<Completion* const> links) noexcept {
+void Loop::begin_chain(std::span<Completion* const> links) noexcept {
   for (std::size_t i = 0; i < links.size(); ++i) {
     links[i]->links_behind_ = (links.size() - 1 - i) & 0x7fff;
   }
@@ -126,7 +126,7 @@ void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
   completion.kept_->fill(sqe, completion.user_data());
   completion.state_ = Completion::State::in_flight;
   ++in_flight_;
-  if (completion.frame_ == nullptr || completion.frame_->scope == nullptr) {
+  if (completion.promise_ == nullptr || completion.promise_->scope == nullptr) {
     completion.state_ = Completion::State::orphaned;
     look_after(completion);
   }

@@ -1,6 +1,7 @@
 /// mailbox.cpp — a push and the wake it may owe; the wake's way through the eventfd.
 #include "engine/mailbox.hpp"
 
+#include <corering/engine/post.hpp>
 #include <corering/trace/recorder.hpp>
 
 namespace corering {

@@ -12,6 +12,7 @@
 
 #include <corering/base/assert.hpp>
 #include <corering/engine/mpsc_queue.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/uring/abi.hpp>
 #include <corering/uring/kernel.hpp>
 

@@ -2,29 +2,30 @@
 #include <corering/base/assert.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/engine/member.hpp>
+#include <corering/engine/post.hpp>
 
 #include "engine/loop.hpp"
 
 namespace corering::detail {
 
-bool MemberBase::begin(MemberOwner& owner, const Frame* outer, Scope* around,
+bool MemberBase::start(MemberOwner& owner, const PromiseBase* outer, Scope* around,
                        std::source_location where) noexcept {
   owner_ = &owner;
   strand_.spawned_at = where;
   strand_.join(around);
-  inner_frame().scope = &strand_;
-  inner_frame().awaited_by = outer;
-  strand_.begin_on(*owner.home_loop_);
+  inner_promise().scope = &strand_;
+  inner_promise().awaited_by = outer;
+  strand_.start_on(*owner.home_loop_);
   std::coroutine_handle<> next;
   try {
-    next = start(handle());
+    next = await_it(handle());
   } catch (...) {
     exception_ = std::current_exception();
     stage_ = Stage::failed_to_begin;
     next = handle();
   }
   // Not resumed from here: the owner may be about to begin others.
-  if (next) engine::schedule(next);
+  if (next) here::schedule(next);
   return next == handle();
 }
 

@@ -11,7 +11,7 @@ void MultishotBlock::wanted() noexcept {
   arm();
 }
 
-void MultishotBlock::is_known() noexcept {
+void MultishotBlock::bind() noexcept {
   Loop* const here = here::loop();
   CORERING_ASSERT(here != nullptr && (home_ == nullptr || here == home_),
                   "a stream was used on another worker than its own");
@@ -20,10 +20,10 @@ void MultishotBlock::is_known() noexcept {
 }
 
 void MultishotBlock::arm() noexcept {
-  is_known();
+  bind();
   if (!is_idle()) return;
-  const Frame* const waiting = line_.empty() ? nullptr : line_.front().frame();
-  start_unscoped(waiting != nullptr ? waiting->scope : nullptr, request_);
+  const PromiseBase* const waiting = line_.empty() ? nullptr : line_.front().promise();
+  begin_unscoped(waiting != nullptr ? waiting->scope : nullptr, request_);
 }
 
 void MultishotBlock::received(const Reply& reply) noexcept {
@@ -48,7 +48,7 @@ void MultishotBlock::ended(const Reply& reply) noexcept {
   const bool was_cancelled = reply.res == -ECANCELED;
   if (was_cancelled && closed_) return line_.empty() ? void() : keep(reply);
   if (was_cancelled && was_paused) return line_.empty() ? void() : arm();
-  const Frame* const waiting = line_.empty() ? nullptr : line_.front().frame();
+  const PromiseBase* const waiting = line_.empty() ? nullptr : line_.front().promise();
   const bool in_a_shield = waiting != nullptr && waiting->scope != nullptr && waiting->scope->is_shielded();
   if (was_cancelled && in_a_shield && !home_->refuses_waits(waiting->scope)) return arm();
   keep(reply);

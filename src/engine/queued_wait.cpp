@@ -3,26 +3,26 @@
 
 namespace corering {
 
-bool SuspendedWaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
-  engine::require_worker(
+bool SuspendedWait::suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
+  here::require_worker(
       "a coroutine waits for others only on a worker: hop first, with co_await SwitchToWorker(worker)",
-      frame);
-  engine::require_scope(frame);
+      promise);
+  require_scope(promise);
   coroutine_ = coroutine;
-  begin_wait(frame);
-  if (!engine::refuses_waits(frame)) return true;
+  begin_wait(promise);
+  if (!here::refuses_waits(promise)) return true;
   resume_cancelled();
   return false;
 }
 
-Result<void> SuspendedWaiter::finish() noexcept {
+Result<void> SuspendedWait::finish() noexcept {
   coroutine_ = nullptr;
   end_wait();
-  if (cancelled_) return std::unexpected(engine::cancellation_error(frame_));
+  if (cancelled_) return std::unexpected(cancellation_error(promise_));
   return {};
 }
 
-Waiter* QueuedWaiter::cancel(const CancelCause&) noexcept {
+Wait* QueuedWait::cancel(const CancelCause&) noexcept {
   if (!is_linked()) return nullptr;
   unlink();
   resume_cancelled();

@@ -1,5 +1,6 @@
 /// scope.cpp — opening, closing, and the walk of a cancellation.
 #include <corering/engine/here.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/scope.hpp>
 #include <corering/engine/strand.hpp>
 
@@ -7,12 +8,26 @@
 
 namespace corering {
 
-void Waiter::begin_wait(Frame* frame) noexcept { begin_wait(frame, here::loop()); }
+void Wait::begin_wait(PromiseBase* promise) noexcept { begin_wait(promise, here::loop()); }
 
-void Waiter::begin_wait(Frame* frame, const Loop* here) noexcept {
-  frame_ = frame;
-  if (frame == nullptr || frame->scope == nullptr) return;
-  frame->scope->waits_for(this, here != nullptr ? here->turn_ticks() : 0);
+void Wait::begin_wait(PromiseBase* promise, const Loop* here) noexcept {
+  promise_ = promise;
+  if (promise == nullptr || promise->scope == nullptr) return;
+  promise->scope->waits_for(this, here != nullptr ? here->turn_ticks() : 0);
+}
+
+std::error_code cancellation_error(const PromiseBase* promise) noexcept {
+  const bool cancelled = promise != nullptr && promise->scope != nullptr && promise->scope->is_cancelled();
+  return (cancelled ? promise->scope->reason() : CancelReason::asked()).error();
+}
+
+void require_scope(const PromiseBase* promise) noexcept {
+  if (promise != nullptr && promise->scope != nullptr && promise->scope->strand() != nullptr) return;
+  fail_assertion(
+      "a task of the library is at the root",
+      "a coroutine of another library can await operations, sleeps, hops and joins; for everything "
+      "else let it start a task of this one with spawn()",
+      place_of(promise));
 }
 
 void Scope::inherit(const Scope* outer, Shield shield) noexcept {
@@ -23,19 +38,19 @@ void Scope::inherit(const Scope* outer, Shield shield) noexcept {
   deadline_ = outer->deadline_;
 }
 
-void Scope::open(Frame* outer, Shield shield) noexcept {
+void Scope::open(PromiseBase* outer, Shield shield) noexcept {
   Loop* const here = here::loop();
-  engine::require_worker(
+  here::require_worker(
       "a deadline, a shield, a group or a stop token was awaited on a thread without a worker: put "
       ".on(worker) "
       "behind the deadline, or run all of it in a task, as in sync_wait(worker.spawn(task()).value())",
       outer);
-  engine::require_scope(outer);
+  require_scope(outer);
   home_ = here;
   strand_ = outer->scope->strand_;
   inherit(outer->scope, shield);
   // A worker that stops has cancelled what was there; this came later, and may be about to leave it.
-  if (here->refuses_waits(this) && !cancelled()) reason_ = CancelReason::asked();
+  if (here->refuses_waits(this) && !is_cancelled()) reason_ = CancelReason::asked();
   here->opened(*this);
   begin_wait(outer, here);
 }
@@ -50,19 +65,19 @@ bool Scope::is_home() const noexcept { return here::loop() == home_; }
 
 void Scope::go_home(PostNode& node) noexcept { strand_->go_home(*home_, node); }
 
-Waiter* Scope::cancel(const CancelCause& cause) noexcept {
+Wait* Scope::cancel(const CancelCause& cause) noexcept {
   if (shields_ && !cause.through_shields) return nullptr;
   // Cancelled before: then only a shield below may still stand.
-  if (cancelled() && !cause.through_shields) return nullptr;
-  if (!cancelled()) reason_ = cause.reason;
+  if (is_cancelled() && !cause.through_shields) return nullptr;
+  if (!is_cancelled()) reason_ = cause.reason;
   cancel_members(cause);
   return waiting_;
 }
 
 void Scope::cancel_now(const CancelCause& cause) noexcept {
-  if (!cancelled()) reason_ = cause.reason;
+  if (!is_cancelled()) reason_ = cause.reason;
   cancel_members(cause);
-  for (Waiter* next = waiting_; next != nullptr;) next = next->cancel(cause);
+  for (Wait* next = waiting_; next != nullptr;) next = next->cancel(cause);
 }
 
 void Scope::request_cancel(const CancelCause& cause) noexcept { strand_->request_cancel_of(*this, cause); }

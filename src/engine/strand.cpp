@@ -3,18 +3,19 @@
 #include <mutex>
 
 #include <corering/base/assert.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/strand.hpp>
 
 #include "engine/loop.hpp"
 
 namespace corering {
 
-void Strand::begin_on(Loop& here) noexcept {
+void Strand::start_on(Loop& here) noexcept {
   location_ = &here;  // nobody else knows of it yet
   here.hosts(*this);
 }
 
-void Strand::begin_at(Loop& there, PostNode& node) noexcept {
+void Strand::start_at(Loop& there, PostNode& node) noexcept {
   node.strand = this;
   location_ = &there;
 }
@@ -67,7 +68,7 @@ void Strand::end() noexcept {
     ended_ = true;
     if (message_under_way_) return;
   }
-  has_ended();
+  on_end();
 }
 
 bool Strand::is_here() noexcept {
@@ -77,7 +78,7 @@ bool Strand::is_here() noexcept {
 
 void Strand::cancel_anywhere(const CancelCause& cause) noexcept {
   if (!is_here()) return request_cancel(cause);
-  for (Waiter* next = this; next != nullptr;) next = next->cancel(cause);
+  for (Wait* next = this; next != nullptr;) next = next->cancel(cause);
 }
 
 void Strand::request_cancel_of(Scope& scope, const CancelCause& cause) noexcept {
@@ -113,13 +114,13 @@ void Strand::message_came_to(Loop& here) noexcept {
     ended = ended_;
     if (!ended && location_ != &here) return post_message();  // gone on: after it
   }
-  if (ended) return has_ended();
+  if (ended) return on_end();
   // It is here, and stays here while we are in this call.
-  for (Waiter* waiter = this; waiter != nullptr;) {
-    Scope* const scope = waiter->as_scope();
+  for (Wait* wait = this; wait != nullptr;) {
+    Scope* const scope = wait->as_scope();
     if (scope == nullptr) return;
     if (const CancelCause cause = scope->take_request(); cause.reason) scope->cancel_now(cause);
-    waiter = scope->waiting();
+    wait = scope->waiting();
   }
 }
 

@@ -30,7 +30,7 @@ WatchEvent take_event(std::span<const std::byte> records, std::size_t& at) {
 
 Result<Watcher> Watcher::create() {
   Fd fd(::inotify_init1(IN_CLOEXEC));
-  if (!fd.valid()) return failure(errno);
+  if (!fd.is_open()) return failure(errno);
   return Watcher(std::move(fd));
 }
 

@@ -29,19 +29,19 @@ const std::error_category& chain_category() noexcept {
 namespace detail {
 
 void ChainBase::begin(std::span<Completion* const> links, std::coroutine_handle<> outer,
-                      Frame* frame) noexcept {
-  engine::require_worker("a chain was awaited on a thread without a worker: hop to one first", frame);
+                      PromiseBase* promise) noexcept {
+  here::require_worker("a chain was awaited on a thread without a worker: hop to one first", promise);
   outer_ = outer;
-  begin_wait(frame);
-  if (engine::refuses_waits(frame)) {
-    refused_ = engine::cancellation_error(frame);
-  } else if (const std::uint32_t room = engine::sq_entries(); links.size() > room) {
+  begin_wait(promise);
+  if (here::refuses_waits(promise)) {
+    refused_ = cancellation_error(promise);
+  } else if (const std::uint32_t room = here::sq_entries(); links.size() > room) {
     refused_ = std::error_code(static_cast<int>(room), chain_category());
   }
-  if (refused_) return engine::schedule(outer_);
+  if (refused_) return here::schedule(outer_);
   begun_ = true;
   left_ = links.size();
-  Completion::start_chain(links, frame);
+  Completion::begin_chain(links, promise);
 }
 
 Result<void> ChainBase::finish() noexcept {
@@ -50,7 +50,7 @@ Result<void> ChainBase::finish() noexcept {
   return {};
 }
 
-Waiter* ChainBase::cancel(const CancelCause& cause) noexcept {
+Wait* ChainBase::cancel(const CancelCause& cause) noexcept {
   if (begun_) {
     for (Completion* const link : links()) (void)link->cancel(cause);
   }
@@ -63,8 +63,8 @@ void ChainBase::describe(std::string& text) const {
 }
 
 void ChainBase::link_ended(void* self) {
-  auto& chain = static_cast<ChainBase&>(Continuation::from(self));
-  if (--chain.left_ == 0) engine::schedule(chain.outer_);
+  auto& chain = static_cast<ChainBase&>(FakeCoroutine::from(self));
+  if (--chain.left_ == 0) here::schedule(chain.outer_);
 }
 
 }  // namespace detail

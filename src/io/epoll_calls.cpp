@@ -8,11 +8,11 @@
 namespace corering {
 
 Task<Result<std::size_t>> async_epoll_wait(int epoll, std::span<epoll_event> into) {
-  if (engine::capabilities().has(Opcode::epoll_wait)) {
+  if (here::capabilities().has(Opcode::epoll_wait)) {
     const IoOperation<std::size_t> wait(Request{.addr = reinterpret_cast<std::uintptr_t>(into.data()),
                                                 .fd = epoll,
                                                 .len = static_cast<std::uint32_t>(into.size()),
-                                                .what = what(Opcode::epoll_wait)});
+                                                .head = head(Opcode::epoll_wait)});
     co_return co_await wait;
   }
   for (;;) {

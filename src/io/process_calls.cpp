@@ -15,7 +15,7 @@ Task<Result<void>> wait_by_pidfd(idtype_t type, id_t id, siginfo_t& into, int op
   Fd opened;
   if (type == P_PID) {
     opened = Fd(static_cast<int>(::syscall(SYS_pidfd_open, id, 0)));
-    if (!opened.valid()) co_return failure(errno == ESRCH ? ECHILD : errno);
+    if (!opened.is_open()) co_return failure(errno == ESRCH ? ECHILD : errno);
   }
   const int pidfd = type == P_PID ? opened.get() : static_cast<int>(id);
   const Result<unsigned> ended = co_await async_poll(pidfd, POLLIN);
@@ -27,11 +27,11 @@ Task<Result<void>> wait_by_pidfd(idtype_t type, id_t id, siginfo_t& into, int op
 }  // namespace
 
 Task<Result<void>> async_waitid(idtype_t type, id_t id, siginfo_t& into, int options) {
-  if (engine::capabilities().has(Opcode::waitid)) {
+  if (here::capabilities().has(Opcode::waitid)) {
     const IoOperation<void> wait(Request{.fd = static_cast<int>(id),
                                          .len = static_cast<std::uint32_t>(type),
                                          .off = reinterpret_cast<std::uintptr_t>(&into),
-                                         .what = what(Opcode::waitid),
+                                         .head = head(Opcode::waitid),
                                          .extra = with_file_index(static_cast<std::uint32_t>(options))});
     co_return co_await wait;
   }

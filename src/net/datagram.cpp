@@ -40,7 +40,7 @@ Result<UnixDatagram> UnixDatagram::bind(const Address& address) {
 
 Result<UnixDatagram> UnixDatagram::unbound() {
   Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return failure(errno);
+  if (!socket.is_open()) return failure(errno);
   return UnixDatagram(std::move(socket));
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 Result<Fd> open_socket(int family, int type) noexcept {
   Fd socket(::socket(family, type | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return failure(errno);
+  if (!socket.is_open()) return failure(errno);
   return socket;
 }
 
@@ -44,7 +44,7 @@ Task<Result<void>> cancel_and_close(Fd socket) {
 }  // namespace
 
 Task<Result<void>> close_in_order(Fd socket) {
-  if (!socket.valid()) co_return failure(EBADF);
+  if (!socket.is_open()) co_return failure(EBADF);
   co_return co_await shield(cancel_and_close(std::move(socket)));
 }
 

@@ -40,7 +40,7 @@ Task<void> attempt(Attempts& attempts, Address address) {
   --attempts.running;
   if (!connected) {
     attempts.last_error = connected.error();
-  } else if (!attempts.winner.valid()) {
+  } else if (!attempts.winner.is_open()) {
     attempts.winner = std::move(*connected);
   }
   attempts.ended.set();
@@ -57,9 +57,9 @@ Task<void> try_each(TaskGroup& group, Attempts& attempts, const std::vector<Addr
     ++attempts.running;
     group.spawn(attempt(attempts, address));
     co_await give_time(attempts);
-    if (attempts.winner.valid()) break;
+    if (attempts.winner.is_open()) break;
   }
-  while (!attempts.winner.valid() && attempts.running > 0) {
+  while (!attempts.winner.is_open() && attempts.running > 0) {
     const Result<void> one_more = co_await attempts.ended.wait();
     if (!one_more) break;
     attempts.ended.reset();
@@ -81,7 +81,7 @@ Task<Result<TcpStream>> TcpStream::connect(std::vector<Address> addresses) {
   Attempts attempts;
   const auto body = [&](TaskGroup& group) { return try_each(group, attempts, in_turn); };
   const Result<void> raced = co_await with_group(body);
-  if (attempts.winner.valid()) co_return TcpStream(std::move(attempts.winner));
+  if (attempts.winner.is_open()) co_return TcpStream(std::move(attempts.winner));
   if (!raced) co_return std::unexpected(raced.error());
   co_return std::unexpected(attempts.last_error);
 }

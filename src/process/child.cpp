@@ -100,11 +100,11 @@ Result<Child> Child::spawn(const std::vector<std::string>& arguments, const Chil
   if (const int failed = plan.start(pid, arguments); failed != 0) return failure(failed);
   // It is our child and nobody has waited for it: the number is its own.
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd.valid()) return give_up(pid, errno);
+  if (!pidfd.is_open()) return give_up(pid, errno);
   Child child(pid, std::move(pidfd));
-  if (input->ours.valid()) child.input_.emplace(std::move(input->ours));
-  if (output->ours.valid()) child.output_.emplace(std::move(output->ours));
-  if (error->ours.valid()) child.error_.emplace(std::move(error->ours));
+  if (input->ours.is_open()) child.input_.emplace(std::move(input->ours));
+  if (output->ours.is_open()) child.output_.emplace(std::move(output->ours));
+  if (error->ours.is_open()) child.error_.emplace(std::move(error->ours));
   return child;
 }
 

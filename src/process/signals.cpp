@@ -18,7 +18,7 @@ Result<Signals> Signals::block(std::initializer_list<int> signals) {
   }
   if (const int error = pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0) return failure(error);
   Fd fd(::signalfd(-1, &set, SFD_CLOEXEC));
-  if (!fd.valid()) return failure(errno);
+  if (!fd.is_open()) return failure(errno);
   return Signals(std::move(fd));
 }
 

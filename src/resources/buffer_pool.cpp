@@ -8,6 +8,7 @@
 
 #include <corering/base/spin_lock.hpp>
 #include <corering/engine/here.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/ring_resource.hpp>
 #include <corering/resources/buffer_pool.hpp>
 
@@ -33,11 +34,11 @@ class BufferRing final : public RingResource {
     abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(entries_),
                                  .entries = count_,
                                  .flags = static_cast<std::uint16_t>(incremental_ ? abi::pbuf_ring_inc : 0)};
-    const int registered = engine::register_buffer_ring(wish);
+    const int registered = here::register_buffer_ring(wish);
     if (registered < 0) return failure(-registered);
     group_ = wish.group;
     open_ = true;
-    engine::attach_resource(*this);
+    here::attach_resource(*this);
     for (std::uint32_t id = 0; id < count_; ++id) provide(static_cast<std::uint16_t>(id));
     publish();
     returned_.set();
@@ -188,7 +189,7 @@ class BufferRing final : public RingResource {
     abroad_.push_back(id);
     if (!open_ || message_.under_way) return;
     // Also while it stops: a shielded wait may be for this. It has not ended, or it would have closed this.
-    message_.under_way = engine::post_regardless(*home_, message_);
+    message_.under_way = post_regardless(*home_, message_);
   }
 
   void take_back_from_others() noexcept {
@@ -217,7 +218,7 @@ class BufferRing final : public RingResource {
     if (message_.under_way) return;  // it comes back to this
     if (open_) {
       abi::BufferRingRegister which{.group = group_};
-      engine::register_resource(abi::unregister_pbuf_ring, &which, 1);
+      here::register_resource(abi::unregister_pbuf_ring, &which, 1);
     }
     unlink();
     delete this;
@@ -279,11 +280,11 @@ void LentBuffer::give_back() noexcept {
 }
 
 Result<BufferPool> BufferPool::create(BufferPoolOptions options) {
-  engine::require_worker("a buffer pool is made on the worker that uses it: hop there first");
+  here::require_worker("a buffer pool is made on the worker that uses it: hop there first");
   constexpr std::size_t largest = std::size_t{1} << 30;
   if (!std::has_single_bit(options.count) || options.count > 32768) return failure(EINVAL);
   if (options.size == 0 || options.size > largest) return failure(EINVAL);
-  const bool incremental = options.incremental && engine::capabilities().has(Feature::incremental_buffers);
+  const bool incremental = options.incremental && here::capabilities().has(Feature::incremental_buffers);
   auto ring = std::make_unique<detail::BufferRing>(options, incremental);
   if (const Result<void> opened = ring->open(options.huge_pages); !opened)
     return std::unexpected(opened.error());

@@ -18,11 +18,11 @@ class FileSlots final : public RingResource {
 
   Result<void> open() {
     abi::RsrcRegister wish{.count = count_, .flags = abi::rsrc_register_sparse};
-    const int registered = engine::register_resource(abi::register_files2, &wish, sizeof wish);
+    const int registered = here::register_resource(abi::register_files2, &wish, sizeof wish);
     if (registered < 0) return failure(-registered);
     home_ = here::loop();
-    engine::file_table() = this;
-    engine::attach_resource(*this);
+    here::file_table() = this;
+    here::attach_resource(*this);
     return {};
   }
 
@@ -40,7 +40,7 @@ class FileSlots final : public RingResource {
     check_thread("a FixedFile was destroyed on another thread than its worker's, which has not ended");
     std::int32_t nothing = -1;
     abi::RsrcUpdate update{.offset = number, .data = reinterpret_cast<std::uintptr_t>(&nothing)};
-    engine::register_resource(abi::register_files_update, &update, 1);
+    here::register_resource(abi::register_files_update, &update, 1);
   }
 
   void forget() noexcept { --used_; }
@@ -64,8 +64,8 @@ class FileSlots final : public RingResource {
  private:
   void destroy() noexcept {
     if (home_ != nullptr) {
-      engine::register_resource(abi::unregister_files, nullptr, 0);
-      engine::file_table() = nullptr;
+      here::register_resource(abi::unregister_files, nullptr, 0);
+      here::file_table() = nullptr;
       unlink();
     }
     delete this;
@@ -100,10 +100,10 @@ void FixedFile::release() noexcept {
 }
 
 Result<FileTable> FileTable::create(std::uint32_t slots) {
-  engine::require_worker("a FileTable is made on the worker that uses it: hop there first");
+  here::require_worker("a FileTable is made on the worker that uses it: hop there first");
   constexpr std::uint32_t most = 1U << 20;
   if (slots == 0 || slots > most) return failure(EINVAL);
-  if (engine::file_table() != nullptr) return failure(EBUSY);
+  if (here::file_table() != nullptr) return failure(EBUSY);
   auto made = std::make_unique<detail::FileSlots>(slots);
   if (const Result<void> opened = made->open(); !opened) return std::unexpected(opened.error());
   return FileTable(made.release());

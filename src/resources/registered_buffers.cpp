@@ -27,12 +27,12 @@ class BufferTable final : public RingResource {
     std::vector<iovec> buffers;
     for (std::uint16_t i = 0; i < count_; ++i) buffers.push_back({bytes_of(i).data(), size_});
     abi::RsrcRegister wish{.count = count_, .data = reinterpret_cast<std::uintptr_t>(buffers.data())};
-    const int registered = engine::register_resource(abi::register_buffers2, &wish, sizeof wish);
+    const int registered = here::register_resource(abi::register_buffers2, &wish, sizeof wish);
     if (registered < 0) return failure(-registered);
     for (std::uint16_t i = count_; i > 0; --i) free_.push_back(static_cast<std::uint16_t>(i - 1));
     home_ = here::loop();
-    engine::buffer_table() = this;
-    engine::attach_resource(*this);
+    here::buffer_table() = this;
+    here::attach_resource(*this);
     return {};
   }
 
@@ -59,8 +59,8 @@ class BufferTable final : public RingResource {
     CORERING_ASSERT(lent() == 0, "RegisteredBuffers were destroyed while one of them was still lent");
     check_thread();
     if (home_ != nullptr) {
-      engine::register_resource(abi::unregister_buffers, nullptr, 0);
-      engine::buffer_table() = nullptr;
+      here::register_resource(abi::unregister_buffers, nullptr, 0);
+      here::buffer_table() = nullptr;
       unlink();
     }
     delete this;
@@ -91,10 +91,10 @@ FixedBuffer::~FixedBuffer() {
 }
 
 Result<RegisteredBuffers> RegisteredBuffers::create(RegisteredBuffersOptions options) {
-  engine::require_worker("buffers are registered on the worker that uses them: hop there first");
+  here::require_worker("buffers are registered on the worker that uses them: hop there first");
   constexpr std::size_t largest = std::size_t{1} << 30;
   if (options.count == 0 || options.size == 0 || options.size > largest) return failure(EINVAL);
-  if (engine::buffer_table() != nullptr) return failure(EBUSY);
+  if (here::buffer_table() != nullptr) return failure(EBUSY);
   auto table = std::make_unique<detail::BufferTable>(options);
   if (const Result<void> opened = table->open(options.huge_pages); !opened)
     return std::unexpected(opened.error());

@@ -6,13 +6,13 @@ namespace corering {
 namespace detail {
 
 InboxQueue::InboxQueue() {
-  address_ = {.ring = engine::ring_fd(), .user_data = engine::open_inbox(*this)};
-  engine::attach_resource(*this);
+  address_ = {.ring = here::ring_fd(), .user_data = here::open_inbox(*this)};
+  here::attach_resource(*this);
 }
 
 InboxQueue::~InboxQueue() {
   CORERING_ASSERT(line_.empty(), "an inbox was destroyed while somebody waited at it");
-  if (address_.ring >= 0) engine::close_inbox(address_.user_data);
+  if (address_.ring >= 0) here::close_inbox(address_.user_data);
   unlink();
 }
 

@@ -10,7 +10,7 @@ namespace {
 template <class End>
 Result<End> copy_of(int fd) {
   Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (!copy.valid()) return failure(errno);
+  if (!copy.is_open()) return failure(errno);
   return End(std::move(copy));
 }
 

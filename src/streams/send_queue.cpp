@@ -26,11 +26,11 @@ class SendRing final : public RingResource {
     if (!memory_.map(count_ * sizeof(abi::RingBuffer), false)) return failure(ENOMEM);
     entries_ = static_cast<abi::RingBuffer*>(memory_.address());
     abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_};
-    const int registered = engine::register_buffer_ring(wish);
+    const int registered = here::register_buffer_ring(wish);
     if (registered < 0) return failure(-registered);
     group_ = wish.group;
     home_ = here::loop();
-    engine::attach_resource(*this);
+    here::attach_resource(*this);
     return {};
   }
 
@@ -81,7 +81,7 @@ class SendRing final : public RingResource {
                     "a SendQueue was destroyed on another thread than its worker's, which has not ended");
     if (home_ != nullptr) {
       abi::BufferRingRegister which{.group = group_};
-      engine::register_resource(abi::unregister_pbuf_ring, &which, 1);
+      here::register_resource(abi::unregister_pbuf_ring, &which, 1);
       unlink();
     }
     delete this;
@@ -96,11 +96,11 @@ class SendRing final : public RingResource {
     const std::vector<iovec> left = all();
     abi::BufferRingRegister wish{
         .address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_, .group = group_};
-    engine::register_resource(abi::unregister_pbuf_ring, &wish, 1);
+    here::register_resource(abi::unregister_pbuf_ring, &wish, 1);
     head_ = tail_ = 0;
     bytes_ = 0;
     std::atomic_ref(entries_[0].tail).store(0, std::memory_order_release);
-    const int registered = engine::register_resource(abi::register_pbuf_ring, &wish, 1);
+    const int registered = here::register_resource(abi::register_pbuf_ring, &wish, 1);
     CORERING_ASSERT(registered == 0, "a ring of buffers to send could not be registered again");
     for (const iovec& part : left) {
       (void)push({static_cast<const std::byte*>(part.iov_base), part.iov_len});
@@ -131,7 +131,7 @@ void SendQueueAnswer::rewrite(Request& request, const Capabilities&) noexcept {
   const std::span<iovec> parts = ring_->parts();
   message_.msg_iov = parts.data();
   message_.msg_iovlen = parts.size();
-  request.what = what(Opcode::sendmsg, request.what >> 8 & abi::sqe_fixed_file);
+  request.head = head(Opcode::sendmsg, request.head >> 8 & abi::sqe_fixed_file);
   request.addr = address_of(&message_);
   request.len = 1;
   request.extra = 0;
@@ -148,7 +148,7 @@ std::uint16_t group_of(const SendRing& ring) noexcept { return ring.group(); }
 }  // namespace detail
 
 Result<SendQueue> SendQueue::create(std::uint32_t capacity) {
-  engine::require_worker("a SendQueue is made on the worker that uses it: hop there first");
+  here::require_worker("a SendQueue is made on the worker that uses it: hop there first");
   if (!std::has_single_bit(capacity) || capacity > 32768) return failure(EINVAL);
   auto ring = std::make_unique<detail::SendRing>(capacity);
   if (const Result<void> opened = ring->open(); !opened) return std::unexpected(opened.error());

@@ -49,14 +49,14 @@ bool is_one_of(const std::array<int, N>& errors, std::int32_t res) noexcept {
 }
 
 Request accept_request(const Descriptor& listener) noexcept {
-  return {.fd = listener.number(), .what = what(Opcode::accept, listener, 0, abi::accept_multishot)};
+  return {.fd = listener.number(), .head = head(Opcode::accept, listener, 0, abi::accept_multishot)};
 }
 
 Request buffered_request(Opcode opcode, const Descriptor& file, const BufferPool& pool,
                          std::uint32_t ioprio) noexcept {
   return {.fd = file.number(),
           .off = opcode == Opcode::read_multishot ? current_position : 0,
-          .what = what(opcode, file, abi::sqe_buffer_select, ioprio),
+          .head = head(opcode, file, abi::sqe_buffer_select, ioprio),
           .extra = in_buffer(detail::group_of(pool.ring()))};
 }
 
@@ -80,7 +80,7 @@ Task<Result<LentBuffer>> next_piece(Multishot<Payload>& shots, BufferPool& pool,
       res = reply->res;
     } else {
       if (shots.is_closed()) co_return failed_with(-ECANCELED);
-      shots.is_known();
+      shots.bind();
       Result<LentBuffer> piece = co_await one_by_one();
       if (piece) co_return piece_or_end(std::move(*piece));
       if (piece.error() != std::errc::no_buffer_space) co_return piece;
@@ -154,7 +154,7 @@ RecvStream::RecvStream(const Descriptor& socket, BufferPool& pool)
 
 Task<Result<LentBuffer>> RecvStream::next() {
   const auto one = [this] { return async_recv(socket_, pool_); };
-  const bool many = engine::capabilities().has(Feature::recv_multishot);
+  const bool many = here::capabilities().has(Feature::recv_multishot);
   co_return co_await next_piece(shots_, pool_, many, one);
 }
 
@@ -165,7 +165,7 @@ ReadStream::ReadStream(const Descriptor& file, BufferPool& pool)
 
 Task<Result<LentBuffer>> ReadStream::next() {
   const auto one = [this] { return async_read(file_, pool_, current_position); };
-  if (!engine::capabilities().has(Opcode::read_multishot)) one_by_one_ = true;
+  if (!here::capabilities().has(Opcode::read_multishot)) one_by_one_ = true;
   Result<LentBuffer> piece = co_await next_piece(shots_, pool_, !one_by_one_, one);
   // EBADFD: it cannot be polled.
   if (!piece && !one_by_one_ && piece.error() == std::error_code(EBADFD, std::system_category())) {
@@ -204,7 +204,7 @@ Datagram RecvmsgStream::dissect(LentBuffer buffer) const noexcept {
 }
 
 Task<Result<Datagram>> RecvmsgStream::receive_one() {
-  shots_.is_known();
+  shots_.bind();
   for (;;) {
     if (shots_.is_closed()) co_return failed_with(-ECANCELED);
     Datagram datagram;
@@ -217,7 +217,7 @@ Task<Result<Datagram>> RecvmsgStream::receive_one() {
     message.msg_iovlen = 1;
     message.msg_control = datagram.own_control_.data();
     message.msg_controllen = control_size_;
-    Request request = detail::message_transfer(what(Opcode::recvmsg, socket_, abi::sqe_buffer_select),
+    Request request = detail::message_transfer(head(Opcode::recvmsg, socket_, abi::sqe_buffer_select),
                                                socket_, &message, 0);
     request.extra = in_buffer(detail::group_of(pool_.ring()));
     const IoOperation<LentBuffer, detail::LentAnswer> receive(request, detail::LentAnswer(pool_.ring()));
@@ -241,7 +241,7 @@ Task<Result<Datagram>> RecvmsgStream::next() {
   if (pool_.buffer_size() < sizeof(abi::RecvmsgOut) + sizeof(sockaddr_storage) + control_size_) {
     co_return failure(EINVAL);
   }
-  if (!engine::capabilities().has(Feature::recv_multishot)) co_return co_await receive_one();
+  if (!here::capabilities().has(Feature::recv_multishot)) co_return co_await receive_one();
   for (;;) {
     const Result<Reply> reply = co_await shots_.next();
     if (!reply) co_return std::unexpected(reply.error());
@@ -261,7 +261,7 @@ Task<Result<Datagram>> RecvmsgStream::next() {
 PollStream::PollStream(const Descriptor& fd, unsigned events)
     : shots_(Request{.fd = fd.number(),
                      .len = abi::poll_add_multi,
-                     .what = what(Opcode::poll_add, fd),
+                     .head = head(Opcode::poll_add, fd),
                      .op_flags = events}) {}
 
 Task<Result<unsigned>> PollStream::next() {
@@ -278,13 +278,13 @@ detail::HeldInterval::HeldInterval(Duration interval) noexcept {
 
 TimeoutStream::TimeoutStream(Duration interval)
     : interval_(interval),
-      shots_(Request{.len = 1, .what = what(Opcode::timeout), .op_flags = abi::timeout_multishot},
+      shots_(Request{.len = 1, .head = head(Opcode::timeout), .op_flags = abi::timeout_multishot},
              detail::HeldInterval(interval)) {}
 
 Task<Result<void>> TimeoutStream::next() {
   if (interval_ <= Duration::zero()) co_return failure(EINVAL);
-  if (!engine::capabilities().has(Feature::timeout_multishot)) {
-    const TimePoint now = engine::now();
+  if (!here::capabilities().has(Feature::timeout_multishot)) {
+    const TimePoint now = here::now();
     next_tick_ = next_tick_ == TimePoint::min() ? now + interval_ : next_tick_ + interval_;
     co_return co_await async_timeout(std::max(next_tick_ - now, Duration::zero()));
   }

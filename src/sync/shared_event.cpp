@@ -4,14 +4,14 @@
 namespace corering {
 
 /// A plain thread in line.
-class SharedEvent::Blocked final : public SharedWaiter {
+class SharedEvent::Blocked final : public SharedWait {
  public:
   Blocked() noexcept { begin_block(); }
   ~Blocked() override { end_block(); }
-  using SharedWaiter::block_until;
+  using SharedWait::block_until;
 
  private:
-  Waiter* cancel(const CancelCause&) noexcept override { return nullptr; }
+  Wait* cancel(const CancelCause&) noexcept override { return nullptr; }
   void describe(std::string&) const override {}
 };
 
@@ -21,7 +21,7 @@ bool SharedEvent::is_set() const noexcept {
 }
 
 void SharedEvent::set() noexcept {
-  SharedWaiter::Chain woken;
+  SharedWait::Chain woken;
   {
     const std::lock_guard lock(mutex_);
     set_ = true;
@@ -35,17 +35,17 @@ void SharedEvent::reset() noexcept {
   set_ = false;
 }
 
-bool SharedEvent::line_up(Awaiter& waiter) noexcept {
+bool SharedEvent::line_up(Awaiter& wait) noexcept {
   const std::lock_guard lock(mutex_);
   if (set_) return false;
-  line_.push_back(waiter);
+  line_.push_back(wait);
   return true;
 }
 
-bool SharedEvent::step_out(SharedWaiter& waiter) noexcept {
+bool SharedEvent::step_out(SharedWait& wait) noexcept {
   const std::lock_guard lock(mutex_);
-  if (!waiter.is_linked()) return false;
-  waiter.unlink();
+  if (!wait.is_linked()) return false;
+  wait.unlink();
   return true;
 }
 

@@ -3,39 +3,39 @@
 
 namespace corering {
 
-void SleepAwaiter::suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept {
-  engine::require_worker(
+void SleepAwaiter::suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
+  here::require_worker(
       "a sleep was awaited on a thread without a worker: name one, as in sleep_for(time).on(worker), or hop "
       "first, with co_await SwitchToWorker(worker)",
-      frame);
+      promise);
   coroutine_ = coroutine;
-  begin_wait(frame);
-  if (engine::refuses_waits(frame)) {
+  begin_wait(promise);
+  if (here::refuses_waits(promise)) {
     cancelled_ = true;
-    return engine::schedule(coroutine);
+    return here::schedule(coroutine);
   }
   timer_.fire = [](TimerNode& self) noexcept {
     SleepAwaiter& sleeper = static_cast<Timer&>(self).sleeper;
     sleeper.unlink();
-    engine::schedule(sleeper.coroutine_);
+    here::schedule(sleeper.coroutine_);
   };
-  if (frame == nullptr || frame->scope == nullptr) engine::look_after(*this);
-  engine::arm(timer_, deadline_);
+  if (promise == nullptr || promise->scope == nullptr) here::look_after(*this);
+  here::arm(timer_, deadline_);
 }
 
 Result<void> SleepAwaiter::await_resume() noexcept {
   coroutine_ = nullptr;
   end_wait();
-  if (cancelled_) return std::unexpected(engine::cancellation_error(frame_));
+  if (cancelled_) return std::unexpected(cancellation_error(promise_));
   return {};
 }
 
-Waiter* SleepAwaiter::cancel(const CancelCause&) noexcept {
-  if (!timer_.armed()) return nullptr;
+Wait* SleepAwaiter::cancel(const CancelCause&) noexcept {
+  if (!timer_.is_armed()) return nullptr;
   unlink();
-  engine::disarm(timer_);
+  here::disarm(timer_);
   cancelled_ = true;
-  engine::schedule(coroutine_);
+  here::schedule(coroutine_);
   return nullptr;
 }
 

@@ -10,19 +10,19 @@ TaskGroup::~TaskGroup() {
   CORERING_ASSERT(unfinished_ == 0, "a coroutine was destroyed while tasks of its group ran");
 }
 
-void TaskGroup::begin(std::coroutine_handle<> joining, Frame* outer) noexcept {
+void TaskGroup::begin(std::coroutine_handle<> joining, PromiseBase* outer) noexcept {
   open(outer);
   joining_ = joining;
   outer_ = outer;
   home_loop_ = home();
   join_.joins(outer);
-  waits_for(&join_, engine::turn_ticks());
+  waits_for(&join_, here::turn_ticks());
 }
 
 void TaskGroup::begin_body(detail::MemberBase& body) noexcept {
   body_member_ = &body;
   running_.push_back(body);
-  (void)body.begin(*this, outer_, this, outer_->awaiting);
+  (void)body.start(*this, outer_, this, outer_->awaiting);
 }
 
 void TaskGroup::body_failed(std::exception_ptr exception) noexcept {
@@ -42,7 +42,7 @@ void TaskGroup::add(ChildBase& child, std::source_location where) noexcept {
 void TaskGroup::start(ChildBase& child) noexcept {
   ++running_count_;
   running_.push_back(child);
-  child.begin(*this, outer_, this, child.spawned_at);
+  child.start(*this, outer_, this, child.spawned_at);
 }
 
 void TaskGroup::member_ended(detail::MemberBase& member) noexcept {
@@ -68,9 +68,9 @@ void TaskGroup::child_ended(ChildBase& child) noexcept {
 }
 
 void TaskGroup::start_those_in_line() noexcept {
-  while (!in_line_.empty() && (cancelled() || running_count_ < max_running_)) {
+  while (!in_line_.empty() && (is_cancelled() || running_count_ < max_running_)) {
     auto& next = static_cast<ChildBase&>(in_line_.pop_front());
-    if (!cancelled()) {
+    if (!is_cancelled()) {
       start(next);
       continue;
     }
@@ -84,12 +84,12 @@ void TaskGroup::finish_if_ended() noexcept {
   if (body_runs_ || unfinished_ > 0) return;
   waits_no_more();
   close();
-  engine::schedule(joining_);
+  here::schedule(joining_);
 }
 
 void TaskGroup::cancel() noexcept {
   CORERING_ASSERT(is_home(), "a group was cancelled on another worker than its own");
-  if (!cancelled()) cancelled_by_itself_ = true;
+  if (!is_cancelled()) cancelled_by_itself_ = true;
   cancel_now({.reason = CancelReason::asked()});  // who awaits the group stays where the group is
 }
 
@@ -99,7 +99,7 @@ void TaskGroup::fail(std::exception_ptr exception) noexcept {
 }
 
 void TaskGroup::fail(const std::error_code& error) noexcept {
-  if (cancelled() && is_cancellation(error)) {
+  if (is_cancelled() && is_cancellation(error)) {
     if (!cancelled_by_itself_ && !cut_) cut_ = error;
     return;
   }

@@ -3,13 +3,13 @@
 
 namespace corering::detail {
 
-void DeadlineScope::begin(Frame* outer) noexcept {
+void DeadlineScope::enter(PromiseBase* outer) noexcept {
   open(outer);
-  const TimePoint own = limit_.duration ? saturating_add(engine::now(), *limit_.duration) : limit_.time;
+  const TimePoint own = limit_.duration ? saturating_add(here::now(), *limit_.duration) : limit_.time;
   if (own >= deadline_) return;  // one around it is nearer, or this is never
   deadline_ = own;
   timer_.fire = [](TimerNode& self) noexcept { static_cast<Timer&>(self).scope.pass(); };
-  engine::arm(timer_, own);
+  here::arm(timer_, own);
 }
 
 void DeadlineScope::pass() noexcept {
@@ -17,8 +17,8 @@ void DeadlineScope::pass() noexcept {
   request_cancel({.reason = passed_});
 }
 
-void DeadlineScope::end() noexcept {
-  if (timer_.armed()) engine::disarm(timer_);
+void DeadlineScope::leave() noexcept {
+  if (timer_.is_armed()) here::disarm(timer_);
 }
 
 }  // namespace corering::detail

@@ -9,22 +9,22 @@ Members::~Members() {
   CORERING_ASSERT(left_ == 0, "a coroutine was destroyed while it awaited members that run");
 }
 
-void Members::prepare(std::coroutine_handle<> outer, Frame* frame) noexcept {
-  engine::require_worker(
+void Members::prepare(std::coroutine_handle<> outer, PromiseBase* promise) noexcept {
+  here::require_worker(
       "when_all or when_any was awaited on a thread without a worker: run it in a task, as in "
       "sync_wait(worker.spawn(task()).value())",
-      frame);
+      promise);
   home_loop_ = here::loop();
-  engine::require_scope(frame);
+  require_scope(promise);
   outer_ = outer;
-  begin_wait(frame);
+  begin_wait(promise);
 }
 
-bool Members::begin(MemberBase& member) noexcept {
+bool Members::start(MemberBase& member) noexcept {
   ++total_;
   ++left_;
   running_.push_back(member);
-  const bool has_ended = member.begin(*this, frame_, frame_->scope, frame_->awaiting);
+  const bool has_ended = member.start(*this, promise_, promise_->scope, promise_->awaiting);
   if (!has_ended || until_ == Until::all) return true;
   // The first at once, whatever becomes of those that have begun before it.
   first_ = &member;
@@ -32,7 +32,7 @@ bool Members::begin(MemberBase& member) noexcept {
   return false;
 }
 
-Waiter* Members::cancel(const CancelCause& cause) noexcept {
+Wait* Members::cancel(const CancelCause& cause) noexcept {
   running_.for_each([&cause](MemberBase& member) { member.strand().cancel_anywhere(cause); });
   return nullptr;
 }
@@ -49,7 +49,7 @@ void Members::member_ended(MemberBase& member) noexcept {
   if (is_first_failure || (is_first && until_ == Until::first)) cancel_the_others();
   if (left_ > 0) return;
   end_wait();
-  engine::schedule(outer_);
+  here::schedule(outer_);
 }
 
 void Members::describe(std::string& text) const {

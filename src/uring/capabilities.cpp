@@ -74,7 +74,7 @@ class Trial {
     for (int tries = 0; tries < 100 && !first; ++tries) {
       const int entered = ring_.submit_and_wait(std::chrono::milliseconds(100));
       if (entered < 0 && !passes(entered)) return entered;
-      const Ring::Completions there = ring_.completions();
+      const Ring::Cqes there = ring_.cqes();
       if (!first && !there.cqes.empty()) first = there.cqes.front().res;
       ring_.release(there);
     }

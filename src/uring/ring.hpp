@@ -65,7 +65,7 @@ class Ring {
   }
 
   /// True when a completion can be reaped without entering the kernel.
-  [[nodiscard]] bool has_completions() const noexcept {
+  [[nodiscard]] bool has_cqes() const noexcept {
     return load(memory_.cq_tail, std::memory_order_acquire) !=
            load(memory_.cq_head, std::memory_order_relaxed);
   }
@@ -86,13 +86,13 @@ class Ring {
   /// Hands over what is unsubmitted and waits for one completion, at most `limit` (nothing: for ever).
   int submit_and_wait(std::optional<Duration> limit) noexcept;
 
-  /// Completions that are there, oldest first. Those behind the place where the CQ goes round come the next
+  /// The CQEs that are there, oldest first. Those behind the place where the CQ goes round come the next
   /// time.
-  struct Completions {
+  struct Cqes {
     std::span<const Cqe> cqes;
     std::uint32_t end;
   };
-  [[nodiscard]] Completions completions() const noexcept {
+  [[nodiscard]] Cqes cqes() const noexcept {
     const std::uint32_t begin = load(memory_.cq_head, std::memory_order_relaxed);
     const std::uint32_t end = load(memory_.cq_tail, std::memory_order_acquire);
     const std::uint32_t at = begin & (memory_.cq_entries - 1);
@@ -100,7 +100,7 @@ class Ring {
     return {.cqes = std::span(memory_.cqes + at, count), .end = begin + count};
   }
   /// Gives their slots back to the kernel.
-  void release(const Completions& reaped) noexcept {
+  void release(const Cqes& reaped) noexcept {
     std::atomic_ref(*memory_.cq_head).store(reaped.end, std::memory_order_release);
   }
 

@@ -9,6 +9,7 @@
 
 #include <corering/engine/frame_cache.hpp>
 #include <corering/engine/mpsc_queue.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/ready_queue.hpp>
 #include <corering/engine/timer_heap.hpp>
 #include <gtest/gtest.h>

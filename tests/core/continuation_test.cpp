@@ -1,4 +1,4 @@
-/// continuation_test.cpp — a Continuation must look like a coroutine to this compiler.
+/// continuation_test.cpp — a FakeCoroutine must look like a coroutine to this compiler.
 #include <corering/engine/fake_coroutine.hpp>
 #include <gtest/gtest.h>
 
@@ -11,19 +11,20 @@ struct Told {
   int times = 0;
 };
 
-class Listens : public Told, public Continuation {
+class Listens : public Told, public FakeCoroutine {
  public:
-  Listens() : Continuation(&told) {}
+  Listens() : FakeCoroutine(&told) {}
 
  private:
-  static void told(void* self) { ++static_cast<Listens&>(Continuation::from(self)).times; }
+  static void told(void* self) { ++static_cast<Listens&>(FakeCoroutine::from(self)).times; }
 };
 
-TEST(Continuation, is_resumed_like_a_coroutine) {
+TEST(FakeCoroutine, is_resumed_like_a_coroutine) {
   Listens listens;
-  const std::coroutine_handle<Frame> typed = listens.handle();
-  EXPECT_EQ(&typed.promise(), &listens.inner_frame());
-  EXPECT_EQ(std::coroutine_handle<Frame>::from_promise(listens.inner_frame()).address(), typed.address());
+  const std::coroutine_handle<PromiseBase> typed = listens.handle();
+  EXPECT_EQ(&typed.promise(), &listens.inner_promise());
+  EXPECT_EQ(std::coroutine_handle<PromiseBase>::from_promise(listens.inner_promise()).address(),
+            typed.address());
   const std::coroutine_handle<> plain = typed;
   EXPECT_FALSE(plain.done());
   plain.resume();
@@ -37,7 +38,7 @@ Task<void> runs_to_its_end(bool& ran) {
 }
 
 // The end of a task jumps to whatever awaits it: here that is no coroutine.
-TEST(Continuation, is_what_a_task_goes_on_to) {
+TEST(FakeCoroutine, is_what_a_task_goes_on_to) {
   Listens listens;
   bool ran = false;
   Task<void> task = runs_to_its_end(ran);

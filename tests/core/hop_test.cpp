@@ -174,7 +174,7 @@ TEST(OperationDeathTest, sleeping_without_a_worker_ends_the_program_with_advice)
 
 /// A coroutine whose frame a test destroys too early.
 struct Loose {
-  struct promise_type : Frame {
+  struct promise_type : PromiseBase {
     Loose get_return_object() noexcept {
       return Loose(std::coroutine_handle<promise_type>::from_promise(*this));
     }

@@ -33,7 +33,7 @@ class Reposted {
   [[nodiscard]] bool idle() const noexcept { return here_.load(std::memory_order_acquire); }
   [[nodiscard]] bool post_to(Worker& worker) noexcept {
     here_.store(false, std::memory_order_relaxed);
-    return engine::post(worker.loop(), node_);
+    return post(worker.loop(), node_);
   }
 
  private:

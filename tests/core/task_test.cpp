@@ -278,10 +278,10 @@ TEST(SpawnedTask, lets_go_of_it_when_it_is_refused) {
 }
 
 Task<int> hops_there_and_back(Worker& there, Worker& back) {
-  const Frame& frame = co_await detail::OwnFrame();
+  const PromiseBase& frame = co_await detail::OwnPromise();
   const Strand& strand = *frame.scope->strand();
   EXPECT_TRUE(strand.has_never_left(here::front()));
-  const Submitter& birthplace = here::front();
+  const LoopFront& birthplace = here::front();
   EXPECT_TRUE(co_await SwitchToWorker(there));
   EXPECT_FALSE(strand.has_never_left(here::front()));
   EXPECT_FALSE(strand.has_never_left(birthplace));

@@ -381,7 +381,7 @@ Task<void> writes_slowly(int fd, std::span<const std::byte> data, std::atomic<bo
   (void)co_await IoOperation<std::size_t>(Request{.addr = detail::address_of(data.data()),
                                                   .fd = fd,
                                                   .len = detail::clamp_length(data.size()),
-                                                  .what = what(Opcode::write) | 1U << 12});  // IOSQE_ASYNC
+                                                  .head = head(Opcode::write) | 1U << 12});  // IOSQE_ASYNC
 }
 
 TEST(Stop, waits_for_what_cannot_be_cancelled_without_spinning) {

@@ -143,7 +143,7 @@ TEST(File, past_the_page_cache_wants_aligned_buffers) {
   test::TemporaryDirectory directory;
   const std::string path = directory / "file";
   const Fd probe(::open(path.c_str(), O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600));
-  if (!probe.valid() && errno == EINVAL)
+  if (!probe.is_open() && errno == EINVAL)
     GTEST_SKIP() << "the temporary directory's file system has no O_DIRECT";
   run_on_a_worker_here(directly(path));
 }

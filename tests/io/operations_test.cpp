@@ -310,7 +310,7 @@ std::vector<Row> file_rows() {
          if (!file) co_return file.error();
          std::int32_t nothing = -1;
          abi::RsrcUpdate update{.offset = file->slot(), .data = reinterpret_cast<std::uintptr_t>(&nothing)};
-         EXPECT_EQ(engine::register_resource(abi::register_files_update, &update, 1), 1);
+         EXPECT_EQ(here::register_resource(abi::register_files_update, &update, 1), 1);
          co_return co_await error_of(async_close(std::move(*file)));
        },
        std::errc::bad_file_descriptor},
@@ -579,7 +579,7 @@ std::vector<Row> socket_rows() {
          s.sends(std::string(256, 'a') + std::string(100, 'b'));
          const auto got = co_await async_recv_bundle(s.ours(), *s.pool);
          if (!got) co_return got.error();
-         const bool bundled = engine::capabilities().has(Feature::bundles);
+         const bool bundled = here::capabilities().has(Feature::bundles);
          EXPECT_EQ(got->size(), bundled ? 2U : 1U);
          EXPECT_EQ(text_of(got->front().bytes()), std::string(256, 'a'));
          if (bundled) {
@@ -742,9 +742,9 @@ std::vector<Row> socket_rows() {
          const Result<ZeroCopySend> large = co_await async_send_auto(client, much);
          if (!large) co_return large.error();
          EXPECT_GT(large->bytes, 0U);
-         if (engine::capabilities().has(Opcode::send_zc)) {
+         if (here::capabilities().has(Opcode::send_zc)) {
            EXPECT_EQ(large->copied == ZeroCopySend::Copied::unknown,
-                     !engine::capabilities().has(Feature::send_zc_report_usage));
+                     !here::capabilities().has(Feature::send_zc_report_usage));
          }
          co_return fine;
        },
@@ -1356,7 +1356,7 @@ const std::vector<Row>& rows() {
 
 Task<void> play(const Row& row, const std::function<Outcome(Stage&)>& part, std::error_code& outcome,
                 bool& offered) {
-  offered = !row.need || engine::capabilities().has(*row.need);
+  offered = !row.need || here::capabilities().has(*row.need);
   Stage stage;
   outcome = co_await part(stage);
   EXPECT_EQ(stage.pool->in_kernel() + stage.pool->lent(), stage.pool->capacity());

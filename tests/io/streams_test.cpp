@@ -310,10 +310,10 @@ Task<void> lends_registered() {
   if (!buffers) co_return;
   FixedBuffer one = buffers->lend();
   const FixedBuffer two = buffers->lend();
-  EXPECT_TRUE(one.valid() && two.valid());
-  EXPECT_FALSE(buffers->lend().valid()) << "all are lent";
+  EXPECT_TRUE(one.is_lent() && two.is_lent());
+  EXPECT_FALSE(buffers->lend().is_lent()) << "all are lent";
   one = FixedBuffer();
-  EXPECT_TRUE(buffers->lend().valid()) << "it gave itself back";
+  EXPECT_TRUE(buffers->lend().is_lent()) << "it gave itself back";
 }
 TEST(RegisteredBuffers, lend_themselves_and_come_back) { run_on_a_worker_here(lends_registered()); }
 
@@ -956,7 +956,7 @@ Task<void> fails_without_copying() {
   test::SocketPair pair;  // the Unix family knows no zero copy
   for (int i = 0; i < 10; ++i) {
     const FixedBuffer fixed = buffers->lend();
-    EXPECT_TRUE(fixed.valid()) << "the last one has come back";
+    EXPECT_TRUE(fixed.is_lent()) << "the last one has come back";
     const std::error_code error = co_await error_of(async_send_zc(pair.ours.get(), fixed.first(10)));
     EXPECT_EQ(error, std::errc::operation_not_supported);
   }

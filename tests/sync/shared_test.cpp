@@ -330,7 +330,7 @@ TEST(ListDirectory, names_every_entry_in_order) {
   const test::TemporaryDirectory directory;
   for (const char* const name : {"b", "a", "c"}) {
     const Fd file(::open((directory / name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    ASSERT_TRUE(file.valid());
+    ASSERT_TRUE(file.is_open());
   }
   BlockingPool pool;
   std::vector<std::string> names;

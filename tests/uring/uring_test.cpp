@@ -166,7 +166,7 @@ TEST(Abi, a_request_writes_every_field_of_its_sqe) {
                         .fd = 2,
                         .len = 3,
                         .off = 4,
-                        .what = what(Opcode::read) | 5U << 8 | 6U << 16,
+                        .head = head(Opcode::read) | 5U << 8 | 6U << 16,
                         .op_flags = 7,
                         .extra = 8 | 9ULL << 16 | 10ULL << 32,
                         .addr3 = 12,

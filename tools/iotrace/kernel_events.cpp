@@ -32,7 +32,7 @@ std::string read_file(const std::string& path) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::string content;
   std::array<char, 4096> chunk;
-  for (ssize_t got = 1; file.valid() && got > 0;) {
+  for (ssize_t got = 1; file.is_open() && got > 0;) {
     got = ::read(file.get(), chunk.data(), chunk.size());
     if (got > 0) content.append(chunk.data(), static_cast<std::size_t>(got));
   }
@@ -128,7 +128,7 @@ void KernelEvents::watch_this_thread() {
   attributes.use_clockid = 1;
   attributes.clockid = CLOCK_MONOTONIC_RAW;
   perf_ = Fd(static_cast<int>(::syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC)));
-  if (!perf_.valid()) return;
+  if (!perf_.is_open()) return;
   void* const ring = ::mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, perf_.get(), 0);
   if (ring != MAP_FAILED) ring_ = ring;
 }

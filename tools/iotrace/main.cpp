@@ -141,7 +141,7 @@ int write_out(const std::string& path, const std::string& text) {
   }
   const bool existed = ::access(path.c_str(), F_OK) == 0;
   const corering::Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0644));
-  if (!out.valid()) return complain(1, path + ": " + std::strerror(errno));
+  if (!out.is_open()) return complain(1, path + ": " + std::strerror(errno));
   if (write_all(out.get(), text)) return 0;
   const int code = complain(1, path + ": " + std::strerror(errno));
   if (!existed) ::unlink(path.c_str());

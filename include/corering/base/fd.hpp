@@ -21,7 +21,7 @@ class Fd {
 
   /// The number, or -1 when nothing is owned.
   [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] bool valid() const noexcept { return fd_ >= 0; }
+  [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
 
   /// Gives the number away: from here on the caller closes it.
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }

@@ -24,7 +24,7 @@ class ListNode {
 
  protected:
   /// The caller knows that it is in no list: the compiler may know it too.
-  void is_in_no_list() const noexcept {
+  void assume_unlinked() const noexcept {
     if (next_ != nullptr) __builtin_unreachable();
   }
 

@@ -14,7 +14,7 @@
 namespace corering {
 
 /// One piece of work that blocks. Lives in the frame of the coroutine that waits for it.
-class BlockingJob : public SharedWaiter {
+class BlockingJob : public SharedWait {
  public:
   /// On a thread of the pool; throws nothing.
   virtual void run() noexcept = 0;
@@ -53,7 +53,7 @@ class BlockingPool {
   mutable std::mutex mutex_;
   std::condition_variable work_;
   // Under the mutex:
-  IntrusiveList<SharedWaiter> line_;
+  IntrusiveList<SharedWait> line_;
   std::size_t length_ = 0;
   std::size_t idle_ = 0;
   bool stopping_ = false;

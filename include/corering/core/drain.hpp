@@ -8,21 +8,21 @@
 namespace corering {
 
 /// Waits for a worker to be drained. See Worker::drain().
-class [[nodiscard]] Drainer : public QueuedWaiter {
+class [[nodiscard]] Drainer : public QueuedWait {
  public:
   explicit Drainer(Loop& loop) noexcept : loop_(loop) {}
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    suspend(coroutine, frame_of(coroutine));
+    suspend(coroutine, promise_of(coroutine));
   }
   Result<void> await_resume() noexcept { return finish(); }
 
   void describe(std::string& text) const override;
 
  private:
-  void suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept;
+  void suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept;
 
   Loop& loop_;
 };

@@ -51,7 +51,7 @@ template <class Payload>
 class FiledCompletion : public Completion {
  protected:
   explicit FiledCompletion(const Request& request) noexcept : Completion(request, true) {}
-  void is_filed_by(Payload& payload) noexcept { payload_ = &payload; }
+  void file_through(Payload& payload) noexcept { payload_ = &payload; }
 
  private:
   void received(const Reply& reply) noexcept final {
@@ -103,13 +103,13 @@ class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
   explicit IoAwaiter(const Request& request, const Payload& payload = Payload())
       : detail::BaseOf<Payload>::type(request), payload_(payload), request_(request) {
     if constexpr (requires { payload_.prepare(request_); }) payload_.prepare(request_);
-    if constexpr (requires { this->is_filed_by(payload_); }) this->is_filed_by(payload_);
+    if constexpr (requires { this->file_through(payload_); }) this->file_through(payload_);
   }
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    this->start(coroutine, frame_of(coroutine), request_);
+    this->begin(coroutine, promise_of(coroutine), request_);
   }
   Result<T> await_resume() noexcept {
     return detail::result_of<T>(payload_, this->finish(),
@@ -131,15 +131,16 @@ class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
   static constexpr bool may_read_now = requires { Payload::reads_now; };
 
  public:
-  [[gnu::always_inline]] DirectAwaiter(Frame& frame, const Request& request, const Payload& payload) noexcept
+  [[gnu::always_inline]] DirectAwaiter(PromiseBase& promise, const Request& request,
+                                       const Payload& payload) noexcept
       : detail::BaseOf<Payload>::type(request), payload_(payload) {
     Request prepared = request;
     if constexpr (requires { payload_.prepare(prepared); }) payload_.prepare(prepared);
-    if constexpr (requires { this->is_filed_by(payload_); }) this->is_filed_by(payload_);
+    if constexpr (requires { this->file_through(payload_); }) this->file_through(payload_);
     if constexpr (may_read_now) {
-      if (this->read_now(frame, prepared)) return;
+      if (this->read_now(promise, prepared)) return;
     }
-    this->begin(frame, prepared);
+    this->begin(promise, prepared);
   }
 
   bool await_ready() const noexcept { return may_read_now && this->is_answered(); }
@@ -158,7 +159,7 @@ namespace detail {
 /// Awaits `operation` on `worker`, and comes back to the worker it was awaited on, if it was on one.
 template <class T, class Operation>
 Task<Result<T>> await_on(Worker& worker, Operation operation) {
-  Visit visit(co_await OwnFrame());
+  Visit visit(co_await OwnPromise());
   const Result<void> hopped = co_await SwitchToWorker(worker);
   Result<T> result = failure(ECANCELED);
   std::exception_ptr thrown;
@@ -251,9 +252,9 @@ class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation
       : request_(request), payload_(payload) {}
 
   Awaiter operator co_await() const noexcept { return Awaiter(request_, payload_); }
-  /// For Frame::await_transform.
-  [[gnu::always_inline]] DirectAwaiter<T, Payload> begin_in(Frame& frame) const noexcept {
-    return DirectAwaiter<T, Payload>(frame, request_, payload_);
+  /// For PromiseBase::await_transform.
+  [[gnu::always_inline]] DirectAwaiter<T, Payload> begin_in(PromiseBase& promise) const noexcept {
+    return DirectAwaiter<T, Payload>(promise, request_, payload_);
   }
 
   /// The same operation on `worker`, wherever it is awaited: hops there (SwitchToWorker), then fills the SQE.
@@ -263,10 +264,10 @@ class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation
 
   /// The same operation, done by a helper thread of the kernel from the start: IOSQE_ASYNC.
   [[nodiscard]] IoOperation forced_async() const noexcept { return with(abi::sqe_async << 8); }
-  /// The same operation, with more bits in Request::what.
+  /// The same operation, with more bits in Request::head.
   [[nodiscard]] IoOperation with(std::uint32_t bits) const noexcept {
     IoOperation changed = *this;
-    changed.request_.what |= bits;
+    changed.request_.head |= bits;
     return changed;
   }
 
@@ -305,22 +306,22 @@ class [[nodiscard]] ProbedAwaiter : private IoAwaiter<T, Payload> {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    const Capabilities& there = engine::capabilities();
+    const Capabilities& there = here::capabilities();
     made_ = there.has(fallback_.need);
     if constexpr (requires { this->payload_.rewrite(this->request_, there); }) {
       if (!made_) this->payload_.rewrite(this->request_, there);
       made_ = true;
     }
-    frame_ = frame_of(coroutine);
+    promise_ = promise_of(coroutine);
     if (made_) {
       IoAwaiter<T, Payload>::await_suspend(coroutine);
     } else {
-      engine::schedule(coroutine);  // others run in between, as they would if an SQE had been made
+      here::schedule(coroutine);  // others run in between, as they would if an SQE had been made
     }
   }
   Result<T> await_resume() noexcept {
     if (made_) return IoAwaiter<T, Payload>::await_resume();
-    if (engine::refuses_waits(frame_)) return std::unexpected(engine::cancellation_error(frame_));
+    if (here::refuses_waits(promise_)) return std::unexpected(cancellation_error(promise_));
     if (fallback_.call == nullptr) return std::unexpected(fallback_.need.unmet());
     return detail::result_of<T>(
         this->payload_, {.res = fallback_.call(this->request_)},
@@ -329,7 +330,7 @@ class [[nodiscard]] ProbedAwaiter : private IoAwaiter<T, Payload> {
 
  private:
   detail::Fallback fallback_;
-  Frame* frame_ = nullptr;
+  PromiseBase* promise_ = nullptr;
   bool made_ = false;  // an SQE was filled
 };
 

@@ -15,6 +15,7 @@
 #include <corering/engine/fake_coroutine.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/engine/loop_front.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/strand.hpp>
 
 namespace corering {
@@ -48,12 +49,12 @@ void report_detached_exception(std::exception_ptr exception) noexcept;
 
 /// A coroutine that waits for a spawned task; lives in its frame. Cancelling it cancels the task, and it goes
 /// on waiting for it.
-class Joiner : public Waiter {
+class Joiner : public Wait {
  public:
   explicit Joiner(Strand& task) noexcept : task_(task) {}
 
   /// Remembers where the coroutine lives. On a worker it is to come back there.
-  void prepare(std::coroutine_handle<> coroutine, Frame* frame) noexcept;
+  void prepare(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept;
   /// The task had already ended: nobody will call wake().
   void withdraw() noexcept;
   /// On the thread where the task ended: lets the coroutine go on at home, or here when it has no home
@@ -63,9 +64,9 @@ class Joiner : public Waiter {
   void woken() noexcept { end_wait(); }
 
   /// True when that is the worker it waits on.
-  [[nodiscard]] bool waits_on(const Submitter& there) const noexcept;
+  [[nodiscard]] bool waits_on(const LoopFront& there) const noexcept;
 
-  Waiter* cancel(const CancelCause& cause) noexcept final;
+  Wait* cancel(const CancelCause& cause) noexcept final;
   void describe(std::string& text) const final;
 
  private:
@@ -98,7 +99,7 @@ class JoinState {
 
   /// Task's side, on the worker of `here`: true when the handle is gone, or waits here, and with it all that
   /// other threads could do to the task. What they did before, a message under way for one, is known here.
-  [[nodiscard]] bool is_out_of_reach(const Submitter& here) const noexcept {
+  [[nodiscard]] bool is_out_of_reach(const LoopFront& here) const noexcept {
     void* const mark = state_.load(std::memory_order_acquire);
     return mark == &detached_mark_ || (mark != nullptr && static_cast<Joiner*>(mark)->waits_on(here));
   }
@@ -113,7 +114,9 @@ class JoinState {
   /// The same where the task, if it has not ended, is on this very thread.
   bool detach_on_same_thread() noexcept { return leave_on_same_thread(&detached_mark_); }
 
-  [[nodiscard]] bool ended() const noexcept { return state_.load(std::memory_order_acquire) == &ended_mark_; }
+  [[nodiscard]] bool has_ended() const noexcept {
+    return state_.load(std::memory_order_acquire) == &ended_mark_;
+  }
 
  private:
   bool leave(void* mark) noexcept {
@@ -122,7 +125,7 @@ class JoinState {
                                           std::memory_order_acquire);
   }
   bool leave_on_same_thread(void* mark) noexcept {
-    if (ended()) return false;
+    if (has_ended()) return false;
     state_.store(mark, std::memory_order_release);
     return true;
   }
@@ -136,10 +139,10 @@ class JoinState {
 /// task's end resumes this in place of one. What the task was given goes away then, before it counts as
 /// ended, and on the thread where that is; only its outcome waits for who joins.
 template <class T>
-class SpawnedTask final : public CachedFrame, private Continuation, public Strand {
+class SpawnedTask final : public CachedFrame, private FakeCoroutine, public Strand {
  public:
   SpawnedTask(Task<T> task, std::source_location where) noexcept
-      : Continuation(&task_ended), task_(std::exchange(task.coroutine_, nullptr)) {
+      : FakeCoroutine(&task_ended), task_(std::exchange(task.coroutine_, nullptr)) {
     CORERING_ASSERT(task_, "a task was spawned that had been awaited, spawned or moved from");
     task_.promise().continuation = handle();
     task_.promise().scope = this;
@@ -168,14 +171,14 @@ class SpawnedTask final : public CachedFrame, private Continuation, public Stran
 
  private:
   static void task_ended(void* self) {
-    auto& ended = static_cast<SpawnedTask&>(Continuation::from(self));
+    auto& ended = static_cast<SpawnedTask&>(FakeCoroutine::from(self));
     ended.outcome_.take_over(ended.task_.promise().outcome);
     std::exchange(ended.task_, nullptr).destroy();
-    const Submitter& here = here::front();
-    if (ended.join_.is_out_of_reach(here) && ended.end_unseen(here)) return ended.has_ended();
+    const LoopFront& here = here::front();
+    if (ended.join_.is_out_of_reach(here) && ended.end_unseen(here)) return ended.on_end();
     ended.end();
   }
-  void has_ended() noexcept override {
+  void on_end() noexcept override {
     const JoinState::Ended ended = join_.end();
     // From here on it is the joiner's, unless it is detached.
     if (ended.detached) return drop(this);
@@ -220,7 +223,7 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
   /// True once the task has ended: awaiting will not suspend. Not after a join, detach() or a move.
   [[nodiscard]] bool done() const noexcept {
     require_task();
-    return task_->join().ended();
+    return task_->join().has_ended();
   }
 
   /// Asks the task to end: cancels its scope. Any thread; does not wait. The task still ends in its own time,
@@ -239,16 +242,16 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
         JoinHandle(task_).detach();
         return;
       }
-      CORERING_ASSERT(task_->join().ended(), "a coroutine was destroyed while it joined a running task");
+      CORERING_ASSERT(task_->join().has_ended(), "a coroutine was destroyed while it joined a running task");
       delete task_;
     }
     bool await_ready() noexcept {
       begun_ = true;
-      return task_->join().ended();
+      return task_->join().has_ended();
     }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      joiner_.prepare(awaiting, frame_of(awaiting));
+      joiner_.prepare(awaiting, promise_of(awaiting));
       // Once wait() has succeeded this awaiter may be gone: the task's end resumes us on another thread.
       if (task_->has_never_left(here::front()) ? task_->join().wait_on_same_thread(joiner_)
                                                : task_->join().wait(joiner_))

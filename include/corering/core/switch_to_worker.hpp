@@ -6,6 +6,7 @@
 #include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
 #include <corering/engine/here.hpp>
+#include <corering/engine/post.hpp>
 
 namespace corering {
 
@@ -25,12 +26,12 @@ class [[nodiscard]] SwitchToWorker {
   bool await_ready() const noexcept { return here::loop() == &there_; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    return suspend(coroutine, frame_of(coroutine));
+    return suspend(coroutine, promise_of(coroutine));
   }
   [[nodiscard]] Result<void> await_resume() noexcept;
 
  private:
-  [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, const Frame* frame) noexcept;
+  [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, const PromiseBase* promise) noexcept;
 
   Loop& there_;
   PostNode node_;
@@ -39,27 +40,27 @@ class [[nodiscard]] SwitchToWorker {
 
 namespace detail {
 
-/// `Frame& own = co_await OwnFrame()`: the frame of the coroutine that asks. Does not suspend.
-class OwnFrame {
+/// `PromiseBase& own = co_await OwnPromise()`: the frame of the coroutine that asks. Does not suspend.
+class OwnPromise {
  public:
-  OwnFrame() noexcept = default;
+  OwnPromise() noexcept = default;
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    frame_ = frame_of(coroutine);
+    promise_ = promise_of(coroutine);
     return false;
   }
-  Frame& await_resume() const noexcept { return *frame_; }
+  PromiseBase& await_resume() const noexcept { return *promise_; }
 
  private:
-  Frame* frame_ = nullptr;
+  PromiseBase* promise_ = nullptr;
 };
 
 /// What a coroutine of the library does between now and `co_await visit` may take it to other workers; then
 /// it is back where it was. Made on a thread without a worker it is nothing. The worker does not end before.
 class [[nodiscard]] Visit : private Scope {
  public:
-  explicit Visit(Frame& own) noexcept;
+  explicit Visit(PromiseBase& own) noexcept;
   ~Visit() override {
     CORERING_ASSERT(home_ == nullptr, "a coroutine was destroyed while it was away from its worker");
   }
@@ -69,7 +70,7 @@ class [[nodiscard]] Visit : private Scope {
   void await_resume() noexcept;
 
  private:
-  Frame& own_;
+  PromiseBase& own_;
   Scope* outer_;
   Loop* home_;  ///< to which it comes back; null when that is nowhere, or has happened
   PostNode node_;

@@ -25,7 +25,7 @@ class RootStrand final : public Strand {
     root_ = root;
     ended_ = &ended;
   }
-  void has_ended() noexcept override;
+  void on_end() noexcept override;
 
  private:
   std::coroutine_handle<> root_;
@@ -38,7 +38,7 @@ struct RootPromise : ReturnsOutcome<T> {
 
   RootPromise() noexcept { this->scope = &strand; }
 
-  /// Notes no place, unlike Frame's: nobody looks for this coroutine in a dump.
+  /// Notes no place, unlike PromiseBase's: nobody looks for this coroutine in a dump.
   template <class Awaitable>
   decltype(auto) await_transform(Awaitable&& awaitable) noexcept {
     return pass_through(static_cast<Awaitable&&>(awaitable));

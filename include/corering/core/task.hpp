@@ -71,7 +71,7 @@ class Outcome<void> {
 /// The part of a promise that keeps the result. Two classes, because return_void and return_value exclude
 /// each other.
 template <class T>
-struct ReturnsOutcome : CachedFrame, Frame {
+struct ReturnsOutcome : CachedFrame, PromiseBase {
   Outcome<T> outcome;
   template <class U = T>
   void return_value(U&& value) {
@@ -80,7 +80,7 @@ struct ReturnsOutcome : CachedFrame, Frame {
   void unhandled_exception() noexcept { outcome.set_exception(); }
 };
 template <>
-struct ReturnsOutcome<void> : CachedFrame, Frame {
+struct ReturnsOutcome<void> : CachedFrame, PromiseBase {
   Outcome<void> outcome;
   void return_void() noexcept {}
   void unhandled_exception() noexcept { outcome.set_exception(); }
@@ -93,7 +93,7 @@ inline std::coroutine_handle<> transfer_to(std::coroutine_handle<> next) noexcep
 #if defined(__clang__)
   return next;
 #else
-  engine::schedule(next);
+  here::schedule(next);
   return std::noop_coroutine();
 #endif
 }
@@ -145,7 +145,7 @@ class [[nodiscard("a task does nothing until it is awaited")]] Task {
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
       coroutine_.promise().continuation = awaiting;
-      coroutine_.promise().inherit(frame_of(awaiting));
+      coroutine_.promise().inherit(promise_of(awaiting));
       return detail::transfer_to(coroutine_);
     }
     T await_resume() { return coroutine_.promise().outcome.take(); }

@@ -28,7 +28,7 @@ using awaiter_t = decltype(awaiter_of(std::declval<Awaitable>()));
 /// Begins to await. Returns what is to be resumed now: `awaiting` itself if there is nothing to wait for,
 /// what the awaiter starts, or null when it waits.
 template <class Awaiter>
-std::coroutine_handle<> start_awaiting(Awaiter& awaiter, std::coroutine_handle<Frame> awaiting) {
+std::coroutine_handle<> begin_await(Awaiter& awaiter, std::coroutine_handle<PromiseBase> awaiting) {
   if (awaiter.await_ready()) return awaiting;
   using Suspended = decltype(awaiter.await_suspend(awaiting));
   if constexpr (std::is_void_v<Suspended>) {

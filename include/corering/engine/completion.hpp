@@ -30,17 +30,17 @@ struct Reply {
 ///
 /// Cancelling asks the kernel, and asks again every few milliseconds until the operation's own answer is
 /// there. Only that answer ends the wait, whatever it is.
-class Completion : public Waiter {
+class Completion : public Wait {
  public:
   /// For `request`, which it does not keep.
   explicit Completion(const Request& request, bool gets_many = false) noexcept
-      : what_(request.what), fd_(request.fd), tag_(gets_many ? many_tag : 0) {}
+      : head_(request.head), fd_(request.fd), tag_(gets_many ? many_tag : 0) {}
   ~Completion() override {
     if (state_ != State::idle) [[unlikely]]
       abort_destroyed_in_flight();
   }
 
-  [[nodiscard]] Opcode opcode() const noexcept { return static_cast<Opcode>(what_ & 0xff); }
+  [[nodiscard]] Opcode opcode() const noexcept { return static_cast<Opcode>(head_ & 0xff); }
   /// True when it is about this descriptor, which is no slot of a FileTable.
   [[nodiscard]] bool is_on(int fd) const noexcept { return fd_ == fd && !is_on_slot(); }
 
@@ -53,25 +53,25 @@ class Completion : public Waiter {
   static constexpr std::uint8_t many_tag = 3;
 
   /// On a worker: hands over several requests that are linked (IOSQE_IO_LINK) as one. At most
-  /// engine::sq_entries(). None registers in the scope: who waits for them does.
-  static void start_chain(std::span<Completion* const> links, Frame* frame) noexcept;
+  /// here::sq_entries(). None registers in the scope: who waits for them does.
+  static void begin_chain(std::span<Completion* const> links, PromiseBase* promise) noexcept;
 
-  Waiter* cancel(const CancelCause& cause) noexcept final;
+  Wait* cancel(const CancelCause& cause) noexcept final;
   void describe(std::string& text) const final;
 
  protected:
   /// On a worker: hands the request to the kernel, which it stays alive for, and lets `waiter` be resumed
-  /// with the answer, on the same worker. `frame` is the waiter's, or null. In a cancelled scope the answer
+  /// with the answer, on the same worker. `promise` is the waiter's, or null. In a cancelled scope the answer
   /// is ECANCELED, without the kernel.
-  void start(std::coroutine_handle<> waiter, Frame* frame, const Request& request) noexcept;
+  void begin(std::coroutine_handle<> waiter, PromiseBase* promise, const Request& request) noexcept;
 
   /// The same in two steps, for a coroutine of the library that suspends right away: the request, and then
   /// who waits. For want of memory the answer is ENOMEM.
-  [[gnu::always_inline]] void begin(Frame& frame, const Request& request) noexcept {
-    frame_ = &frame;
-    Submitter& here = here::front();
-    if (here.may_begin_in(frame.scope)) [[likely]] {
-      request.fill(here.begin(*this, *frame.scope), user_data());
+  [[gnu::always_inline]] void begin(PromiseBase& promise, const Request& request) noexcept {
+    promise_ = &promise;
+    LoopFront& here = here::front();
+    if (here.may_begin_in(promise.scope)) [[likely]] {
+      request.fill(here.begin(*this, *promise.scope), user_data());
       state_ = State::in_flight;
     } else {
       const Request in_memory = request;  // of its own, so that on the usual way it lies in no memory
@@ -81,12 +81,12 @@ class Completion : public Waiter {
   void begun(std::coroutine_handle<> waiter) noexcept {
     waiter_ = waiter;
     if (state_ != State::in_flight) [[unlikely]]
-      start_slowly();
+      begun_slowly();
   }
 
   /// Of a read: has it copied from the page cache at once, if all of it is there. True: that is the answer,
   /// and nobody waits.
-  [[nodiscard]] bool read_now(const Frame& frame, const Request& request) noexcept;
+  [[nodiscard]] bool read_now(const PromiseBase& promise, const Request& request) noexcept;
   [[nodiscard]] bool is_answered() const noexcept { return state_ == State::answered; }
 
   /// The kernel's answer; marks the wait as over.
@@ -96,15 +96,15 @@ class Completion : public Waiter {
       record_resumed();
     // Last, so that the compiler still knows it in the destructor, which then has nothing to do.
     state_ = State::idle;
-    is_in_no_list();
+    assume_unlinked();
     return reply_;
   }
 
   /// On a worker: hands the request over, to be waited for in no scope; a stopping worker refuses it unless
   /// `permitting`, which may be null, lets it.
-  void start_unscoped(const Scope* permitting, const Request& request) noexcept;
+  void begin_unscoped(const Scope* permitting, const Request& request) noexcept;
 
-  /// For start_chain(): who is to be resumed with the answer, and what is handed over.
+  /// For begin_chain(): who is to be resumed with the answer, and what is handed over.
   void prepare(std::coroutine_handle<> waiter, const Request& request) noexcept {
     waiter_ = waiter;
     kept_ = &request;
@@ -139,24 +139,24 @@ class Completion : public Waiter {
 
   [[noreturn]] void abort_destroyed_in_flight() const noexcept;
   void begin_slowly(const Request& request) noexcept;
-  void start_slowly() noexcept;
+  void begun_slowly() noexcept;
   void record_begun() noexcept;
   void note_what_is_kept() noexcept {
-    what_ = kept_->what;
+    head_ = kept_->head;
     fd_ = kept_->fd;
   }
   void drop_kept() noexcept;
   void record_filled(std::uint64_t stamp, const Sqe& sqe) const noexcept;
   void record_resumed() const noexcept;
 
-  [[nodiscard]] bool is_on_slot() const noexcept { return (what_ >> 8 & abi::sqe_fixed_file) != 0; }
+  [[nodiscard]] bool is_on_slot() const noexcept { return (head_ >> 8 & abi::sqe_fixed_file) != 0; }
 
   std::coroutine_handle<> waiter_;
   union {
     const Request* kept_ = nullptr;  ///< until the kernel has the request
     Reply reply_;                    ///< from then on
   };
-  std::uint32_t what_;  ///< Request::what, for descriptions, and fd
+  std::uint32_t head_;  ///< Request::head, for descriptions, and fd
   std::int32_t fd_;
   // Side by side, so that one store clears them all.
   State state_ = State::idle;

@@ -1,10 +1,11 @@
 /// fake_coroutine.hpp — something to resume that is no coroutine.
 ///
 /// Combinators (a deadline around an operation, the members of when_all) need to be told when what they
-/// await has ended. A coroutine for each would be a frame to allocate; a Continuation lies inside the awaiter
-/// and looks like a suspended coroutine: two function pointers, resume and destroy, and then the promise.
-/// Every compiler for Linux lays coroutine frames out so (clang: "Coroutines in LLVM", switched-resume
-/// lowering; g++ follows), coroutine_handle::resume() and promise() rest on it, and the tests check both.
+/// await has ended. A coroutine for each would be a frame to allocate; a FakeCoroutine lies inside the
+/// awaiter and looks like a suspended coroutine: two function pointers, resume and destroy, and then the
+/// promise. Every compiler for Linux lays coroutine frames out so (clang: "Coroutines in LLVM",
+/// switched-resume lowering; g++ follows), coroutine_handle::resume() and promise() rest on it, and the tests
+/// check both.
 #pragma once
 
 #include <coroutine>
@@ -17,29 +18,29 @@
 namespace corering {
 
 /// Immovable: its address is the coroutine's.
-class Continuation {
+class FakeCoroutine {
  public:
   /// What is called when it is resumed, with the address of this object: see from(). It returns soon and
   /// resumes nothing itself.
   using Resumed = void (*)(void* self);
 
-  explicit Continuation(Resumed resumed) noexcept : resume_(resumed), destroy_(&refuse_to_destroy) {}
-  Continuation(Continuation&&) = delete;
+  explicit FakeCoroutine(Resumed resumed) noexcept : resume_(resumed), destroy_(&refuse_to_destroy) {}
+  FakeCoroutine(FakeCoroutine&&) = delete;
 
   /// The handle to give to an awaiter.
-  [[nodiscard]] std::coroutine_handle<Frame> handle() noexcept {
+  [[nodiscard]] std::coroutine_handle<PromiseBase> handle() noexcept {
     void* address = this;
     // clang's coroutines are called by a convention of its own (fastcc). For one pointer it is the usual one
     // in machine code, but where the optimiser sees both ends it takes the difference for undefined behaviour
     // and deletes the call. This keeps it from seeing that the address is ours.
     __asm__("" : "+r"(address));
-    return std::coroutine_handle<Frame>::from_address(address);
+    return std::coroutine_handle<PromiseBase>::from_address(address);
   }
 
-  [[nodiscard]] static Continuation& from(void* self) noexcept { return *static_cast<Continuation*>(self); }
+  [[nodiscard]] static FakeCoroutine& from(void* self) noexcept { return *static_cast<FakeCoroutine*>(self); }
 
   /// What is awaited inherits from this frame.
-  [[nodiscard]] Frame& inner_frame() noexcept { return frame_; }
+  [[nodiscard]] PromiseBase& inner_promise() noexcept { return promise_; }
 
  private:
   static void refuse_to_destroy(void*) {
@@ -49,16 +50,16 @@ class Continuation {
   // Read by whoever resumes or destroys a coroutine.
   [[maybe_unused]] void (*resume_)(void*);
   [[maybe_unused]] void (*destroy_)(void*);
-  Frame frame_;
+  PromiseBase promise_;
 
-  friend struct ContinuationLayout;
+  friend struct FakeCoroutineLayout;
 };
 
 /// The promise lies behind the two pointers, at the next address that its alignment allows.
-struct ContinuationLayout {
-  static_assert(std::is_standard_layout_v<Continuation> && alignof(Frame) <= 2 * sizeof(void*));
-  static_assert(offsetof(Continuation, resume_) == 0 && offsetof(Continuation, destroy_) == sizeof(void*) &&
-                offsetof(Continuation, frame_) == 2 * sizeof(void*));
+struct FakeCoroutineLayout {
+  static_assert(std::is_standard_layout_v<FakeCoroutine> && alignof(PromiseBase) <= 2 * sizeof(void*));
+  static_assert(offsetof(FakeCoroutine, resume_) == 0 && offsetof(FakeCoroutine, destroy_) == sizeof(void*) &&
+                offsetof(FakeCoroutine, promise_) == 2 * sizeof(void*));
 };
 
 }  // namespace corering

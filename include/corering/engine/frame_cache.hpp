@@ -26,7 +26,7 @@ inline constexpr std::size_t frame_class_count = 256;  // a frame of 1 to 32 byt
 struct Magazine {
   static constexpr std::uint32_t most = 62;  // which fills eight cache lines
 
-  [[nodiscard]] bool full() const noexcept { return count == capacity; }
+  [[nodiscard]] bool is_full() const noexcept { return count == capacity; }
 
   std::uint32_t count = 0;
   std::uint32_t capacity = most;
@@ -51,16 +51,16 @@ struct Magazines {
 [[nodiscard]] void* allocate_slowly(std::size_t size_class);
 void free_slowly(void* frame, std::size_t size_class) noexcept;
 
-[[nodiscard]] inline void* allocate_frame(std::size_t size_class) {
+[[nodiscard]] inline void* allocate_of_class(std::size_t size_class) {
   Magazine& magazine = *frame_cache_here()[size_class].loaded;
   if (magazine.count == 0) [[unlikely]]
     return allocate_slowly(size_class);
   return magazine.frames[--magazine.count];
 }
 
-inline void free_frame(void* frame, std::size_t size_class) noexcept {
+inline void free_of_class(void* frame, std::size_t size_class) noexcept {
   Magazine& magazine = *frame_cache_here()[size_class].loaded;
-  if (magazine.full()) [[unlikely]]
+  if (magazine.is_full()) [[unlikely]]
     return free_slowly(frame, size_class);
   magazine.frames[magazine.count++] = frame;
 }
@@ -71,14 +71,15 @@ inline void free_frame(void* frame, std::size_t size_class) noexcept {
 /// for a coroutine the size is a constant.
 [[nodiscard]] inline void* allocate_frame(std::size_t size) {
   const std::size_t size_class = (size - 1) / detail::frame_granule;
-  return size_class < detail::frame_class_count ? detail::allocate_frame(size_class) : ::operator new(size);
+  return size_class < detail::frame_class_count ? detail::allocate_of_class(size_class)
+                                                : ::operator new(size);
 }
 
 /// Takes a frame back, on any thread; `size` as it was asked for.
 inline void free_frame(void* frame, std::size_t size) noexcept {
   const std::size_t size_class = (size - 1) / detail::frame_granule;
   if (size_class < detail::frame_class_count) {
-    detail::free_frame(frame, size_class);
+    detail::free_of_class(frame, size_class);
   } else {
     ::operator delete(frame, size);
   }

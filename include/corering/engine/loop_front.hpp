@@ -16,20 +16,20 @@
 namespace corering {
 
 /// The base of Loop. Belongs to the worker's thread.
-class Submitter {
+class LoopFront {
  public:
-  Submitter(Submitter&&) = delete;
+  LoopFront(LoopFront&&) = delete;
 
   /// False when something is out of the ordinary, or recorded: begin() is not for now.
   [[nodiscard, gnu::always_inline]] bool may_begin_in(const Scope* scope) const noexcept {
     return !trace::enabled() && may_begin_recorded_in(scope);
   }
   [[nodiscard, gnu::always_inline]] bool may_begin_recorded_in(const Scope* scope) const noexcept {
-    return !looks_closer_ && sq_.knows_free_sqe() && scope != nullptr && !scope->cancelled();
+    return !looks_closer_ && sq_.knows_free_sqe() && scope != nullptr && !scope->is_cancelled();
   }
-  /// The SQE, to be filled at once, for what `waiter` is from now on, in that scope.
-  [[nodiscard, gnu::always_inline]] Sqe& begin(Waiter& waiter, Scope& scope) noexcept {
-    scope.waits_for(&waiter, turn_ticks_);
+  /// The SQE, to be filled at once, for what `wait` is from now on, in that scope.
+  [[nodiscard, gnu::always_inline]] Sqe& begin(Wait& wait, Scope& scope) noexcept {
+    scope.waits_for(&wait, turn_ticks_);
     ++in_flight_;
     return sq_.take_sqe();
   }
@@ -39,11 +39,11 @@ class Submitter {
   [[nodiscard]] Loop* loop() const noexcept { return self_; }
 
  protected:
-  explicit Submitter(Loop& self) noexcept : self_(&self) {}
+  explicit LoopFront(Loop& self) noexcept : self_(&self) {}
   /// Begins nothing, and belongs to no loop.
   struct Nobody {};
-  constexpr explicit Submitter(Nobody) noexcept : looks_closer_(true) {}
-  constexpr ~Submitter() = default;
+  constexpr explicit LoopFront(Nobody) noexcept : looks_closer_(true) {}
+  constexpr ~LoopFront() = default;
 
   SubmissionQueue sq_;
   std::uint64_t turn_ticks_ = 0;  // the trace's clock, read when this turn began or shortly before
@@ -58,9 +58,9 @@ namespace here {
 
 /// That of the loop that runs on the calling thread; on any other thread one that begins nothing. "Which
 /// worker am I on?" is asked here and nowhere else.
-[[nodiscard]] Submitter& find_front() noexcept;
-[[nodiscard, gnu::always_inline]] inline Submitter& front() noexcept {
-  return *static_cast<Submitter*>(CORERING_THREAD_WORD("corering_front", &find_front()));
+[[nodiscard]] LoopFront& find_front() noexcept;
+[[nodiscard, gnu::always_inline]] inline LoopFront& front() noexcept {
+  return *static_cast<LoopFront*>(CORERING_THREAD_WORD("corering_front", &find_front()));
 }
 
 /// The loop that runs the calling code, or null on a thread without a worker.

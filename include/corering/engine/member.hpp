@@ -11,6 +11,7 @@
 #include <corering/base/intrusive_list.hpp>
 #include <corering/engine/awaitable.hpp>
 #include <corering/engine/fake_coroutine.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/strand.hpp>
 
 namespace corering::detail {
@@ -36,40 +37,41 @@ class MemberOwner {
 
 /// A strand that awaits one thing and then reports to its owner. The thing may be an operation, a task or
 /// anything else: no coroutine stands around it.
-class MemberBase : public ListNode, private Continuation {
+class MemberBase : public ListNode, private FakeCoroutine {
  public:
   [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
   [[nodiscard]] Strand& strand() noexcept { return strand_; }
 
   /// On the owner's worker. `outer` is the coroutine that waits for the members, `around` the scope they are
   /// in. True when it has nothing to wait for: it has ended already, and will report so.
-  bool begin(MemberOwner& owner, const Frame* outer, Scope* around, std::source_location where) noexcept;
+  bool start(MemberOwner& owner, const PromiseBase* outer, Scope* around,
+             std::source_location where) noexcept;
 
   /// A member that has not begun, or has ended, goes its way; only those that own their memory do.
   virtual void dispose() noexcept {}
 
  protected:
-  MemberBase() noexcept : Continuation(&resumed) {}
+  MemberBase() noexcept : FakeCoroutine(&resumed) {}
   virtual ~MemberBase() = default;
 
  private:
   enum class Stage : std::uint8_t { waiting, failed_to_begin, ended };
 
-  /// Begins to await; see start_awaiting().
-  virtual std::coroutine_handle<> start(std::coroutine_handle<Frame> awaiting) = 0;
+  /// Begins to await; see begin_await().
+  virtual std::coroutine_handle<> await_it(std::coroutine_handle<PromiseBase> awaiting) = 0;
   /// Takes what the awaited thing yields; an exception of it comes out.
   virtual void take_result() = 0;
 
   class OwnStrand final : public Strand {
    public:
     explicit OwnStrand(MemberBase& member) noexcept : member_(member) {}
-    void has_ended() noexcept override { member_.report(); }
+    void on_end() noexcept override { member_.report(); }
 
    private:
     MemberBase& member_;
   };
 
-  static void resumed(void* self) { static_cast<MemberBase&>(Continuation::from(self)).go_on(); }
+  static void resumed(void* self) { static_cast<MemberBase&>(FakeCoroutine::from(self)).go_on(); }
   void go_on() noexcept;
   void report() noexcept;
 
@@ -96,8 +98,8 @@ class Member : public MemberBase {
   [[nodiscard]] Kept<T>& result() noexcept { return *result_; }
 
  private:
-  std::coroutine_handle<> start(std::coroutine_handle<Frame> awaiting) override {
-    return start_awaiting(awaiter_, awaiting);
+  std::coroutine_handle<> await_it(std::coroutine_handle<PromiseBase> awaiting) override {
+    return begin_await(awaiter_, awaiting);
   }
   void take_result() override {
     if constexpr (std::is_void_v<T>) {

@@ -7,39 +7,11 @@
 #pragma once
 
 #include <atomic>
-#include <coroutine>
 #include <cstdint>
 
+#include <corering/engine/post.hpp>
+
 namespace corering {
-
-class Loop;
-class Strand;
-
-/// What travels through the queue. Must stay alive, and untouched by the pusher, until the owner has popped
-/// it.
-struct PostNode {
-  /// Who the node is for: a coroutine that hops, one that comes back to its home worker, something to call,
-  /// or the stop request.
-  enum class Kind : std::uint8_t { hop, homecoming, call, stop };
-  using Call = void (*)(PostNode& node, Loop& here) noexcept;
-
-  PostNode* next = nullptr;
-  union {
-    std::coroutine_handle<> coroutine = nullptr;
-    Call call;  ///< of Kind::call: what the owner calls, on its own thread, when it has popped the node
-  };
-  Strand* strand = nullptr;  ///< the strand that moves with it, if one does
-  Kind kind = Kind::hop;
-  bool refused = false;  ///< set by the owner: popped by a worker that never ran
-};
-
-/// A node that is called, not resumed.
-struct CallNode : PostNode {
-  explicit CallNode(Call function) noexcept {
-    kind = Kind::call;
-    call = function;
-  }
-};
 
 class MpscQueue {
  public:

@@ -27,14 +27,14 @@ class MultishotBlock : public Completion, public StreamNode {
  public:
   /// Waits for the next reply, and arms the request if it is not. Fails only if the wait is cancelled; then
   /// the request stays armed. One at a time.
-  class [[nodiscard]] Awaiter final : public QueuedWaiter {
+  class [[nodiscard]] Awaiter final : public QueuedWait {
    public:
     explicit Awaiter(MultishotBlock& block) noexcept : block_(block) {}
     bool await_ready() const noexcept { return block_.has_reply(); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
       CORERING_ASSERT(block_.line_.empty(), "next() of one stream is awaited by one coroutine at a time");
-      wait_in(block_.line_, coroutine, frame_of(coroutine));
+      wait_in(block_.line_, coroutine, promise_of(coroutine));
       if (is_linked()) block_.wanted();
     }
     Result<Reply> await_resume() noexcept {
@@ -56,7 +56,7 @@ class MultishotBlock : public Completion, public StreamNode {
   [[nodiscard]] bool is_armed() const noexcept { return !is_idle(); }
   [[nodiscard]] bool is_closed() const noexcept { return closed_; }
 
-  void is_known() noexcept;
+  void bind() noexcept;
 
   /// Its descriptor is about to be closed: it is not armed again, and whoever waits or comes later is told
   /// ECANCELED, behind what has come before.
@@ -85,7 +85,7 @@ class MultishotBlock : public Completion, public StreamNode {
 
   const std::size_t limit_;
   Loop* home_ = nullptr;  // since it was armed first
-  QueuedWaiter::Line line_;
+  QueuedWait::Line line_;
   Backlog<Reply> replies_;
   bool pausing_ = false;  // we have cancelled it ourselves, for now
   bool closed_ = false;
@@ -149,7 +149,7 @@ class Multishot {
 
   [[nodiscard]] bool is_armed() const noexcept { return block_->is_armed(); }
   /// It stands for a descriptor that is used, though it has not been armed: is_closed() will tell.
-  void is_known() noexcept { block_->is_known(); }
+  void bind() noexcept { block_->bind(); }
   /// Its descriptor has been closed in order (net/socket.hpp).
   [[nodiscard]] bool is_closed() const noexcept { return block_->is_closed(); }
   [[nodiscard]] Payload& payload() noexcept { return block_->payload; }

@@ -43,10 +43,10 @@ decltype(auto) pass_through(Awaitable&& awaitable) noexcept {
 
 /// Part of every promise of the library: in which scope the coroutine runs, who awaits it, and at which
 /// `co_await` it stands. From here cancellation and deadlines are inherited, and dumps read chains of awaits.
-struct Frame {
-  Scope* scope = nullptr;             ///< null when a coroutine of another library is at the root
-  const Frame* awaited_by = nullptr;  ///< null at the root
-  std::source_location awaiting;      ///< the last co_await
+struct PromiseBase {
+  Scope* scope = nullptr;                   ///< null when a coroutine of another library is at the root
+  const PromiseBase* awaited_by = nullptr;  ///< null at the root
+  std::source_location awaiting;            ///< the last co_await
 
   /// Notes the place; the awaitable itself passes through.
   template <class Awaitable>
@@ -61,23 +61,23 @@ struct Frame {
   }
 
   /// Takes the place of something that `outer`, which may be null, awaits.
-  void inherit(const Frame* outer) noexcept {
+  void inherit(const PromiseBase* outer) noexcept {
     awaited_by = outer;
     scope = outer != nullptr ? outer->scope : nullptr;
   }
 };
 
-/// Where the program is at fault: the co_await at which the coroutine of `frame` stands, or the caller's own
-/// place where that is not known.
+/// Where the program is at fault: the co_await at which the coroutine of `promise` stands, or the caller's
+/// own place where that is not known.
 [[nodiscard]] inline std::source_location place_of(
-    const Frame* frame, std::source_location otherwise = std::source_location::current()) noexcept {
-  return frame != nullptr && frame->awaiting.line() != 0 ? frame->awaiting : otherwise;
+    const PromiseBase* promise, std::source_location otherwise = std::source_location::current()) noexcept {
+  return promise != nullptr && promise->awaiting.line() != 0 ? promise->awaiting : otherwise;
 }
 
 /// The frame behind a coroutine handle, or null for a coroutine that is not the library's.
 template <class Promise>
-[[nodiscard]] Frame* frame_of(std::coroutine_handle<Promise> coroutine) noexcept {
-  if constexpr (std::derived_from<Promise, Frame>) {
+[[nodiscard]] PromiseBase* promise_of(std::coroutine_handle<Promise> coroutine) noexcept {
+  if constexpr (std::derived_from<Promise, PromiseBase>) {
     return &coroutine.promise();
   } else {
     return nullptr;

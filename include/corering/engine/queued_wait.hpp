@@ -11,20 +11,20 @@
 namespace corering {
 
 /// A coroutine that something of its own worker will let go on.
-class SuspendedWaiter : public Waiter {
+class SuspendedWait : public Wait {
  public:
-  SuspendedWaiter() noexcept = default;
-  ~SuspendedWaiter() override {
+  SuspendedWait() noexcept = default;
+  ~SuspendedWait() override {
     CORERING_ASSERT(!coroutine_, "a coroutine was destroyed while it waited for others");
   }
 
  protected:
   /// Begins to wait. False in a cancelled scope: then it will be resumed with the scope's reason, and there
   /// is nothing to do for it.
-  [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept;
+  [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept;
 
   /// Through the ready queue; once.
-  void resume_soon() noexcept { engine::schedule(coroutine_); }
+  void resume_soon() noexcept { here::schedule(coroutine_); }
   void resume_cancelled() noexcept {
     cancelled_ = true;
     resume_soon();
@@ -45,9 +45,9 @@ class SuspendedWaiter : public Waiter {
 /// Base of the awaiters of everything that keeps a line of waiting coroutines: events, mutexes, room in a
 /// group. Belongs to one worker and is not locked. Resumed on that worker, through the ready queue, by wake()
 /// or when its scope is cancelled.
-class QueuedWaiter : public SuspendedWaiter {
+class QueuedWait : public SuspendedWait {
  public:
-  using Line = IntrusiveList<QueuedWaiter>;
+  using Line = IntrusiveList<QueuedWait>;
 
   /// Its turn has come.
   void wake() noexcept {
@@ -55,12 +55,12 @@ class QueuedWaiter : public SuspendedWaiter {
     resume_soon();
   }
 
-  Waiter* cancel(const CancelCause& cause) noexcept override;
+  Wait* cancel(const CancelCause& cause) noexcept override;
 
  protected:
   /// Joins the line, at its end.
-  void wait_in(Line& line, std::coroutine_handle<> coroutine, Frame* frame) noexcept {
-    if (suspend(coroutine, frame)) line.push_back(*this);
+  void wait_in(Line& line, std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
+    if (suspend(coroutine, promise)) line.push_back(*this);
   }
 
   /// It has left the line because it was cancelled.

@@ -27,7 +27,7 @@ class Inbox {
   ~Inbox() = default;
 };
 
-namespace engine {
+namespace here {
 
 /// io_uring_register(2) on the current worker's ring.
 int register_resource(unsigned opcode, void* argument, unsigned count) noexcept;
@@ -53,5 +53,5 @@ void close_inbox(std::uint64_t address) noexcept;
 /// What the current worker's kernel can do.
 [[nodiscard]] const Capabilities& capabilities() noexcept;
 
-}  // namespace engine
+}  // namespace here
 }  // namespace corering

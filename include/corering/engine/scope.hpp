@@ -14,6 +14,7 @@
 #include <corering/base/intrusive_list.hpp>
 #include <corering/base/time.hpp>
 #include <corering/engine/cancel_reason.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/promise_base.hpp>
 
 namespace corering {
@@ -30,40 +31,40 @@ struct CancelCause {
 };
 
 /// Something that a coroutine waits for. Touched only by the thread on which that coroutine waits.
-class Waiter : public ListNode {
+class Wait : public ListNode {
  public:
-  Waiter(Waiter&&) = delete;
+  Wait(Wait&&) = delete;
 
   /// Asks the wait to end early; asking again, or too late, does nothing. Resumes nothing inside the call.
   /// Returns what else lies below and has to be cancelled, or null.
-  virtual Waiter* cancel(const CancelCause& cause) noexcept = 0;
+  virtual Wait* cancel(const CancelCause& cause) noexcept = 0;
 
   /// Appends what is waited for, as in "recv (fd 7)".
   virtual void describe(std::string& text) const = 0;
 
-  /// This waiter as a scope, if it is one.
+  /// This wait as a scope, if it is one.
   [[nodiscard]] virtual Scope* as_scope() noexcept { return nullptr; }
 
   /// Who waits; null for a coroutine of another library.
-  [[nodiscard]] const Frame* frame() const noexcept { return frame_; }
+  [[nodiscard]] const PromiseBase* promise() const noexcept { return promise_; }
 
  protected:
-  Waiter() noexcept = default;
-  virtual ~Waiter() = default;
+  Wait() noexcept = default;
+  virtual ~Wait() = default;
 
-  /// The coroutine of `frame`, which may be null, begins to wait for this.
-  void begin_wait(Frame* frame) noexcept;
+  /// The coroutine of `promise`, which may be null, begins to wait for this.
+  void begin_wait(PromiseBase* promise) noexcept;
   /// The same, of whoever knows the loop that runs here, which may be null.
-  void begin_wait(Frame* frame, const Loop* here) noexcept;
+  void begin_wait(PromiseBase* promise, const Loop* here) noexcept;
   /// ... and does so no longer.
   inline void end_wait() noexcept;
 
-  Frame* frame_ = nullptr;
+  PromiseBase* promise_ = nullptr;
 };
 
-class Scope : public Waiter {
+class Scope : public Wait {
  public:
-  [[nodiscard]] bool cancelled() const noexcept { return static_cast<bool>(reason_); }
+  [[nodiscard]] bool is_cancelled() const noexcept { return static_cast<bool>(reason_); }
   [[nodiscard]] CancelReason reason() const noexcept { return reason_; }
 
   /// The nearest of its own deadline and those around it; max() when there is none.
@@ -79,12 +80,12 @@ class Scope : public Waiter {
   /// sees to it that the scope is still open.
   void request_cancel(const CancelCause& cause) noexcept;
 
-  Waiter* cancel(const CancelCause& cause) noexcept override;
+  Wait* cancel(const CancelCause& cause) noexcept override;
   void describe(std::string& text) const override;
   [[nodiscard]] Scope* as_scope() noexcept override { return this; }
 
   [[nodiscard]] Strand* strand() const noexcept { return strand_; }
-  [[nodiscard]] Waiter* waiting() const noexcept { return waiting_; }
+  [[nodiscard]] Wait* waiting() const noexcept { return waiting_; }
   [[nodiscard]] std::uint64_t waiting_since() const noexcept { return since_; }
   /// The worker that opened it and to which its coroutine comes back before it is closed; null for a
   /// strand's own scope.
@@ -94,9 +95,9 @@ class Scope : public Waiter {
   void ask(const CancelCause& cause) noexcept;
   [[nodiscard]] CancelCause take_request() noexcept;
 
-  /// `waiter` is what the coroutine in here waits for now; `ticks` is when that began.
-  void waits_for(Waiter* waiter, std::uint64_t ticks) noexcept {
-    waiting_ = waiter;
+  /// `wait` is what the coroutine in here waits for now; `ticks` is when that began.
+  void waits_for(Wait* wait, std::uint64_t ticks) noexcept {
+    waiting_ = wait;
     since_ = ticks;
   }
   void waits_no_more() noexcept { waiting_ = nullptr; }
@@ -109,7 +110,7 @@ class Scope : public Waiter {
   ~Scope() override = default;
 
   /// Opens it on the current worker, inside the scope of `outer`, which may be null.
-  void open(Frame* outer, Shield shield = Shield::no) noexcept;
+  void open(PromiseBase* outer, Shield shield = Shield::no) noexcept;
   /// On the worker that opened it.
   void close() noexcept;
   /// True on the worker that opened it.
@@ -124,7 +125,7 @@ class Scope : public Waiter {
   void inherit(const Scope* outer, Shield shield) noexcept;
 
   // What every wait touches, side by side.
-  Waiter* waiting_ = nullptr;
+  Wait* waiting_ = nullptr;
   std::uint64_t since_ = 0;
   CancelReason reason_;
   bool shields_ = false;   // itself
@@ -137,8 +138,15 @@ class Scope : public Waiter {
   TimePoint deadline_ = TimePoint::max();
 };
 
-inline void Waiter::end_wait() noexcept {
-  if (frame_ != nullptr && frame_->scope != nullptr) frame_->scope->waits_no_more();
+inline void Wait::end_wait() noexcept {
+  if (promise_ != nullptr && promise_->scope != nullptr) promise_->scope->waits_no_more();
 }
+
+/// Why a coroutine with this promise (may be null) may not wait: its scope's reason, or ECANCELED.
+[[nodiscard]] std::error_code cancellation_error(const PromiseBase* promise) noexcept;
+
+/// Ends the program with a message unless `promise` is in a scope of a strand, as the library's own tasks
+/// are.
+void require_scope(const PromiseBase* promise) noexcept;
 
 }  // namespace corering

@@ -7,19 +7,21 @@
 #include <corering/engine/awaitable.hpp>
 #include <corering/engine/fake_coroutine.hpp>
 #include <corering/engine/here.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/scope.hpp>
 
 namespace corering::detail {
 
 /// Opens a Kind of scope, awaits inside it, comes back to its worker, and closes it. A Kind is a Scope with
-/// `begin(Frame*)`, which opens it, and `end()`, which undoes what begin() did besides. Allocates nothing.
+/// `enter(PromiseBase*)`, which opens it, and `leave()`, which undoes what enter() did besides. Allocates
+/// nothing.
 template <class Kind, class Inner>
-class [[nodiscard]] ScopedAwaiter : protected Kind, private Continuation {
+class [[nodiscard]] ScopedAwaiter : protected Kind, private FakeCoroutine {
  public:
   template <class... KindArguments>
   explicit ScopedAwaiter(Inner&& inner, KindArguments&&... arguments)
       : Kind(std::forward<KindArguments>(arguments)...),
-        Continuation(&inner_ended),
+        FakeCoroutine(&inner_ended),
         inner_(awaiter_of(std::forward<Inner>(inner))) {}
 
   bool await_ready() const noexcept { return false; }
@@ -27,12 +29,12 @@ class [[nodiscard]] ScopedAwaiter : protected Kind, private Continuation {
   template <class Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> outer) {
     outer_ = outer;
-    Frame* const around = frame_of(outer);
-    this->begin(around);
-    inner_frame().awaited_by = around;
-    inner_frame().scope = this;
+    PromiseBase* const around = promise_of(outer);
+    this->enter(around);
+    inner_promise().awaited_by = around;
+    inner_promise().scope = this;
     try {
-      const std::coroutine_handle<> next = start_awaiting(inner_, handle());
+      const std::coroutine_handle<> next = begin_await(inner_, handle());
       return next ? next : std::noop_coroutine();
     } catch (...) {
       finish();
@@ -45,7 +47,7 @@ class [[nodiscard]] ScopedAwaiter : protected Kind, private Continuation {
   decltype(auto) inner_result() { return inner_.await_resume(); }
 
  private:
-  static void inner_ended(void* self) { static_cast<ScopedAwaiter&>(Continuation::from(self)).come_home(); }
+  static void inner_ended(void* self) { static_cast<ScopedAwaiter&>(FakeCoroutine::from(self)).come_home(); }
 
   void come_home() noexcept {
     if (!this->is_home()) {
@@ -54,11 +56,11 @@ class [[nodiscard]] ScopedAwaiter : protected Kind, private Continuation {
     }
     finish();
     // Not resumed from here: a loop of awaits that end at once would grow the stack.
-    engine::schedule(outer_);
+    here::schedule(outer_);
   }
 
   void finish() noexcept {
-    this->end();
+    this->leave();
     this->close();
   }
 

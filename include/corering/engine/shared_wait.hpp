@@ -8,6 +8,7 @@
 #include <corering/base/one_shot.hpp>
 #include <corering/base/result.hpp>
 #include <corering/engine/here.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/scope.hpp>
 
 namespace corering {
@@ -15,10 +16,10 @@ namespace corering {
 /// Base of the awaiters of what many threads share. The object that it waits for has a lock and a list: who
 /// takes the waiter out of the list, under the lock, is the one to wake it, after the lock; from then on a
 /// cancellation comes too late. A coroutine resumes on its own worker, which does not end before.
-class SharedWaiter : public Waiter {
+class SharedWait : public Wait {
  public:
-  SharedWaiter() noexcept { node_.kind = PostNode::Kind::homecoming; }
-  ~SharedWaiter() override {
+  SharedWait() noexcept { node_.kind = PostNode::Kind::homecoming; }
+  ~SharedWait() override {
     CORERING_ASSERT(!waits_, "a coroutine was destroyed while it waited for another thread");
   }
 
@@ -28,22 +29,22 @@ class SharedWaiter : public Waiter {
   /// Waiters that have been taken out of a list under its lock, to be woken after it.
   class Chain {
    public:
-    void add(SharedWaiter& waiter) noexcept {
-      *last_ = &waiter;
-      last_ = &waiter.next_woken_;
+    void add(SharedWait& wait) noexcept {
+      *last_ = &wait;
+      last_ = &wait.next_woken_;
     }
     void wake_all() noexcept {
       while (first_ != nullptr) std::exchange(first_, first_->next_woken_)->wake();
     }
 
    private:
-    SharedWaiter* first_ = nullptr;
-    SharedWaiter** last_ = &first_;
+    SharedWait* first_ = nullptr;
+    SharedWait** last_ = &first_;
   };
 
  protected:
-  /// On a worker: begins to wait. False in a cancelled scope: see SuspendedWaiter::suspend().
-  [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept;
+  /// On a worker: begins to wait. False in a cancelled scope: see SuspendedWait::suspend().
+  [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept;
 
   /// On its worker, out of the list: resumes it with the scope's reason.
   void resume_cancelled() noexcept;
@@ -63,7 +64,7 @@ class SharedWaiter : public Waiter {
   Loop* home_ = nullptr;  // null: a plain thread
   PostNode node_;
   OneShot woken_;
-  SharedWaiter* next_woken_ = nullptr;
+  SharedWait* next_woken_ = nullptr;
   bool waits_ = false;
   bool cancelled_ = false;
 };

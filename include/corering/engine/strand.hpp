@@ -7,11 +7,12 @@
 
 #include <corering/base/spin_lock.hpp>
 #include <corering/engine/mpsc_queue.hpp>
+#include <corering/engine/post.hpp>
 #include <corering/engine/scope.hpp>
 
 namespace corering {
 
-class Submitter;
+class LoopFront;
 
 /// The outermost scope of the strand, beside its first coroutine. It knows the worker where the strand is, so
 /// that a cancellation from any thread finds it there, whatever it hops to meanwhile.
@@ -35,15 +36,17 @@ class Strand : public Scope {
   std::source_location spawned_at;
 
   /// Begins, or goes on without having been on a worker, on the one of `here`, the current one.
-  void begin_on(Loop& here) noexcept;
+  void start_on(Loop& here) noexcept;
   /// Begins when `node`, which is about to be posted to `there`, arrives.
-  void begin_at(Loop& there, PostNode& node) noexcept;
+  void start_at(Loop& there, PostNode& node) noexcept;
 
   /// Said once, of the worker where it begins: what only it ever touches stays on one thread until it hops.
-  void is_born_on(const Submitter& there) noexcept { only_place_.store(&there, std::memory_order_relaxed); }
+  void set_birthplace(const LoopFront& there) noexcept {
+    only_place_.store(&there, std::memory_order_relaxed);
+  }
   /// Of the current worker: true when the strand was born there, or is about to arrive, and has not left it.
   /// Then nothing of it happens on another thread until the caller has returned to the loop.
-  [[nodiscard]] bool has_never_left(const Submitter& here) const noexcept {
+  [[nodiscard]] bool has_never_left(const LoopFront& here) const noexcept {
     return only_place_.load(std::memory_order_relaxed) == &here;
   }
 
@@ -52,14 +55,14 @@ class Strand : public Scope {
   /// Moves to a worker that cannot refuse, because it has to close a scope of this strand.
   void go_home(Loop& home, PostNode& node) noexcept;
 
-  /// The strand's last act, on the thread where it is: has_ended() follows, now or when its message has come
+  /// The strand's last act, on the thread where it is: on_end() follows, now or when its message has come
   /// in.
   void end() noexcept;
-  /// The same without the lock, and has_ended() is left to the caller, who sees to it that no other thread
+  /// The same without the lock, and on_end() is left to the caller, who sees to it that no other thread
   /// can turn to the strand from now on, and that what they did before is known here. False, and nothing has
   /// happened, when it has ever left the worker of `here`, the current one, or when an earlier message is
   /// under way to it.
-  [[nodiscard]] bool end_unseen(const Submitter& here) noexcept {
+  [[nodiscard]] bool end_unseen(const LoopFront& here) noexcept {
     if (!has_never_left(here) || message_under_way_) return false;
     unlink();
     location_ = nullptr;
@@ -80,7 +83,7 @@ class Strand : public Scope {
   ~Strand() override = default;
 
   /// Nobody will touch it any more. On the thread where it ended, or where its message came in.
-  virtual void has_ended() noexcept = 0;
+  virtual void on_end() noexcept = 0;
 
  private:
   void check_is_here() const noexcept;
@@ -95,7 +98,7 @@ class Strand : public Scope {
   Loop* location_ = nullptr;  // null on a thread without a worker
 
   // Written by the strand itself. Another thread that reads it too early or too late does not find itself.
-  std::atomic<const Submitter*> only_place_ = nullptr;
+  std::atomic<const LoopFront*> only_place_ = nullptr;
 
   const Strand* parent_ = nullptr;
   union {

@@ -20,7 +20,7 @@ struct TimerNode {
   void (*fire)(TimerNode& self) noexcept = nullptr;
   std::size_t place = not_armed;
 
-  [[nodiscard]] bool armed() const noexcept { return place != not_armed; }
+  [[nodiscard]] bool is_armed() const noexcept { return place != not_armed; }
 };
 
 class TimerHeap {

@@ -14,15 +14,16 @@ namespace corering {
 namespace detail {
 
 /// What chains of any operations have in common.
-class ChainBase : private Waiter, private Continuation {
+class ChainBase : private Wait, private FakeCoroutine {
  public:
   bool await_ready() const noexcept { return false; }
 
  protected:
-  ChainBase() noexcept : Continuation(&link_ended) {}
+  ChainBase() noexcept : FakeCoroutine(&link_ended) {}
   ~ChainBase() override = default;
 
-  void begin(std::span<Completion* const> links, std::coroutine_handle<> outer, Frame* frame) noexcept;
+  void begin(std::span<Completion* const> links, std::coroutine_handle<> outer,
+             PromiseBase* promise) noexcept;
   /// Success when the kernel has answered all of them.
   [[nodiscard]] Result<void> finish() noexcept;
   [[nodiscard]] std::coroutine_handle<> link_handle() noexcept { return handle(); }
@@ -31,7 +32,7 @@ class ChainBase : private Waiter, private Continuation {
   virtual std::span<Completion* const> links() const noexcept = 0;
 
  private:
-  Waiter* cancel(const CancelCause& cause) noexcept override;
+  Wait* cancel(const CancelCause& cause) noexcept override;
   void describe(std::string& text) const override;
   static void link_ended(void* self);
 
@@ -48,7 +49,7 @@ class Link : public IoAwaiter<T, Payload> {
       : IoAwaiter<T, Payload>(operation.request(), operation.payload()) {}
   Completion& completion() noexcept { return *this; }
   void prepare_link(std::coroutine_handle<> chain, std::uint32_t sqe_flags) noexcept {
-    this->request_.what |= sqe_flags << 8;
+    this->request_.head |= sqe_flags << 8;
     this->prepare(chain, this->request_);
   }
 };
@@ -79,7 +80,7 @@ class [[nodiscard]] ChainAwaiter : public ChainBase {
 
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
-    begin(completions_, outer, frame_of(outer));
+    begin(completions_, outer, promise_of(outer));
   }
   Result<Results> await_resume() noexcept {
     if (const Result<void> ended = finish(); !ended) return std::unexpected(ended.error());

@@ -18,14 +18,14 @@ namespace corering {
 /// Goes to the kernel and comes back; for measuring, and for giving the worker's other coroutines a turn.
 /// | NOP | 5.1 | io_uring_enter(2) | - | - |
 inline IoOperation<void> async_nop() noexcept {
-  return IoOperation<void>(Request{.what = what(Opcode::nop)});
+  return IoOperation<void>(Request{.head = head(Opcode::nop)});
 }
 
 /// ... and comes back with `result`, or with an error if that is a negative errno: for tests.
 /// | NOP (INJECT_RESULT) | 6.10 | io_uring_enter(2) | - | the one asked for |
 inline ProbedOperation<std::int32_t> async_nop(std::int32_t result) noexcept {
   return ProbedOperation<std::int32_t>(Request{.len = static_cast<std::uint32_t>(result),
-                                               .what = what(Opcode::nop),
+                                               .head = head(Opcode::nop),
                                                .op_flags = abi::nop_inject_result},
                                        {.need = Feature::nop_inject_result});
 }
@@ -37,7 +37,7 @@ inline ProbedOperation<std::int32_t> async_nop(std::int32_t result) noexcept {
 /// | POLL_ADD | 5.1 | poll(2) | - | - |
 inline IoOperation<unsigned> async_poll(const Descriptor& fd, unsigned events) noexcept {
   return IoOperation<unsigned>(
-      Request{.fd = fd.number(), .what = what(Opcode::poll_add, fd), .op_flags = events});
+      Request{.fd = fd.number(), .head = head(Opcode::poll_add, fd), .op_flags = events});
 }
 
 /// Changes what the poll that `poll` names waits for.
@@ -45,14 +45,14 @@ inline IoOperation<unsigned> async_poll(const Descriptor& fd, unsigned events) n
 inline IoOperation<void> async_poll_update(const OperationTag& poll, unsigned events) noexcept {
   return IoOperation<void>(Request{.addr = poll.user_data(),
                                    .len = abi::poll_update_events,
-                                   .what = what(Opcode::poll_remove),
+                                   .head = head(Opcode::poll_remove),
                                    .op_flags = events});
 }
 
 /// Ends the poll that `poll` names; it fails with ECANCELED.
 /// | POLL_REMOVE | 5.1 | io_uring_enter(2) | `poll` | ENOENT: not in flight; EALREADY |
 inline IoOperation<void> async_poll_remove(const OperationTag& poll) noexcept {
-  return IoOperation<void>(Request{.addr = poll.user_data(), .what = what(Opcode::poll_remove)});
+  return IoOperation<void>(Request{.addr = poll.user_data(), .head = head(Opcode::poll_remove)});
 }
 
 // ---- cancelling ----
@@ -64,20 +64,20 @@ inline IoOperation<void> async_poll_remove(const OperationTag& poll) noexcept {
 inline IoOperation<unsigned> async_cancel(const Descriptor& fd) noexcept {
   const std::uint32_t flags = abi::cancel_fd | abi::cancel_all | (fd.is_slot() ? abi::cancel_fd_fixed : 0);
   return IoOperation<unsigned>(
-      Request{.fd = fd.number(), .what = what(Opcode::async_cancel), .op_flags = flags});
+      Request{.fd = fd.number(), .head = head(Opcode::async_cancel), .op_flags = flags});
 }
 
 /// Cancels the operation that `tag` names.
 /// | ASYNC_CANCEL | 5.5 | io_uring_enter(2) | `tag` | ENOENT: not in flight; EALREADY: it is being done |
 inline IoOperation<void> async_cancel(const OperationTag& tag) noexcept {
-  return IoOperation<void>(Request{.addr = tag.user_data(), .what = what(Opcode::async_cancel)});
+  return IoOperation<void>(Request{.addr = tag.user_data(), .head = head(Opcode::async_cancel)});
 }
 
 /// Cancels every operation of this opcode that this worker has in flight, and returns how many were found.
 /// | ASYNC_CANCEL (OP) | 6.6 | io_uring_enter(2) | - | - |
 inline ProbedOperation<unsigned> async_cancel(Opcode opcode) noexcept {
   return ProbedOperation<unsigned>(Request{.len = static_cast<std::uint32_t>(opcode),
-                                           .what = what(Opcode::async_cancel),
+                                           .head = head(Opcode::async_cancel),
                                            .op_flags = abi::cancel_op | abi::cancel_all},
                                    {.need = Feature::cancel_by_opcode});
 }
@@ -87,7 +87,7 @@ inline ProbedOperation<unsigned> async_cancel(Opcode opcode) noexcept {
 /// | ASYNC_CANCEL (ANY) | 5.19 | io_uring_enter(2) | - | - |
 inline IoOperation<unsigned> async_cancel_all() noexcept {
   return IoOperation<unsigned>(
-      Request{.what = what(Opcode::async_cancel), .op_flags = abi::cancel_any | abi::cancel_all});
+      Request{.head = head(Opcode::async_cancel), .op_flags = abi::cancel_any | abi::cancel_all});
 }
 
 // ---- the ring's timeouts ----
@@ -156,7 +156,7 @@ inline IoOperation<void, detail::TimeoutAnswer> async_timeout(
     Duration duration, std::uint32_t completions = 0, TimeoutClock clock = TimeoutClock::monotonic) noexcept {
   return IoOperation<void, detail::TimeoutAnswer>(Request{.len = 1,
                                                           .off = completions,
-                                                          .what = what(Opcode::timeout),
+                                                          .head = head(Opcode::timeout),
                                                           .op_flags = detail::timeout_flags(clock)},
                                                   detail::TimeoutAnswer(duration));
 }
@@ -167,7 +167,7 @@ inline IoOperation<void, detail::TimeoutAnswer> async_timeout_at(
     Duration time, TimeoutClock clock = TimeoutClock::monotonic) noexcept {
   return IoOperation<void, detail::TimeoutAnswer>(
       Request{.len = 1,
-              .what = what(Opcode::timeout),
+              .head = head(Opcode::timeout),
               .op_flags = abi::timeout_abs | detail::timeout_flags(clock)},
       detail::TimeoutAnswer(time));
 }
@@ -178,21 +178,21 @@ inline IoOperation<void, detail::TimeoutUpdateAnswer> async_timeout_update(const
                                                                            Duration duration) noexcept {
   return IoOperation<void, detail::TimeoutUpdateAnswer>(
       Request{
-          .addr = timeout.user_data(), .what = what(Opcode::timeout_remove), .op_flags = abi::timeout_update},
+          .addr = timeout.user_data(), .head = head(Opcode::timeout_remove), .op_flags = abi::timeout_update},
       detail::TimeoutUpdateAnswer(duration));
 }
 
 /// Ends the timeout that `timeout` names; it fails with ECANCELED.
 /// | TIMEOUT_REMOVE | 5.5 | io_uring_enter(2) | `timeout` | ENOENT: not in flight; EBUSY, EALREADY: just ending |
 inline IoOperation<void> async_timeout_remove(const OperationTag& timeout) noexcept {
-  return IoOperation<void>(Request{.addr = timeout.user_data(), .what = what(Opcode::timeout_remove)});
+  return IoOperation<void>(Request{.addr = timeout.user_data(), .head = head(Opcode::timeout_remove)});
 }
 
 /// In a chain (io/chain.hpp): cancels the operation in front of it when that has taken `duration`; true if
 /// it did.
 /// | LINK_TIMEOUT | 5.5 | io_uring_enter(2) | - | EINVAL: not behind a linked operation |
 inline IoOperation<bool, detail::LinkTimeoutAnswer> link_timeout(Duration duration) noexcept {
-  return IoOperation<bool, detail::LinkTimeoutAnswer>(Request{.len = 1, .what = what(Opcode::link_timeout)},
+  return IoOperation<bool, detail::LinkTimeoutAnswer>(Request{.len = 1, .head = head(Opcode::link_timeout)},
                                                       detail::LinkTimeoutAnswer(duration));
 }
 

@@ -17,7 +17,7 @@ inline IoOperation<void> async_epoll_ctl(int epoll, int action, int fd, const ep
                                    .fd = epoll,
                                    .len = static_cast<std::uint32_t>(action),
                                    .off = static_cast<std::uint32_t>(fd),
-                                   .what = what(Opcode::epoll_ctl)});
+                                   .head = head(Opcode::epoll_ctl)});
 }
 
 /// epoll_wait(2) without a time limit: waits for events, and returns how many are in `into` now. On a worker.

@@ -49,13 +49,13 @@ inline std::uint64_t address_of(const void* pointer) noexcept {
 }
 
 /// A request to move bytes between memory and a file.
-inline Request transfer(std::uint32_t what, const Descriptor& file, const void* memory, std::size_t length,
+inline Request transfer(std::uint32_t head, const Descriptor& file, const void* memory, std::size_t length,
                         std::uint64_t offset, int flags) noexcept {
   return {.addr = address_of(memory),
           .fd = file.number(),
           .len = clamp_length(length),
           .off = offset,
-          .what = what,
+          .head = head,
           .op_flags = static_cast<std::uint32_t>(flags)};
 }
 
@@ -68,7 +68,7 @@ inline std::int32_t as_reply(long result) noexcept {
 template <class T, Opcode Older>
 struct AnswerOr : Answer<T> {
   void rewrite(Request& request, const Capabilities&) const noexcept {
-    request.what = (request.what & ~0xffU) | static_cast<std::uint32_t>(Older);
+    request.head = (request.head & ~0xffU) | static_cast<std::uint32_t>(Older);
   }
 };
 
@@ -80,7 +80,7 @@ struct AnswerOr : Answer<T> {
 inline IoOperation<std::size_t> async_read(const Descriptor& file, std::span<std::byte> into,
                                            std::uint64_t offset, int flags = 0) noexcept {
   return IoOperation<std::size_t>(
-      detail::transfer(what(Opcode::read, file), file, into.data(), into.size(), offset, flags));
+      detail::transfer(head(Opcode::read, file), file, into.data(), into.size(), offset, flags));
 }
 
 namespace detail {
@@ -99,7 +99,7 @@ inline IoOperation<std::size_t, detail::AnswerNow> async_read_cached(const Descr
                                                                      std::span<std::byte> into,
                                                                      std::uint64_t offset) noexcept {
   return IoOperation<std::size_t, detail::AnswerNow>(
-      detail::transfer(what(Opcode::read, file), file, into.data(), into.size(), offset, 0));
+      detail::transfer(head(Opcode::read, file), file, into.data(), into.size(), offset, 0));
 }
 
 /// pwrite(2): up to `from.size()` bytes at `offset` (current_position: where the file stands). Fewer may be
@@ -109,7 +109,7 @@ inline IoOperation<std::size_t, detail::AnswerNow> async_read_cached(const Descr
 inline IoOperation<std::size_t> async_write(const Descriptor& file, std::span<const std::byte> from,
                                             std::uint64_t offset, int flags = 0) noexcept {
   return IoOperation<std::size_t>(
-      detail::transfer(what(Opcode::write, file), file, from.data(), from.size(), offset, flags));
+      detail::transfer(head(Opcode::write, file), file, from.data(), from.size(), offset, flags));
 }
 
 /// preadv2(2): into several buffers, at most 1024.
@@ -117,7 +117,7 @@ inline IoOperation<std::size_t> async_write(const Descriptor& file, std::span<co
 inline IoOperation<std::size_t> async_readv(const Descriptor& file, std::span<const iovec> into,
                                             std::uint64_t offset, int flags = 0) noexcept {
   return IoOperation<std::size_t>(
-      detail::transfer(what(Opcode::readv, file), file, into.data(), into.size(), offset, flags));
+      detail::transfer(head(Opcode::readv, file), file, into.data(), into.size(), offset, flags));
 }
 
 /// pwritev2(2): from several buffers, at most 1024. Not for sockets.
@@ -125,7 +125,7 @@ inline IoOperation<std::size_t> async_readv(const Descriptor& file, std::span<co
 inline IoOperation<std::size_t> async_writev(const Descriptor& file, std::span<const iovec> from,
                                              std::uint64_t offset, int flags = 0) noexcept {
   return IoOperation<std::size_t>(
-      detail::transfer(what(Opcode::writev, file), file, from.data(), from.size(), offset, flags));
+      detail::transfer(head(Opcode::writev, file), file, from.data(), from.size(), offset, flags));
 }
 
 /// The same as async_read into a registered buffer, whose pages the kernel need not look up.
@@ -133,7 +133,7 @@ inline IoOperation<std::size_t> async_writev(const Descriptor& file, std::span<c
 inline IoOperation<std::size_t> async_read(const Descriptor& file, const FixedSpan& into,
                                            std::uint64_t offset, int flags = 0) noexcept {
   Request request =
-      detail::transfer(what(Opcode::read_fixed, file), file, into.bytes().data(), into.size(), offset, flags);
+      detail::transfer(head(Opcode::read_fixed, file), file, into.bytes().data(), into.size(), offset, flags);
   request.extra = in_buffer(into.index());
   return IoOperation<std::size_t>(request);
 }
@@ -142,7 +142,7 @@ inline IoOperation<std::size_t> async_read(const Descriptor& file, const FixedSp
 /// | WRITE_FIXED | 5.1 | pwrite(2) | `from` | ENOSPC, EFBIG, EFAULT |
 inline IoOperation<std::size_t> async_write(const Descriptor& file, const FixedSpan& from,
                                             std::uint64_t offset, int flags = 0) noexcept {
-  Request request = detail::transfer(what(Opcode::write_fixed, file), file, from.bytes().data(), from.size(),
+  Request request = detail::transfer(head(Opcode::write_fixed, file), file, from.bytes().data(), from.size(),
                                      offset, flags);
   request.extra = in_buffer(from.index());
   return IoOperation<std::size_t>(request);
@@ -155,7 +155,7 @@ inline auto async_readv(const Descriptor& file, const FixedSpan& within, std::sp
                         std::uint64_t offset, int flags = 0) noexcept {
   using Payload = detail::AnswerOr<std::size_t, Opcode::readv>;
   Request request =
-      detail::transfer(what(Opcode::readv_fixed, file), file, into.data(), into.size(), offset, flags);
+      detail::transfer(head(Opcode::readv_fixed, file), file, into.data(), into.size(), offset, flags);
   request.extra = in_buffer(within.index());
   return ProbedOperation<std::size_t, Payload>(request, {.need = Opcode::readv_fixed});
 }
@@ -166,7 +166,7 @@ inline auto async_writev(const Descriptor& file, const FixedSpan& within, std::s
                          std::uint64_t offset, int flags = 0) noexcept {
   using Payload = detail::AnswerOr<std::size_t, Opcode::writev>;
   Request request =
-      detail::transfer(what(Opcode::writev_fixed, file), file, from.data(), from.size(), offset, flags);
+      detail::transfer(head(Opcode::writev_fixed, file), file, from.data(), from.size(), offset, flags);
   request.extra = in_buffer(within.index());
   return ProbedOperation<std::size_t, Payload>(request, {.need = Opcode::writev_fixed});
 }
@@ -178,7 +178,7 @@ inline IoOperation<LentBuffer, detail::LentAnswer> async_read(const Descriptor& 
                                                               std::uint64_t offset,
                                                               std::size_t most = 0) noexcept {
   Request request =
-      detail::transfer(what(Opcode::read, file, abi::sqe_buffer_select), file, nullptr, most, offset, 0);
+      detail::transfer(head(Opcode::read, file, abi::sqe_buffer_select), file, nullptr, most, offset, 0);
   request.extra = in_buffer(detail::group_of(pool.ring()));
   return IoOperation<LentBuffer, detail::LentAnswer>(request, detail::LentAnswer(pool.ring()));
 }
@@ -190,7 +190,7 @@ enum class Sync : std::uint8_t { everything, data_only };
 /// | FSYNC | 5.1 | fsync(2) | - | EIO, EINVAL |
 inline IoOperation<void> async_fsync(const Descriptor& file, Sync what_to_sync = Sync::everything) noexcept {
   return IoOperation<void>(Request{.fd = file.number(),
-                                   .what = what(Opcode::fsync, file),
+                                   .head = head(Opcode::fsync, file),
                                    .op_flags = what_to_sync == Sync::data_only ? abi::fsync_datasync : 0});
 }
 
@@ -202,7 +202,7 @@ inline IoOperation<void> async_sync_file_range(const Descriptor& file, std::uint
   return IoOperation<void>(Request{.fd = file.number(),
                                    .len = detail::short_length(length),
                                    .off = offset,
-                                   .what = what(Opcode::sync_file_range, file),
+                                   .head = head(Opcode::sync_file_range, file),
                                    .op_flags = flags});
 }
 
@@ -214,7 +214,7 @@ inline IoOperation<void> async_fallocate(const Descriptor& file, int mode, std::
                                    .fd = file.number(),
                                    .len = static_cast<std::uint32_t>(mode),
                                    .off = offset,
-                                   .what = what(Opcode::fallocate, file)});
+                                   .head = head(Opcode::fallocate, file)});
 }
 
 /// ftruncate(2): the file is `length` bytes long from now on. An older kernel makes the system call on the
@@ -225,7 +225,7 @@ inline ProbedOperation<void> async_ftruncate(const Descriptor& file, std::uint64
     return detail::as_reply(::ftruncate(request.fd, static_cast<off_t>(request.off)));
   };
   return ProbedOperation<void>(
-      Request{.fd = file.number(), .off = length, .what = what(Opcode::ftruncate, file)},
+      Request{.fd = file.number(), .off = length, .head = head(Opcode::ftruncate, file)},
       {.need = Opcode::ftruncate, .call = file.is_slot() ? nullptr : +call});
 }
 
@@ -238,7 +238,7 @@ inline IoOperation<void> async_fadvise(const Descriptor& file, std::uint64_t off
                                    .fd = file.number(),
                                    .len = detail::short_length(length),
                                    .off = offset,
-                                   .what = what(Opcode::fadvise, file),
+                                   .head = head(Opcode::fadvise, file),
                                    .op_flags = static_cast<std::uint32_t>(advice)});
 }
 
@@ -248,7 +248,7 @@ inline IoOperation<void> async_madvise(void* memory, std::size_t length, int adv
   return IoOperation<void>(Request{.addr = detail::address_of(memory),
                                    .len = detail::short_length(length),
                                    .off = detail::long_length(length),
-                                   .what = what(Opcode::madvise),
+                                   .head = head(Opcode::madvise),
                                    .op_flags = static_cast<std::uint32_t>(advice)});
 }
 
@@ -264,7 +264,7 @@ class [[nodiscard]] CloseAwaiter : private Completion {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    start(coroutine, frame_of(coroutine), request_);
+    begin(coroutine, promise_of(coroutine), request_);
   }
 
   /// A close that the kernel was not allowed to begin is made here: closing always closes.
@@ -309,15 +309,15 @@ class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
 /// would keep that one armed.
 /// | CLOSE | 5.6 | close(2) | - | EIO |
 inline CloseOperation<Fd> async_close(Fd fd) noexcept {
-  const Request request{.fd = fd.get(), .what = what(Opcode::close)};
+  const Request request{.fd = fd.get(), .head = head(Opcode::close)};
   return CloseOperation<Fd>(request, std::move(fd));
 }
 
 /// The same for a slot of the file table.
 /// | CLOSE (direct) | 5.15 | close(2) | - | EIO |
 inline CloseOperation<FixedFile> async_close(FixedFile file) noexcept {
-  Request request{.fd = -1, .what = what(Opcode::close)};  // as it is for nothing: EBADF
-  if (file.valid()) {
+  Request request{.fd = -1, .head = head(Opcode::close)};  // as it is for nothing: EBADF
+  if (file.is_open()) {
     request.fd = 0;
     request.extra = with_file_index(file.slot() + 1);
   }
@@ -331,7 +331,7 @@ inline CloseOperation<FixedFile> async_close(FixedFile file) noexcept {
 inline IoOperation<FixedFile, detail::InstalledAnswer> async_install(const FileTable& table,
                                                                      int fd) noexcept {
   return IoOperation<FixedFile, detail::InstalledAnswer>(
-      Request{.len = 1, .off = abi::file_index_alloc, .what = what(Opcode::files_update)},
+      Request{.len = 1, .off = abi::file_index_alloc, .head = head(Opcode::files_update)},
       detail::InstalledAnswer(table, fd));
 }
 
@@ -339,7 +339,7 @@ inline IoOperation<FixedFile, detail::InstalledAnswer> async_install(const FileT
 /// | FIXED_FD_INSTALL | 6.8 | io_uring_enter(2) | `file` | EMFILE |
 inline ProbedOperation<Fd> async_fixed_fd_install(const FixedFile& file) noexcept {
   return ProbedOperation<Fd>(
-      Request{.fd = static_cast<int>(file.slot()), .what = what(Opcode::fixed_fd_install, file)},
+      Request{.fd = static_cast<int>(file.slot()), .head = head(Opcode::fixed_fd_install, file)},
       {.need = Opcode::fixed_fd_install});
 }
 

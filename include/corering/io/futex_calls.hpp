@@ -39,7 +39,7 @@ inline ProbedOperation<void> async_futex_wait(const std::atomic<std::uint32_t>& 
   return ProbedOperation<void>(Request{.addr = detail::address_of(&word),
                                        .fd = detail::futex_flags(scope),
                                        .off = expected,
-                                       .what = what(Opcode::futex_wait),
+                                       .head = head(Opcode::futex_wait),
                                        .addr3 = detail::futex_any},
                                {.need = Opcode::futex_wait});
 }
@@ -58,7 +58,7 @@ inline ProbedOperation<unsigned> async_futex_wake(const std::atomic<std::uint32_
       Request{.addr = detail::address_of(&word),
               .fd = detail::futex_flags(scope),
               .off = std::min<std::uint32_t>(count, INT_MAX),  // the kernel's int
-              .what = what(Opcode::futex_wake),
+              .head = head(Opcode::futex_wake),
               .addr3 = detail::futex_any},
       {.need = Opcode::futex_wake, .call = call});
 }
@@ -69,7 +69,7 @@ inline ProbedOperation<std::size_t> async_futex_waitv(std::span<const futex_wait
   return ProbedOperation<std::size_t>(Request{.addr = detail::address_of(words.data()),
                                               .fd = 0,
                                               .len = static_cast<std::uint32_t>(words.size()),
-                                              .what = what(Opcode::futex_waitv)},
+                                              .head = head(Opcode::futex_waitv)},
                                       {.need = Opcode::futex_waitv});
 }
 

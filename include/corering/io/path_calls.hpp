@@ -30,12 +30,12 @@ inline Request open_request(int directory, const char* path, int flags, mode_t m
   return {.addr = address_of(path),
           .fd = directory,
           .len = mode,
-          .what = what(Opcode::openat),
+          .head = head(Opcode::openat),
           .op_flags = static_cast<std::uint32_t>(flags)};
 }
 
 inline Request openat2_request(int directory, const char* path) noexcept {
-  return {.addr = address_of(path), .fd = directory, .len = sizeof(open_how), .what = what(Opcode::openat2)};
+  return {.addr = address_of(path), .fd = directory, .len = sizeof(open_how), .head = head(Opcode::openat2)};
 }
 
 /// Two names: renameat, linkat.
@@ -45,7 +45,7 @@ inline Request two_paths(Opcode opcode, int from_directory, const char* from, in
           .fd = from_directory,
           .len = static_cast<std::uint32_t>(to_directory),
           .off = address_of(to),
-          .what = what(opcode),
+          .head = head(opcode),
           .op_flags = flags};
 }
 
@@ -56,7 +56,7 @@ inline Request attribute(Opcode opcode, int fd, const char* path, const char* na
           .fd = fd,
           .len = clamp_length(size),
           .off = address_of(value),
-          .what = what(opcode),
+          .head = head(opcode),
           .op_flags = static_cast<std::uint32_t>(flags),
           .addr3 = address_of(path)};
 }
@@ -108,7 +108,7 @@ inline IoOperation<void> async_statx(int directory, const char* path, int flags,
                                    .fd = directory,
                                    .len = mask,
                                    .off = detail::address_of(&into),
-                                   .what = what(Opcode::statx),
+                                   .head = head(Opcode::statx),
                                    .op_flags = static_cast<std::uint32_t>(flags)});
 }
 
@@ -117,7 +117,7 @@ inline IoOperation<void> async_statx(int directory, const char* path, int flags,
 inline IoOperation<void> async_unlinkat(int directory, const char* path, int flags = 0) noexcept {
   return IoOperation<void>(Request{.addr = detail::address_of(path),
                                    .fd = directory,
-                                   .what = what(Opcode::unlinkat),
+                                   .head = head(Opcode::unlinkat),
                                    .op_flags = static_cast<std::uint32_t>(flags)});
 }
 
@@ -133,7 +133,7 @@ inline IoOperation<void> async_renameat(int from_directory, const char* from, in
 /// | MKDIRAT | 5.15 | mkdirat(2) | `path` | EEXIST, ENOENT |
 inline IoOperation<void> async_mkdirat(int directory, const char* path, mode_t mode) noexcept {
   return IoOperation<void>(
-      Request{.addr = detail::address_of(path), .fd = directory, .len = mode, .what = what(Opcode::mkdirat)});
+      Request{.addr = detail::address_of(path), .fd = directory, .len = mode, .head = head(Opcode::mkdirat)});
 }
 
 /// symlinkat(2): `path` becomes a link to `target`.
@@ -142,7 +142,7 @@ inline IoOperation<void> async_symlinkat(const char* target, int directory, cons
   return IoOperation<void>(Request{.addr = detail::address_of(target),
                                    .fd = directory,
                                    .off = detail::address_of(path),
-                                   .what = what(Opcode::symlinkat)});
+                                   .head = head(Opcode::symlinkat)});
 }
 
 /// linkat(2): `to` becomes another name of `from`.

@@ -35,7 +35,7 @@ inline Request splice_request(Opcode opcode, const Descriptor& from, std::uint64
           .fd = to.number(),
           .len = clamp_length(length),
           .off = to_offset,
-          .what = what(opcode, to),
+          .head = head(opcode, to),
           .op_flags = flags | (from.is_slot() ? abi::splice_fd_in_fixed : 0),
           .extra = with_file_index(static_cast<std::uint32_t>(from.number()))};
 }
@@ -50,7 +50,7 @@ inline ProbedOperation<PipeEnds, detail::PipeAnswer> async_pipe(int flags = 0) n
         ::pipe2(reinterpret_cast<int*>(request.addr), static_cast<int>(request.op_flags)));
   };
   return ProbedOperation<PipeEnds, detail::PipeAnswer>(
-      Request{.fd = 0, .what = what(Opcode::pipe), .op_flags = static_cast<std::uint32_t>(flags | O_CLOEXEC)},
+      Request{.fd = 0, .head = head(Opcode::pipe), .op_flags = static_cast<std::uint32_t>(flags | O_CLOEXEC)},
       {.need = Opcode::pipe, .call = call});
 }
 

@@ -53,7 +53,7 @@ inline IoOperation<Reply, detail::RawAnswer> async_uring_cmd(
   if (!command.empty()) std::memcpy(words.data(), command.data(), command.size());
   return IoOperation<Reply, detail::RawAnswer>(Request{.fd = file.number(),
                                                        .off = command_op,
-                                                       .what = what(Opcode::uring_cmd, file),
+                                                       .head = head(Opcode::uring_cmd, file),
                                                        .addr3 = words[0],
                                                        .pad = words[1]});
 }

@@ -17,18 +17,18 @@ namespace detail {
 
 inline std::uint32_t quietly(int flags) noexcept { return static_cast<std::uint32_t>(flags | MSG_NOSIGNAL); }
 
-inline Request socket_transfer(std::uint32_t what, const Descriptor& socket, const void* memory,
+inline Request socket_transfer(std::uint32_t head, const Descriptor& socket, const void* memory,
                                std::size_t length, std::uint32_t flags) noexcept {
   return {.addr = address_of(memory),
           .fd = socket.number(),
           .len = clamp_length(length),
-          .what = what,
+          .head = head,
           .op_flags = flags};
 }
 
-inline Request message_transfer(std::uint32_t what, const Descriptor& socket, const msghdr* message,
+inline Request message_transfer(std::uint32_t head, const Descriptor& socket, const msghdr* message,
                                 std::uint32_t flags) noexcept {
-  return {.addr = address_of(message), .fd = socket.number(), .len = 1, .what = what, .op_flags = flags};
+  return {.addr = address_of(message), .fd = socket.number(), .len = 1, .head = head, .op_flags = flags};
 }
 
 /// A message of one buffer and an address. It lies with whoever waits.
@@ -83,7 +83,7 @@ class SeveralBuffers : public Answer<std::size_t> {
   void rewrite(Request& request, const Capabilities&) noexcept {
     request.addr = address_of(&message_);
     request.len = 1;
-    request.what = what(Opcode::sendmsg, request.what >> 8 & 0xff);
+    request.head = head(Opcode::sendmsg, request.head >> 8 & 0xff);
   }
 
  private:
@@ -100,7 +100,7 @@ inline Request socket_command(std::uint64_t command, const Descriptor& socket, i
   return {.addr = two_words(level, name),
           .fd = socket.number(),
           .off = command,
-          .what = what(Opcode::uring_cmd, socket),
+          .head = head(Opcode::uring_cmd, socket),
           .extra = with_file_index(static_cast<std::uint32_t>(length)),
           .addr3 = address_of(value)};
 }
@@ -115,7 +115,7 @@ inline IoOperation<Fd> async_socket(int domain, int type, int protocol = 0) noex
   return IoOperation<Fd>(Request{.fd = domain,
                                  .len = static_cast<std::uint32_t>(protocol),
                                  .off = static_cast<std::uint32_t>(type | SOCK_CLOEXEC),
-                                 .what = what(Opcode::socket)});
+                                 .head = head(Opcode::socket)});
 }
 
 /// ... into a free slot of `table`.
@@ -125,7 +125,7 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_socket(const FileTable& 
   return IoOperation<FixedFile, detail::SlotAnswer>(Request{.fd = domain,
                                                             .len = static_cast<std::uint32_t>(protocol),
                                                             .off = static_cast<std::uint32_t>(type),
-                                                            .what = what(Opcode::socket),
+                                                            .head = head(Opcode::socket),
                                                             .extra = with_file_index(abi::file_index_alloc)},
                                                     detail::SlotAnswer(table));
 }
@@ -141,7 +141,7 @@ inline ProbedOperation<void> async_bind(const Descriptor& socket, const sockaddr
   return ProbedOperation<void>(Request{.addr = detail::address_of(address),
                                        .fd = socket.number(),
                                        .off = length,
-                                       .what = what(Opcode::bind, socket)},
+                                       .head = head(Opcode::bind, socket)},
                                {.need = Opcode::bind, .call = socket.is_slot() ? nullptr : +call});
 }
 
@@ -153,7 +153,7 @@ inline ProbedOperation<void> async_listen(const Descriptor& socket, int backlog)
   };
   return ProbedOperation<void>(Request{.fd = socket.number(),
                                        .len = static_cast<std::uint32_t>(backlog),
-                                       .what = what(Opcode::listen, socket)},
+                                       .head = head(Opcode::listen, socket)},
                                {.need = Opcode::listen, .call = socket.is_slot() ? nullptr : +call});
 }
 
@@ -165,7 +165,7 @@ inline IoOperation<Fd> async_accept(const Descriptor& listener, sockaddr* peer =
   return IoOperation<Fd>(Request{.addr = detail::address_of(peer),
                                  .fd = listener.number(),
                                  .off = detail::address_of(peer_length),
-                                 .what = what(Opcode::accept, listener),
+                                 .head = head(Opcode::accept, listener),
                                  .op_flags = SOCK_CLOEXEC});
 }
 
@@ -174,7 +174,7 @@ inline IoOperation<Fd> async_accept(const Descriptor& listener, sockaddr* peer =
 inline IoOperation<FixedFile, detail::SlotAnswer> async_accept(const FileTable& table,
                                                                const Descriptor& listener) noexcept {
   return IoOperation<FixedFile, detail::SlotAnswer>(Request{.fd = listener.number(),
-                                                            .what = what(Opcode::accept, listener),
+                                                            .head = head(Opcode::accept, listener),
                                                             .extra = with_file_index(abi::file_index_alloc)},
                                                     detail::SlotAnswer(table));
 }
@@ -183,7 +183,7 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_accept(const FileTable& 
 /// | ACCEPT (DONTWAIT) | 6.10 | accept(2) | - | EAGAIN: none is there; EMFILE |
 inline ProbedOperation<Fd> async_accept_now(const Descriptor& listener) noexcept {
   return ProbedOperation<Fd>(Request{.fd = listener.number(),
-                                     .what = what(Opcode::accept, listener, 0, abi::accept_dontwait),
+                                     .head = head(Opcode::accept, listener, 0, abi::accept_dontwait),
                                      .op_flags = SOCK_CLOEXEC},
                              {.need = Feature::accept_dontwait});
 }
@@ -195,14 +195,14 @@ inline IoOperation<void> async_connect(const Descriptor& socket, const sockaddr*
   return IoOperation<void>(Request{.addr = detail::address_of(address),
                                    .fd = socket.number(),
                                    .off = length,
-                                   .what = what(Opcode::connect, socket)});
+                                   .head = head(Opcode::connect, socket)});
 }
 
 /// shutdown(2): SHUT_RD, SHUT_WR (the peer reads the end), SHUT_RDWR.
 /// | SHUTDOWN | 5.11 | shutdown(2) | - | ENOTCONN, ENOTSOCK |
 inline IoOperation<void> async_shutdown(const Descriptor& socket, int how) noexcept {
   return IoOperation<void>(Request{
-      .fd = socket.number(), .len = static_cast<std::uint32_t>(how), .what = what(Opcode::shutdown, socket)});
+      .fd = socket.number(), .len = static_cast<std::uint32_t>(how), .head = head(Opcode::shutdown, socket)});
 }
 
 // ---- receiving ----
@@ -211,7 +211,7 @@ inline IoOperation<void> async_shutdown(const Descriptor& socket, int how) noexc
 /// | RECV | 5.6 | recv(2) | `into` | ECONNRESET, ENOTCONN |
 inline IoOperation<std::size_t> async_recv(const Descriptor& socket, std::span<std::byte> into,
                                            int flags = 0) noexcept {
-  return IoOperation<std::size_t>(detail::socket_transfer(what(Opcode::recv, socket), socket, into.data(),
+  return IoOperation<std::size_t>(detail::socket_transfer(head(Opcode::recv, socket), socket, into.data(),
                                                           into.size(), static_cast<std::uint32_t>(flags)));
 }
 
@@ -220,7 +220,7 @@ inline IoOperation<std::size_t> async_recv(const Descriptor& socket, std::span<s
 inline IoOperation<LentBuffer, detail::LentAnswer> async_recv(const Descriptor& socket,
                                                               const BufferPool& pool,
                                                               int flags = 0) noexcept {
-  Request request = detail::socket_transfer(what(Opcode::recv, socket, abi::sqe_buffer_select), socket,
+  Request request = detail::socket_transfer(head(Opcode::recv, socket, abi::sqe_buffer_select), socket,
                                             nullptr, 0, static_cast<std::uint32_t>(flags));
   request.extra = in_buffer(detail::group_of(pool.ring()));
   return IoOperation<LentBuffer, detail::LentAnswer>(request, detail::LentAnswer(pool.ring()));
@@ -231,7 +231,7 @@ namespace detail {
 class BundleOrOne : public BundleAnswer {
  public:
   using BundleAnswer::BundleAnswer;
-  void rewrite(Request& request, const Capabilities&) const noexcept { request.what &= 0xffff; }
+  void rewrite(Request& request, const Capabilities&) const noexcept { request.head &= 0xffff; }
 };
 }  // namespace detail
 
@@ -241,7 +241,7 @@ class BundleOrOne : public BundleAnswer {
 inline auto async_recv_bundle(const Descriptor& socket, const BufferPool& pool, int flags = 0) noexcept {
   CORERING_ASSERT(!pool.is_incremental(), "bundles want a pool of whole buffers, not an incremental one");
   Request request =
-      detail::socket_transfer(what(Opcode::recv, socket, abi::sqe_buffer_select, abi::recvsend_bundle),
+      detail::socket_transfer(head(Opcode::recv, socket, abi::sqe_buffer_select, abi::recvsend_bundle),
                               socket, nullptr, 0, static_cast<std::uint32_t>(flags));
   request.extra = in_buffer(detail::group_of(pool.ring()));
   return ProbedOperation<std::vector<LentBuffer>, detail::BundleOrOne>(request, {.need = Feature::bundles},
@@ -252,7 +252,7 @@ inline auto async_recv_bundle(const Descriptor& socket, const BufferPool& pool, 
 /// | RECVMSG | 5.3 | recvmsg(2) | `message` and what it points to | ECONNRESET, EAGAIN |
 inline IoOperation<std::size_t> async_recvmsg(const Descriptor& socket, msghdr& message,
                                               int flags = 0) noexcept {
-  return IoOperation<std::size_t>(detail::message_transfer(what(Opcode::recvmsg, socket), socket, &message,
+  return IoOperation<std::size_t>(detail::message_transfer(head(Opcode::recvmsg, socket), socket, &message,
                                                            static_cast<std::uint32_t>(flags)));
 }
 
@@ -264,7 +264,7 @@ inline IoOperation<std::size_t, detail::ReceivedFrom> async_recvfrom(const Descr
                                                                      sockaddr* from, socklen_t* from_length,
                                                                      int flags = 0) noexcept {
   return IoOperation<std::size_t, detail::ReceivedFrom>(
-      detail::message_transfer(what(Opcode::recvmsg, socket), socket, nullptr,
+      detail::message_transfer(head(Opcode::recvmsg, socket), socket, nullptr,
                                static_cast<std::uint32_t>(flags)),
       detail::ReceivedFrom(into, from, from_length));
 }
@@ -276,7 +276,7 @@ inline IoOperation<std::size_t, detail::ReceivedFrom> async_recvfrom(const Descr
 /// | SEND | 5.6 | send(2) | `from` | EPIPE, ECONNRESET, EMSGSIZE |
 inline IoOperation<std::size_t> async_send(const Descriptor& socket, std::span<const std::byte> from,
                                            int flags = 0) noexcept {
-  return IoOperation<std::size_t>(detail::socket_transfer(what(Opcode::send, socket), socket, from.data(),
+  return IoOperation<std::size_t>(detail::socket_transfer(head(Opcode::send, socket), socket, from.data(),
                                                           from.size(), detail::quietly(flags)));
 }
 
@@ -287,7 +287,7 @@ inline auto async_sendv(const Descriptor& socket, std::span<const iovec> from, i
       Request{.addr = detail::address_of(from.data()),
               .fd = socket.number(),
               .len = static_cast<std::uint32_t>(from.size()),
-              .what = what(Opcode::send, socket, 0, abi::send_vectorized),
+              .head = head(Opcode::send, socket, 0, abi::send_vectorized),
               .op_flags = detail::quietly(flags)},
       {.need = Feature::send_vectorized}, detail::SeveralBuffers(from));
 }
@@ -300,7 +300,7 @@ inline IoOperation<std::size_t, detail::OneBufferMessage> async_sendto(const Des
                                                                        socklen_t to_length,
                                                                        int flags = 0) noexcept {
   return IoOperation<std::size_t, detail::OneBufferMessage>(
-      detail::message_transfer(what(Opcode::sendmsg, socket), socket, nullptr, detail::quietly(flags)),
+      detail::message_transfer(head(Opcode::sendmsg, socket), socket, nullptr, detail::quietly(flags)),
       detail::OneBufferMessage(from.data(), from.size(), to, to_length));
 }
 
@@ -309,7 +309,7 @@ inline IoOperation<std::size_t, detail::OneBufferMessage> async_sendto(const Des
 inline IoOperation<std::size_t> async_sendmsg(const Descriptor& socket, const msghdr& message,
                                               int flags = 0) noexcept {
   return IoOperation<std::size_t>(
-      detail::message_transfer(what(Opcode::sendmsg, socket), socket, &message, detail::quietly(flags)));
+      detail::message_transfer(head(Opcode::sendmsg, socket), socket, &message, detail::quietly(flags)));
 }
 
 /// What became of a zero-copy send.
@@ -337,10 +337,10 @@ struct ZeroCopyAnswer {
   }
   void rewrite(Request& request, const Capabilities& there) noexcept {
     reports = false;
-    request.what &= ~(abi::send_zc_report_usage << 16);
+    request.head &= ~(abi::send_zc_report_usage << 16);
     if (there.has(ZeroCopy)) return;
     plain = true;
-    request.what = what(Plain, request.what >> 8 & 0xff);
+    request.head = head(Plain, request.head >> 8 & 0xff);
     request.extra = 0;
   }
   bool plain = false;
@@ -358,7 +358,7 @@ using ZeroCopyMessageAnswer = ZeroCopyAnswer<Opcode::sendmsg_zc, Opcode::sendmsg
 /// | SEND_ZC | 6.0 | send(2) | `from` | EPIPE, ECONNRESET, ENOMEM, EOPNOTSUPP |
 inline auto async_send_zc(const Descriptor& socket, std::span<const std::byte> from, int flags = 0) noexcept {
   return ProbedOperation<ZeroCopySend, detail::ZeroCopySendAnswer>(
-      detail::socket_transfer(what(Opcode::send_zc, socket, 0, abi::send_zc_report_usage), socket,
+      detail::socket_transfer(head(Opcode::send_zc, socket, 0, abi::send_zc_report_usage), socket,
                               from.data(), from.size(), detail::quietly(flags)),
       {.need = Feature::send_zc_report_usage});
 }
@@ -367,7 +367,7 @@ inline auto async_send_zc(const Descriptor& socket, std::span<const std::byte> f
 /// | SEND_ZC (FIXED_BUF) | 6.0 | send(2) | `from` | EPIPE, ECONNRESET, EFAULT |
 inline auto async_send_zc(const Descriptor& socket, const FixedSpan& from, int flags = 0) noexcept {
   constexpr std::uint32_t ioprio = abi::send_zc_report_usage | abi::recvsend_fixed_buf;
-  Request request = detail::socket_transfer(what(Opcode::send_zc, socket, 0, ioprio), socket,
+  Request request = detail::socket_transfer(head(Opcode::send_zc, socket, 0, ioprio), socket,
                                             from.bytes().data(), from.size(), detail::quietly(flags));
   request.extra = in_buffer(from.index());
   return ProbedOperation<ZeroCopySend, detail::ZeroCopySendAnswer>(request,
@@ -384,7 +384,7 @@ class ZeroCopyTo : public ZeroCopySendAnswer {
   void rewrite(Request& request, const Capabilities& there) noexcept {
     ZeroCopySendAnswer::rewrite(request, there);
     if (!plain) return;
-    request.what = what(Opcode::sendmsg, request.what >> 8 & 0xff);
+    request.head = head(Opcode::sendmsg, request.head >> 8 & 0xff);
     request.len = 1;
     request.off = 0;
     message_.prepare(request);
@@ -400,7 +400,7 @@ class ZeroCopyTo : public ZeroCopySendAnswer {
 /// | SEND_ZC (to an address) | 6.0 | sendto(2) | `from`, `to` | EMSGSIZE, ECONNREFUSED, EOPNOTSUPP |
 inline auto async_sendto_zc(const Descriptor& socket, std::span<const std::byte> from, const sockaddr* to,
                             socklen_t to_length, int flags = 0) noexcept {
-  Request request = detail::socket_transfer(what(Opcode::send_zc, socket, 0, abi::send_zc_report_usage),
+  Request request = detail::socket_transfer(head(Opcode::send_zc, socket, 0, abi::send_zc_report_usage),
                                             socket, from.data(), from.size(), detail::quietly(flags));
   request.off = detail::address_of(to);
   request.extra = with_file_index(to_length);
@@ -412,7 +412,7 @@ inline auto async_sendto_zc(const Descriptor& socket, std::span<const std::byte>
 /// | SENDMSG_ZC | 6.1 | sendmsg(2) | `message` and what it points to | EPIPE, ECONNRESET, ENOMEM |
 inline auto async_sendmsg_zc(const Descriptor& socket, const msghdr& message, int flags = 0) noexcept {
   return ProbedOperation<ZeroCopySend, detail::ZeroCopyMessageAnswer>(
-      detail::message_transfer(what(Opcode::sendmsg_zc, socket, 0, abi::send_zc_report_usage), socket,
+      detail::message_transfer(head(Opcode::sendmsg_zc, socket, 0, abi::send_zc_report_usage), socket,
                                &message, detail::quietly(flags)),
       {.need = Feature::send_zc_report_usage});
 }
@@ -428,7 +428,7 @@ inline auto async_send_auto(const Descriptor& socket, std::span<const std::byte>
   detail::ZeroCopySendAnswer copies;
   copies.plain = true;
   return ProbedOperation<ZeroCopySend, detail::ZeroCopySendAnswer>(
-      detail::socket_transfer(what(Opcode::send, socket), socket, from.data(), from.size(),
+      detail::socket_transfer(head(Opcode::send, socket), socket, from.data(), from.size(),
                               detail::quietly(flags)),
       {.need = Opcode::send}, copies);
 }

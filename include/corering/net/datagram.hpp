@@ -18,7 +18,7 @@ class DatagramSocket : public Socket {
   /// One datagram. EMSGSIZE when it is too long, ECONNREFUSED when an earlier one was refused.
   auto send_to(std::span<const std::byte> bytes, const Address& to) const noexcept {
     return IoOperation<std::size_t, detail::AddressedTo>(
-        detail::message_transfer(what(Opcode::sendmsg), fd(), nullptr, MSG_NOSIGNAL),
+        detail::message_transfer(head(Opcode::sendmsg), fd(), nullptr, MSG_NOSIGNAL),
         detail::AddressedTo(bytes, to));
   }
   /// The next datagram, and who sent it.

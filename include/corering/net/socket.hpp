@@ -52,7 +52,7 @@ class Socket {
   explicit Socket(Fd fd) noexcept : fd_(std::move(fd)) {}
 
   [[nodiscard]] const Fd& fd() const noexcept { return fd_; }
-  [[nodiscard]] bool is_open() const noexcept { return fd_.valid(); }
+  [[nodiscard]] bool is_open() const noexcept { return fd_.is_open(); }
   /// Gives the descriptor away.
   [[nodiscard]] Fd release() noexcept { return std::move(fd_); }
 

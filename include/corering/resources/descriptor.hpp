@@ -29,10 +29,10 @@ class Descriptor {
   std::uint32_t sqe_flags_ = 0;
 };
 
-/// Request::what of an operation on `descriptor`.
-[[nodiscard]] inline std::uint32_t what(Opcode opcode, const Descriptor& descriptor,
+/// Request::head of an operation on `descriptor`.
+[[nodiscard]] inline std::uint32_t head(Opcode opcode, const Descriptor& descriptor,
                                         std::uint32_t sqe_flags = 0, std::uint32_t ioprio = 0) noexcept {
-  return what(opcode, descriptor.sqe_flags() | sqe_flags, ioprio);
+  return head(opcode, descriptor.sqe_flags() | sqe_flags, ioprio);
 }
 
 }  // namespace corering

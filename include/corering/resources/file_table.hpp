@@ -29,11 +29,11 @@ class FixedFile {
   }
   ~FixedFile() { reset(); }
 
-  [[nodiscard]] bool valid() const noexcept { return slots_ != nullptr; }
+  [[nodiscard]] bool is_open() const noexcept { return slots_ != nullptr; }
   [[nodiscard]] std::uint32_t slot() const noexcept { return number_; }
-  /// Nothing, if it is not valid().
+  /// Nothing, if it is not is_open().
   operator Descriptor() const noexcept {  // NOLINT: meant to convert
-    return valid() ? Descriptor::slot(number_) : Descriptor(-1);
+    return is_open() ? Descriptor::slot(number_) : Descriptor(-1);
   }
 
   /// Closes it. io_uring_register(2), which does not wait.

@@ -51,7 +51,7 @@ class FixedBuffer {
   }
   ~FixedBuffer();
 
-  [[nodiscard]] bool valid() const noexcept { return table_ != nullptr; }
+  [[nodiscard]] bool is_lent() const noexcept { return table_ != nullptr; }
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
   /// All of it, for an operation.
@@ -89,7 +89,7 @@ class RegisteredBuffers {
   }
   ~RegisteredBuffers();
 
-  /// A buffer that nobody has; not valid() when all are lent.
+  /// A buffer that nobody has; not is_lent() when all are lent.
   [[nodiscard]] FixedBuffer lend() noexcept;
 
   [[nodiscard]] std::uint16_t capacity() const noexcept;

@@ -28,14 +28,14 @@ class InboxQueue final : public Inbox, public RingResource {
   InboxQueue(InboxQueue&&) = delete;
   ~InboxQueue();
 
-  class [[nodiscard]] Awaiter final : public QueuedWaiter {
+  class [[nodiscard]] Awaiter final : public QueuedWait {
    public:
     explicit Awaiter(InboxQueue& queue) noexcept : queue_(queue) {}
     bool await_ready() const noexcept { return !queue_.messages_.empty(); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
       CORERING_ASSERT(queue_.line_.empty(), "one coroutine at a time waits at an inbox");
-      wait_in(queue_.line_, coroutine, frame_of(coroutine));
+      wait_in(queue_.line_, coroutine, promise_of(coroutine));
     }
     Result<void> await_resume() noexcept { return is_suspended() ? finish() : Result<void>(); }
     void describe(std::string& text) const override { text += "an inbox"; }
@@ -56,7 +56,7 @@ class InboxQueue final : public Inbox, public RingResource {
 
   InboxAddress address_;
   Backlog<std::int32_t> messages_;
-  QueuedWaiter::Line line_;
+  QueuedWait::Line line_;
 };
 
 }  // namespace detail
@@ -97,7 +97,7 @@ inline IoOperation<void> async_msg_ring(const InboxAddress& to, std::int32_t num
                                    .fd = to.ring,
                                    .len = static_cast<std::uint32_t>(number),
                                    .off = to.user_data,
-                                   .what = what(Opcode::msg_ring)});
+                                   .head = head(Opcode::msg_ring)});
 }
 
 /// Sends a file to an inbox: it is in both tables then.
@@ -106,9 +106,9 @@ inline IoOperation<void> async_msg_ring(const InboxAddress& to, const FixedFile&
   return IoOperation<void>(Request{.addr = abi::msg_send_fd,
                                    .fd = to.ring,
                                    .off = to.user_data,
-                                   .what = what(Opcode::msg_ring),
+                                   .head = head(Opcode::msg_ring),
                                    .extra = with_file_index(abi::file_index_alloc),
-                                   .addr3 = file.valid() ? file.slot() : ~0U});
+                                   .addr3 = file.is_open() ? file.slot() : ~0U});
 }
 
 }  // namespace corering

@@ -153,7 +153,7 @@ class Datagram {
   /// Ancillary data as CMSG_FIRSTHDR reads it; empty unless asked for.
   [[nodiscard]] std::span<std::byte> control() noexcept { return control_; }
   /// The buffer was too small: the rest is lost.
-  [[nodiscard]] bool truncated() const noexcept { return truncated_; }
+  [[nodiscard]] bool is_truncated() const noexcept { return truncated_; }
 
  private:
   friend class RecvmsgStream;

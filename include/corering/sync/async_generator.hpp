@@ -29,7 +29,7 @@ class [[nodiscard("a generator does nothing until next() is awaited")]] AsyncGen
   static_assert(std::is_object_v<T>, "yield values; for references yield pointers");
 
  public:
-  struct promise_type : CachedFrame, Frame {
+  struct promise_type : CachedFrame, PromiseBase {
     std::optional<T> value;
     std::exception_ptr exception;
     std::coroutine_handle<> consumer;  ///< null between two values
@@ -77,7 +77,7 @@ class [[nodiscard("a generator does nothing until next() is awaited")]] AsyncGen
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> consumer) noexcept {
       promise_type& promise = coroutine_.promise();
       promise.consumer = consumer;
-      promise.inherit(frame_of(consumer));
+      promise.inherit(promise_of(consumer));
       return detail::transfer_to(coroutine_);
     }
     std::optional<T> await_resume() {

@@ -84,14 +84,14 @@ class Channel {
 
 /// What sender and receiver have in common.
 template <class T>
-class Channel<T>::Waiting : public SuspendedWaiter, protected Party {
+class Channel<T>::Waiting : public SuspendedWait, protected Party {
  public:
   explicit Waiting(Channel& channel) noexcept : channel_(channel) {}
   void served() noexcept { resume_soon(); }
 
  protected:
   friend class Channel;
-  Waiter* cancel(const CancelCause&) noexcept override {
+  Wait* cancel(const CancelCause&) noexcept override {
     if (!Party::is_linked()) return nullptr;
     Party::unlink();
     resume_cancelled();
@@ -123,7 +123,7 @@ class [[nodiscard]] Channel<T>::Sender final : public Waiting {
   }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    if (this->suspend(coroutine, frame_of(coroutine))) this->channel_.state_.line_up_sender(*this);
+    if (this->suspend(coroutine, promise_of(coroutine))) this->channel_.state_.line_up_sender(*this);
   }
   Result<void> await_resume() noexcept { return this->outcome(); }
   void describe(std::string& text) const override { text += "room in a channel"; }
@@ -144,7 +144,7 @@ class [[nodiscard]] Channel<T>::Receiver final : public Waiting {
   }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    if (this->suspend(coroutine, frame_of(coroutine))) this->channel_.state_.line_up_receiver(*this);
+    if (this->suspend(coroutine, promise_of(coroutine))) this->channel_.state_.line_up_receiver(*this);
   }
   Result<T> await_resume() {
     if (const Result<void> got = this->outcome(); !got) return std::unexpected(got.error());
@@ -154,7 +154,7 @@ class [[nodiscard]] Channel<T>::Receiver final : public Waiting {
 
  private:
   // Served, but not resumed yet: the value stays in the channel.
-  Waiter* cancel(const CancelCause& cause) noexcept override {
+  Wait* cancel(const CancelCause& cause) noexcept override {
     if (!this->is_suspended() || !this->value) return Waiting::cancel(cause);
     Party* woken = nullptr;
     this->channel_.state_.give_back(*this, woken);

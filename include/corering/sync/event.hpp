@@ -34,13 +34,13 @@ class Event {
   WaitOperation<Awaiter, Event> wait() noexcept { return WaitOperation<Awaiter, Event>(*this); }
 
  private:
-  QueuedWaiter::Line line_;
+  QueuedWait::Line line_;
   OnOneWorker owner_;
   bool set_;
 };
 
 /// Waits for an event. See Event::wait().
-class [[nodiscard]] Event::Awaiter final : public QueuedWaiter {
+class [[nodiscard]] Event::Awaiter final : public QueuedWait {
  public:
   explicit Awaiter(Event& event) noexcept : event_(event) {}
   bool await_ready() const noexcept {
@@ -49,7 +49,7 @@ class [[nodiscard]] Event::Awaiter final : public QueuedWaiter {
   }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    wait_in(event_.line_, coroutine, frame_of(coroutine));
+    wait_in(event_.line_, coroutine, promise_of(coroutine));
   }
   Result<void> await_resume() noexcept { return finish(); }
   void describe(std::string& text) const override { text += "an event"; }

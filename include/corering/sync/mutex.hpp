@@ -47,13 +47,13 @@ class Mutex {
  private:
   void unlock() noexcept;
 
-  QueuedWaiter::Line line_;
+  QueuedWait::Line line_;
   OnOneWorker owner_;
   bool locked_ = false;
 };
 
 /// Waits for a mutex. See Mutex::lock().
-class [[nodiscard]] Mutex::Awaiter final : public QueuedWaiter {
+class [[nodiscard]] Mutex::Awaiter final : public QueuedWait {
  public:
   explicit Awaiter(Mutex& mutex) noexcept : mutex_(mutex) {}
   bool await_ready() const noexcept {
@@ -63,7 +63,7 @@ class [[nodiscard]] Mutex::Awaiter final : public QueuedWaiter {
   }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    wait_in(mutex_.line_, coroutine, frame_of(coroutine));
+    wait_in(mutex_.line_, coroutine, promise_of(coroutine));
   }
   Result<Guard> await_resume() noexcept {
     if (const Result<void> ours = finish(); !ours) return std::unexpected(ours.error());

@@ -28,7 +28,7 @@ class [[nodiscard]] OffloadAwaiter final : public BlockingJob {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    if (!suspend(coroutine, frame_of(coroutine))) return;
+    if (!suspend(coroutine, promise_of(coroutine))) return;
     if (const Result<void> submitted = pool_.submit(*this); !submitted) {
       refused_ = submitted.error();
       wake();
@@ -57,7 +57,7 @@ class [[nodiscard]] OffloadAwaiter final : public BlockingJob {
       exception_ = std::current_exception();
     }
   }
-  Waiter* cancel(const CancelCause&) noexcept override {
+  Wait* cancel(const CancelCause&) noexcept override {
     if (waits() && pool_.withdraw(*this)) resume_cancelled();
     return nullptr;
   }

@@ -56,13 +56,13 @@ class Semaphore {
  private:
   void serve() noexcept;
 
-  QueuedWaiter::Line line_;
+  QueuedWait::Line line_;
   OnOneWorker owner_;
   std::size_t free_;
 };
 
 /// Waits for permits. See Semaphore::acquire().
-class [[nodiscard]] Semaphore::Awaiter final : public QueuedWaiter {
+class [[nodiscard]] Semaphore::Awaiter final : public QueuedWait {
  public:
   Awaiter(Semaphore& semaphore, std::size_t count) noexcept : semaphore_(semaphore), count_(count) {}
   bool await_ready() const noexcept {
@@ -73,7 +73,7 @@ class [[nodiscard]] Semaphore::Awaiter final : public QueuedWaiter {
   }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    wait_in(semaphore_.line_, coroutine, frame_of(coroutine));
+    wait_in(semaphore_.line_, coroutine, promise_of(coroutine));
   }
   Result<Permit> await_resume() noexcept {
     if (const Result<void> ours = finish(); !ours) return std::unexpected(ours.error());

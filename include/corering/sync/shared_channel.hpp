@@ -90,14 +90,14 @@ class SharedChannel {
 
 /// What every waiting end of a shared channel is.
 template <class T>
-class SharedChannel<T>::Waiting : public SharedWaiter, protected Party {
+class SharedChannel<T>::Waiting : public SharedWait, protected Party {
  public:
   explicit Waiting(SharedChannel& channel) noexcept : channel_(channel) {}
 
  protected:
   friend class SharedChannel;
 
-  Waiter* cancel(const CancelCause&) noexcept override {
+  Wait* cancel(const CancelCause&) noexcept override {
     if (step_out()) resume_cancelled();
     return nullptr;
   }
@@ -124,7 +124,7 @@ class [[nodiscard]] SharedChannel<T>::Sender final : public Waiting {
   bool await_ready() { return this->channel_.send_now(*this) == Outcome::done; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) {
-    if (!this->suspend(coroutine, frame_of(coroutine))) return;
+    if (!this->suspend(coroutine, promise_of(coroutine))) return;
     if (this->channel_.send_or_line_up(*this) == Outcome::done) this->wake();
   }
   Result<void> await_resume() noexcept { return this->outcome(); }
@@ -139,7 +139,7 @@ class [[nodiscard]] SharedChannel<T>::Receiver final : public Waiting {
   bool await_ready() { return this->channel_.receive_now(*this) == Outcome::done; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) {
-    if (!this->suspend(coroutine, frame_of(coroutine))) return;
+    if (!this->suspend(coroutine, promise_of(coroutine))) return;
     if (this->channel_.receive_or_line_up(*this) == Outcome::done) this->wake();
   }
   Result<T> await_resume() {
@@ -150,7 +150,7 @@ class [[nodiscard]] SharedChannel<T>::Receiver final : public Waiting {
 
  private:
   // Served, and on its way: the value stays in the channel.
-  Waiter* cancel(const CancelCause&) noexcept override {
+  Wait* cancel(const CancelCause&) noexcept override {
     if (!this->waits()) return nullptr;
     if (this->step_out()) {
       this->resume_cancelled();
@@ -230,7 +230,7 @@ std::optional<T> SharedChannel<T>::try_receive() {
 
 template <class T>
 void SharedChannel<T>::close() {
-  SharedWaiter::Chain woken;
+  SharedWait::Chain woken;
   {
     const std::lock_guard lock(mutex_);
     state_.close([&woken](Party& party) { woken.add(static_cast<Waiting&>(party)); });

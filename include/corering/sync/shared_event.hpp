@@ -34,28 +34,28 @@ class SharedEvent {
  private:
   class Blocked;
 
-  [[nodiscard]] bool line_up(Awaiter& waiter) noexcept;
-  [[nodiscard]] bool step_out(SharedWaiter& waiter) noexcept;
+  [[nodiscard]] bool line_up(Awaiter& wait) noexcept;
+  [[nodiscard]] bool step_out(SharedWait& wait) noexcept;
 
   mutable std::mutex mutex_;
   // Under the mutex:
-  IntrusiveList<SharedWaiter> line_;
+  IntrusiveList<SharedWait> line_;
   bool set_;
 };
 
 /// Waits for a shared event. See SharedEvent::wait().
-class [[nodiscard]] SharedEvent::Awaiter final : public SharedWaiter {
+class [[nodiscard]] SharedEvent::Awaiter final : public SharedWait {
  public:
   explicit Awaiter(SharedEvent& event) noexcept : event_(event) {}
   bool await_ready() const noexcept { return event_.is_set(); }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    if (suspend(coroutine, frame_of(coroutine)) && !event_.line_up(*this)) wake();
+    if (suspend(coroutine, promise_of(coroutine)) && !event_.line_up(*this)) wake();
   }
   Result<void> await_resume() noexcept { return finish(); }
 
  private:
-  Waiter* cancel(const CancelCause&) noexcept override {
+  Wait* cancel(const CancelCause&) noexcept override {
     if (event_.step_out(*this)) resume_cancelled();
     return nullptr;
   }

@@ -10,8 +10,8 @@ namespace detail {
 
 class ShieldScope : public Scope {
  protected:
-  void begin(Frame* outer) noexcept { open(outer, Shield::yes); }
-  void end() noexcept {}
+  void enter(PromiseBase* outer) noexcept { open(outer, Shield::yes); }
+  void leave() noexcept {}
 };
 
 template <class Inner>

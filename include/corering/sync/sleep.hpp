@@ -12,7 +12,7 @@
 namespace corering {
 
 /// Waits for a point in time. See SleepOperation.
-class [[nodiscard]] SleepAwaiter : private Waiter {
+class [[nodiscard]] SleepAwaiter : private Wait {
  public:
   explicit SleepAwaiter(TimePoint deadline) noexcept : deadline_(deadline), timer_(*this) {}
   SleepAwaiter(SleepAwaiter&&) = delete;
@@ -21,7 +21,7 @@ class [[nodiscard]] SleepAwaiter : private Waiter {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    suspend(coroutine, frame_of(coroutine));
+    suspend(coroutine, promise_of(coroutine));
   }
   Result<void> await_resume() noexcept;
 
@@ -31,8 +31,8 @@ class [[nodiscard]] SleepAwaiter : private Waiter {
     SleepAwaiter& sleeper;
   };
 
-  void suspend(std::coroutine_handle<> coroutine, Frame* frame) noexcept;
-  Waiter* cancel(const CancelCause& cause) noexcept override;
+  void suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept;
+  Wait* cancel(const CancelCause& cause) noexcept override;
   void describe(std::string& text) const override;
 
   TimePoint deadline_;

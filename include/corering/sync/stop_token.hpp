@@ -14,12 +14,12 @@ class StopTokenScope : public Scope {
  protected:
   explicit StopTokenScope(std::stop_token token) noexcept : token_(std::move(token)) {}
 
-  void begin(Frame* outer) noexcept {
+  void enter(PromiseBase* outer) noexcept {
     open(outer);
     callback_.emplace(std::move(token_), Cancel(*this));
   }
   // Waits for a call that is under way on another thread: after this nobody knows the scope.
-  void end() noexcept { callback_.reset(); }
+  void leave() noexcept { callback_.reset(); }
 
  private:
   struct Cancel {

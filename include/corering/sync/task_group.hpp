@@ -71,8 +71,8 @@ class TaskGroup : private Scope, private detail::MemberOwner {
         : task_(std::move(task)), awaiter_(std::move(task_).operator co_await()) {}
 
    private:
-    std::coroutine_handle<> start(std::coroutine_handle<Frame> awaiting) override {
-      return detail::start_awaiting(awaiter_, awaiting);
+    std::coroutine_handle<> await_it(std::coroutine_handle<PromiseBase> awaiting) override {
+      return detail::begin_await(awaiter_, awaiting);
     }
     void take_result() override {
       if constexpr (detail::is_result<T>) {
@@ -90,11 +90,11 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   };
 
   /// What the coroutine that awaits the group waits for.
-  class Join final : public Waiter {
+  class Join final : public Wait {
    public:
     explicit Join(TaskGroup& group) noexcept : group_(group) {}
-    void joins(Frame* frame) noexcept { frame_ = frame; }
-    Waiter* cancel(const CancelCause&) noexcept override {
+    void joins(PromiseBase* promise) noexcept { promise_ = promise; }
+    Wait* cancel(const CancelCause&) noexcept override {
       return nullptr;
     }  // the members are told by the group
     void describe(std::string& text) const override;
@@ -104,14 +104,14 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   };
 
   /// Waits for room. See room().
-  class [[nodiscard]] Room : public QueuedWaiter {
+  class [[nodiscard]] Room : public QueuedWait {
    public:
     explicit Room(TaskGroup& group) noexcept : group_(group) {}
     bool await_ready() const noexcept { return group_.has_room(); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
       group_.check_home("room in a group was awaited on another worker than the group's");
-      wait_in(group_.waiting_for_room_, coroutine, frame_of(coroutine));
+      wait_in(group_.waiting_for_room_, coroutine, promise_of(coroutine));
     }
     Result<void> await_resume() noexcept { return finish(); }
     void describe(std::string& text) const override;
@@ -127,7 +127,7 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   [[nodiscard]] bool has_room() const noexcept { return unfinished_ < max_running_; }
 
   /// Opens it; `joining` is resumed when the body and every task have ended.
-  void begin(std::coroutine_handle<> joining, Frame* outer) noexcept;
+  void begin(std::coroutine_handle<> joining, PromiseBase* outer) noexcept;
   void begin_body(detail::MemberBase& body) noexcept;
   void body_failed(std::exception_ptr exception) noexcept;
   /// Reports a Result of the body that is an error to fail().
@@ -151,10 +151,10 @@ class TaskGroup : private Scope, private detail::MemberOwner {
 
   const std::size_t max_running_;
   std::coroutine_handle<> joining_;
-  Frame* outer_ = nullptr;
+  PromiseBase* outer_ = nullptr;
   IntrusiveList<detail::MemberBase> running_;
   IntrusiveList<detail::MemberBase> in_line_;
-  QueuedWaiter::Line waiting_for_room_;
+  QueuedWait::Line waiting_for_room_;
   std::size_t running_count_ = 0;
   std::size_t unfinished_ = 0;  // running or in line
   detail::MemberBase* body_member_ = nullptr;
@@ -191,7 +191,7 @@ class [[nodiscard]] GroupAwaiter : private TaskGroup {
 
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
-    begin(outer, frame_of(outer));
+    begin(outer, promise_of(outer));
     try {
       member_.emplace(body_(static_cast<TaskGroup&>(*this)));
     } catch (...) {

@@ -13,7 +13,7 @@ class CancelledQuestion {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    answer_ = engine::refuses_waits(frame_of(coroutine));
+    answer_ = here::refuses_waits(promise_of(coroutine));
     return false;
   }
   bool await_resume() const noexcept { return answer_; }
@@ -28,8 +28,8 @@ class DeadlineQuestion {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    const Frame* const frame = frame_of(coroutine);
-    if (frame != nullptr && frame->scope != nullptr) answer_ = frame->scope->deadline();
+    const PromiseBase* const promise = promise_of(coroutine);
+    if (promise != nullptr && promise->scope != nullptr) answer_ = promise->scope->deadline();
     return false;
   }
   TimePoint await_resume() const noexcept { return answer_; }

@@ -25,8 +25,8 @@ class DeadlineScope : public Scope {
  protected:
   explicit DeadlineScope(const Limit& limit) noexcept : limit_(limit), timer_(*this) {}
 
-  void begin(Frame* outer) noexcept;
-  void end() noexcept;
+  void enter(PromiseBase* outer) noexcept;
+  void leave() noexcept;
 
   [[nodiscard]] bool has_passed() const noexcept { return static_cast<bool>(passed_); }
 

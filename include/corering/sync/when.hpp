@@ -23,16 +23,16 @@ namespace corering {
 namespace detail {
 
 /// What when_all and when_any have in common.
-class Members : private Waiter, private MemberOwner {
+class Members : private Wait, private MemberOwner {
  protected:
   enum class Until : bool { all, first };
 
   explicit Members(Until until) noexcept : until_(until) {}
   ~Members() override;
 
-  void prepare(std::coroutine_handle<> outer, Frame* frame) noexcept;
+  void prepare(std::coroutine_handle<> outer, PromiseBase* promise) noexcept;
   /// False when the others need not begin, because this one is the first.
-  [[nodiscard]] bool begin(MemberBase& member) noexcept;
+  [[nodiscard]] bool start(MemberBase& member) noexcept;
 
   /// The first exception of any member comes out here.
   void rethrow() const {
@@ -41,7 +41,7 @@ class Members : private Waiter, private MemberOwner {
   [[nodiscard]] const MemberBase* first() const noexcept { return first_; }
 
  private:
-  Waiter* cancel(const CancelCause& cause) noexcept override;
+  Wait* cancel(const CancelCause& cause) noexcept override;
   void describe(std::string& text) const override;
   void member_ended(MemberBase& member) noexcept override;
   void cancel_the_others() noexcept;
@@ -62,8 +62,8 @@ class Pack : protected Members {
   bool await_ready() const noexcept { return sizeof...(Inner) == 0; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
-    prepare(outer, frame_of(outer));
-    std::apply([this](auto&... member) { (void)(this->begin(member) && ...); }, members_);
+    prepare(outer, promise_of(outer));
+    std::apply([this](auto&... member) { (void)(this->start(member) && ...); }, members_);
   }
 
  protected:
@@ -85,8 +85,8 @@ class Row : protected Members {
   bool await_ready() const noexcept { return size_ == 0; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> outer) noexcept {
-    prepare(outer, frame_of(outer));
-    for (std::size_t i = 0; i < size_ && begin(*members_[i]); ++i) {
+    prepare(outer, promise_of(outer));
+    for (std::size_t i = 0; i < size_ && start(*members_[i]); ++i) {
     }
   }
 

@@ -179,8 +179,8 @@ static_assert(opcode_names.size() == static_cast<std::size_t>(Opcode::pipe) + 1)
   return index < opcode_names.size() ? opcode_names[index] : "unknown";
 }
 
-/// Request::what.
-[[nodiscard]] constexpr std::uint32_t what(Opcode opcode, std::uint32_t sqe_flags = 0,
+/// Request::head.
+[[nodiscard]] constexpr std::uint32_t head(Opcode opcode, std::uint32_t sqe_flags = 0,
                                            std::uint32_t ioprio = 0) noexcept {
   return static_cast<std::uint32_t>(opcode) | sqe_flags << 8 | ioprio << 16;
 }
@@ -196,13 +196,13 @@ struct Request {
   std::int32_t fd = -1;
   std::uint32_t len = 0;
   std::uint64_t off = 0;
-  std::uint32_t what = 0;  ///< opcode, sqe.flags << 8, ioprio << 16
+  std::uint32_t head = 0;  ///< opcode, sqe.flags << 8, ioprio << 16
   std::uint32_t op_flags = 0;
   std::uint64_t extra = 0;  ///< buf_index, personality << 16, file_index << 32
   std::uint64_t addr3 = 0;
   std::uint64_t pad = 0;
 
-  [[nodiscard]] Opcode opcode() const noexcept { return static_cast<Opcode>(what & 0xff); }
+  [[nodiscard]] Opcode opcode() const noexcept { return static_cast<Opcode>(head & 0xff); }
 
   [[nodiscard]] static Request of(const Sqe& sqe) noexcept {
     return {
@@ -210,7 +210,7 @@ struct Request {
         .fd = sqe.fd,
         .len = sqe.len,
         .off = sqe.off,
-        .what = sqe.opcode | std::uint32_t{sqe.flags} << 8 | std::uint32_t{sqe.ioprio} << 16,
+        .head = sqe.opcode | std::uint32_t{sqe.flags} << 8 | std::uint32_t{sqe.ioprio} << 16,
         .op_flags = sqe.op_flags,
         .extra = sqe.buf_index | std::uint64_t{sqe.personality} << 16 | std::uint64_t{sqe.file_index} << 32,
         .addr3 = sqe.addr3,
@@ -218,10 +218,10 @@ struct Request {
   }
 
   [[gnu::always_inline]] void fill(Sqe& sqe, std::uint64_t user_data) const noexcept {
-    static_assert(offsetof(Sqe, opcode) == 0 && offsetof(Sqe, fd) == sizeof what);
+    static_assert(offsetof(Sqe, opcode) == 0 && offsetof(Sqe, fd) == sizeof head);
     static_assert(offsetof(Sqe, addr3) == offsetof(Sqe, buf_index) + sizeof extra);
     static_assert(std::endian::native == std::endian::little);
-    std::memcpy(&sqe.opcode, &what, sizeof what);
+    std::memcpy(&sqe.opcode, &head, sizeof head);
     sqe.fd = fd;
     sqe.off = off;
     sqe.addr = addr;
