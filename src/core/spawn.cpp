@@ -70,7 +70,7 @@ void Joiner::prepare(std::coroutine_handle<> coroutine, PromiseBase* promise) no
   home_->expect_homecoming();
   // Too early for a join in a cancelled scope to be refused: the task has to be joined all the same.
   if (home_->refuses_waits(promise != nullptr ? promise->scope : nullptr)) {
-    task_.request_cancel({.reason = CancelReason::asked()});
+    CancelProtocol::request(task_, {.reason = CancelReason::asked()});
   }
 }
 
@@ -93,7 +93,7 @@ bool Joiner::waits_on(const LoopFront& there) const noexcept { return home_ == &
 // Not from within, if it is here: a long chain of joins would grow the stack.
 Wait* Joiner::cancel(const CancelCause& cause) noexcept {
   if (task_.is_here()) return &task_;
-  task_.request_cancel(cause);
+  CancelProtocol::request(task_, cause);
   return nullptr;
 }
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <corering/engine/cancel_protocol.hpp>
+
 #include "engine/loop.hpp"
 
 namespace corering {
@@ -94,11 +96,11 @@ void Loop::cancel_everything(bool through_shields) noexcept {
   strands_.for_each([this, &cause](Strand& strand) {
     const OwnPart own = own_part_of(strand, *this);
     if (own.in_a_shield && !cause.through_shields) return;
-    for (Wait* next = own.first; next != nullptr;) next = next->cancel(cause);
+    CancelProtocol::walk(own.first, cause);
   });
   // Coroutines that must come back, from wherever they are.
   scopes_.for_each([&cause](Scope& scope) {
-    if (cause.through_shields || !scope.is_shielded()) scope.request_cancel(cause);
+    if (cause.through_shields || !scope.is_shielded()) CancelProtocol::request(scope, cause);
   });
   while (!orphans_.empty()) orphans_.front().cancel(cause);
   parked_.for_each([this](Completion& completion) {

@@ -1,4 +1,4 @@
-/// scope.cpp — opening, closing, and the walk of a cancellation.
+/// scope.cpp — opening, closing, and what a scope does when a cancellation comes by.
 #include <corering/engine/here.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/engine/scope.hpp>
@@ -69,31 +69,9 @@ Wait* Scope::cancel(const CancelCause& cause) noexcept {
   if (shields_ && !cause.through_shields) return nullptr;
   // Cancelled before: then only a shield below may still stand.
   if (is_cancelled() && !cause.through_shields) return nullptr;
-  if (!is_cancelled()) reason_ = cause.reason;
+  note_reason(cause.reason);
   cancel_members(cause);
   return waiting_;
-}
-
-void Scope::cancel_now(const CancelCause& cause) noexcept {
-  if (!is_cancelled()) reason_ = cause.reason;
-  cancel_members(cause);
-  for (Wait* next = waiting_; next != nullptr;) next = next->cancel(cause);
-}
-
-void Scope::request_cancel(const CancelCause& cause) noexcept { strand_->request_cancel_of(*this, cause); }
-
-void Scope::ask(const CancelCause& cause) noexcept {
-  if (cause.through_shields) requested_through_shields_.store(true, std::memory_order_relaxed);
-  int none = 0;
-  requested_.compare_exchange_strong(none, cause.reason.value(), std::memory_order_release,
-                                     std::memory_order_relaxed);
-}
-
-CancelCause Scope::take_request() noexcept {
-  const CancelReason reason = CancelReason::from_value(requested_.exchange(0, std::memory_order_acquire));
-  if (!reason) return {};
-  return {.reason = reason,
-          .through_shields = requested_through_shields_.exchange(false, std::memory_order_relaxed)};
 }
 
 void Scope::describe(std::string& text) const { text += "what is inside a scope"; }

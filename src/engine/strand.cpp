@@ -1,5 +1,4 @@
-/// strand.cpp — where a strand is, and how a cancellation finds it.
-#include <memory>
+/// strand.cpp — where a strand is.
 #include <mutex>
 
 #include <corering/base/assert.hpp>
@@ -74,54 +73,6 @@ void Strand::end() noexcept {
 bool Strand::is_here() noexcept {
   const std::lock_guard lock(lock_);
   return location_ != nullptr && location_ == here::loop();
-}
-
-void Strand::cancel_anywhere(const CancelCause& cause) noexcept {
-  if (!is_here()) return request_cancel(cause);
-  for (Wait* next = this; next != nullptr;) next = next->cancel(cause);
-}
-
-void Strand::request_cancel_of(Scope& scope, const CancelCause& cause) noexcept {
-  Loop* const here = here::loop();
-  {
-    const std::lock_guard lock(lock_);
-    if (location_ == nullptr) return;  // it has ended
-    if (location_ != here) {
-      scope.ask(cause);
-      if (!message_under_way_) post_message();
-      return;
-    }
-  }
-  scope.cancel_now(cause);
-}
-
-void Strand::post_message() noexcept {
-  message_under_way_ = true;
-  std::construct_at(&message_, &message_arrived);
-  message_.strand = this;
-  // That worker hosts us: it cannot have ended.
-  const bool pushed = location_->mailbox().post_regardless(message_);
-  CORERING_ASSERT(pushed, "a worker ended while it hosted a strand");
-}
-
-void Strand::message_arrived(PostNode& node, Loop& here) noexcept { node.strand->message_came_to(here); }
-
-void Strand::message_came_to(Loop& here) noexcept {
-  bool ended = false;
-  {
-    const std::lock_guard lock(lock_);
-    message_under_way_ = false;
-    ended = ended_;
-    if (!ended && location_ != &here) return post_message();  // gone on: after it
-  }
-  if (ended) return on_end();
-  // It is here, and stays here while we are in this call.
-  for (Wait* wait = this; wait != nullptr;) {
-    Scope* const scope = wait->as_scope();
-    if (scope == nullptr) return;
-    if (const CancelCause cause = scope->take_request(); cause.reason) scope->cancel_now(cause);
-    wait = scope->waiting();
-  }
 }
 
 }  // namespace corering

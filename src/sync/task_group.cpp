@@ -1,6 +1,7 @@
 /// task_group.cpp — who runs, who waits for a turn, and what a failure does.
 #include <corering/base/assert.hpp>
 #include <corering/core/cancellation.hpp>
+#include <corering/engine/cancel_protocol.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/sync/task_group.hpp>
 
@@ -90,7 +91,8 @@ void TaskGroup::finish_if_ended() noexcept {
 void TaskGroup::cancel() noexcept {
   CORERING_ASSERT(is_home(), "a group was cancelled on another worker than its own");
   if (!is_cancelled()) cancelled_by_itself_ = true;
-  cancel_now({.reason = CancelReason::asked()});  // who awaits the group stays where the group is
+  CancelProtocol::cancel_here(
+      *this, {.reason = CancelReason::asked()});  // who awaits the group stays where the group is
 }
 
 void TaskGroup::fail(std::exception_ptr exception) noexcept {
@@ -108,7 +110,8 @@ void TaskGroup::fail(const std::error_code& error) noexcept {
 }
 
 void TaskGroup::cancel_members(const CancelCause& cause) noexcept {
-  running_.for_each([&cause](detail::MemberBase& member) { member.strand().cancel_anywhere(cause); });
+  running_.for_each(
+      [&cause](detail::MemberBase& member) { CancelProtocol::cancel_member(member.strand(), cause); });
 }
 
 void TaskGroup::Join::describe(std::string& text) const {

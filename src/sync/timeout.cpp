@@ -1,4 +1,5 @@
 /// timeout.cpp — a deadline in the worker's timer heap.
+#include <corering/engine/cancel_protocol.hpp>
 #include <corering/sync/timeout.hpp>
 
 namespace corering::detail {
@@ -14,7 +15,7 @@ void DeadlineScope::enter(PromiseBase* outer) noexcept {
 
 void DeadlineScope::pass() noexcept {
   passed_ = CancelReason::deadline(limit_.duration.value_or(Duration::zero()), limit_.where);
-  request_cancel({.reason = passed_});
+  CancelProtocol::request(*this, {.reason = passed_});
 }
 
 void DeadlineScope::leave() noexcept {

@@ -1,5 +1,6 @@
 /// when.cpp — counting members down.
 #include <corering/base/assert.hpp>
+#include <corering/engine/cancel_protocol.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/sync/when.hpp>
 
@@ -33,7 +34,7 @@ bool Members::start(MemberBase& member) noexcept {
 }
 
 Wait* Members::cancel(const CancelCause& cause) noexcept {
-  running_.for_each([&cause](MemberBase& member) { member.strand().cancel_anywhere(cause); });
+  running_.for_each([&cause](MemberBase& member) { CancelProtocol::cancel_member(member.strand(), cause); });
   return nullptr;
 }
 

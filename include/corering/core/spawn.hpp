@@ -12,6 +12,7 @@
 #include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/task.hpp>
+#include <corering/engine/cancel_protocol.hpp>
 #include <corering/engine/fake_coroutine.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/engine/loop_front.hpp>
@@ -230,7 +231,7 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
   /// and is joined or detached as ever. Not after that, or a move.
   void request_cancel() noexcept {
     require_task();
-    task_->request_cancel({.reason = CancelReason::asked()});
+    CancelProtocol::request(*task_, {.reason = CancelReason::asked()});
   }
 
   class Awaiter {

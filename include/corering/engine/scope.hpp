@@ -73,13 +73,6 @@ class Scope : public Wait {
   /// True inside a shield: a stopping worker lets it work until its patience ends.
   [[nodiscard]] bool is_shielded() const noexcept { return shielded_; }
 
-  /// Cancels this scope and everything in it. On the thread where its coroutine is.
-  void cancel_now(const CancelCause& cause) noexcept;
-
-  /// The same from any thread: elsewhere than where the coroutine is, as a message. Never waits. The caller
-  /// sees to it that the scope is still open.
-  void request_cancel(const CancelCause& cause) noexcept;
-
   Wait* cancel(const CancelCause& cause) noexcept override;
   void describe(std::string& text) const override;
   [[nodiscard]] Scope* as_scope() noexcept override { return this; }
@@ -91,10 +84,6 @@ class Scope : public Wait {
   /// strand's own scope.
   [[nodiscard]] Loop* home() const noexcept { return home_; }
 
-  /// What another thread has asked for while the coroutine was elsewhere; taking it ends it.
-  void ask(const CancelCause& cause) noexcept;
-  [[nodiscard]] CancelCause take_request() noexcept;
-
   /// `wait` is what the coroutine in here waits for now; `ticks` is when that began.
   void waits_for(Wait* wait, std::uint64_t ticks) noexcept {
     waiting_ = wait;
@@ -103,6 +92,7 @@ class Scope : public Wait {
   void waits_no_more() noexcept { waiting_ = nullptr; }
 
  protected:
+  friend class CancelProtocol;
   friend class Strand;
   enum class Shield : bool { no, yes };
 
@@ -121,6 +111,11 @@ class Scope : public Wait {
   /// What a group has inside besides what its own coroutine waits for.
   virtual void cancel_members(const CancelCause&) noexcept {}
 
+  /// Cancelled for this reason, unless it has been cancelled before.
+  void note_reason(CancelReason reason) noexcept {
+    if (!is_cancelled()) reason_ = reason;
+  }
+
   /// Takes over what `outer` says about cancellation.
   void inherit(const Scope* outer, Shield shield) noexcept;
 
@@ -130,9 +125,10 @@ class Scope : public Wait {
   CancelReason reason_;
   bool shields_ = false;   // itself
   bool shielded_ = false;  // itself, or something around it
+  // What another thread has asked for (cancel_protocol.hpp).
   std::atomic<bool> requested_through_shields_ = false;
-
   std::atomic<int> requested_ = 0;
+
   Strand* strand_ = nullptr;
   Loop* home_ = nullptr;
   TimePoint deadline_ = TimePoint::max();

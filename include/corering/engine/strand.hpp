@@ -70,12 +70,6 @@ class Strand : public Scope {
     return true;
   }
 
-  /// Cancels all of it, wherever it is: at once if it is here, where also shields can be pierced.
-  void cancel_anywhere(const CancelCause& cause) noexcept;
-
-  /// Cancels `scope`, which is one of this strand's: see Scope::request_cancel().
-  void request_cancel_of(Scope& scope, const CancelCause& cause) noexcept;
-
   [[nodiscard]] bool is_here() noexcept;
 
  protected:
@@ -86,10 +80,8 @@ class Strand : public Scope {
   virtual void on_end() noexcept = 0;
 
  private:
+  friend class CancelProtocol;
   void check_is_here() const noexcept;
-  static void message_arrived(PostNode& node, Loop& here) noexcept;
-  void message_came_to(Loop& here) noexcept;
-  void post_message() noexcept;
 
   SpinLock lock_;
   // Under the lock:

@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <utility>
 
+#include <corering/engine/cancel_protocol.hpp>
 #include <corering/engine/scoped_await.hpp>
 
 namespace corering {
@@ -24,7 +25,7 @@ class StopTokenScope : public Scope {
  private:
   struct Cancel {
     explicit Cancel(StopTokenScope& scope) noexcept : scope(scope) {}
-    void operator()() const noexcept { scope.request_cancel({.reason = CancelReason::asked()}); }
+    void operator()() const noexcept { CancelProtocol::request(scope, {.reason = CancelReason::asked()}); }
     StopTokenScope& scope;
   };
 
