@@ -28,11 +28,11 @@
 #include <corering/engine/timer_heap.hpp>
 #include <corering/uring/capabilities.hpp>
 #include <corering/uring/kernel.hpp>
+#include <corering/uring/ring.hpp>
 
 #include "base/spinner.hpp"
 #include "engine/mailbox.hpp"
 #include "trace/ticks.hpp"
-#include "uring/ring.hpp"
 
 namespace corering {
 

@@ -9,9 +9,9 @@
 
 #include <corering/base/fd.hpp>
 #include <corering/uring/capabilities.hpp>
+#include <corering/uring/ring.hpp>
 
 #include "uring/mask.hpp"
-#include "uring/ring.hpp"
 
 namespace corering {
 namespace {

@@ -1,9 +1,8 @@
-/// ring.cpp — opening a ring on whatever kernel is there, and waiting on it.
-#include "uring/ring.hpp"
-
+/// ring.cpp — opening a ring on whatever kernel is there.
 #include <array>
 #include <cerrno>
 
+#include <corering/uring/ring.hpp>
 #include <corering/uring/setup_error.hpp>
 
 namespace corering {
@@ -50,14 +49,6 @@ Result<void> Ring::open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t 
   // An idle ring should not show as 100 % iowait.
   if ((params_.features & abi::feature_no_iowait) != 0) wait_flags_ |= abi::enter_no_iowait;
   return {};
-}
-
-int Ring::submit_and_wait(std::optional<Duration> limit) noexcept {
-  if (!limit) return enter(1, wait_flags_, nullptr);
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*limit);
-  const abi::Timespec timeout{.seconds = seconds.count(), .nanoseconds = (*limit - seconds).count()};
-  const abi::GetEventsArg arg{.timespec = reinterpret_cast<std::uintptr_t>(&timeout)};
-  return enter(1, wait_flags_ | abi::enter_ext_arg, &arg);
 }
 
 }  // namespace corering

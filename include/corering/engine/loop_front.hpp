@@ -11,7 +11,7 @@
 #include <corering/engine/promise_base.hpp>
 #include <corering/engine/scope.hpp>
 #include <corering/trace/recorder.hpp>
-#include <corering/uring/submission_queue.hpp>
+#include <corering/uring/ring.hpp>
 
 namespace corering {
 

@@ -13,9 +13,30 @@
 
 #include <corering/base/result.hpp>
 #include <corering/uring/kernel.hpp>
-#include <corering/uring/submission_queue.hpp>
 
 namespace corering {
+
+/// Our side of the SQ: which SQE is the next free one. Apart from Ring, because it is inlined where
+/// operations begin. thread: the ring's
+class SubmissionQueue {
+ public:
+  constexpr SubmissionQueue() noexcept = default;
+  SubmissionQueue(SubmissionQueue&&) = delete;
+
+  /// False: ask Ring::free_sqes(), which looks whether the kernel has taken some.
+  [[nodiscard]] bool knows_free_sqe() const noexcept { return tail_ != limit_; }
+  /// The SQE that was taken last.
+  [[nodiscard]] const Sqe& last_taken() const noexcept { return sqes_[(tail_ - 1) & mask_]; }
+  /// The next free SQE, when there is one. Its content is undefined, and it goes with the ring's next enter.
+  [[nodiscard]] Sqe& take_sqe() noexcept { return sqes_[tail_++ & mask_]; }
+
+ private:
+  friend class Ring;
+  Sqe* sqes_ = nullptr;
+  std::uint32_t tail_ = 0;   // the kernel's copy follows at enter
+  std::uint32_t limit_ = 0;  // where it is full, by the kernel's head as last seen
+  std::uint32_t mask_ = 0;
+};
 
 class Ring {
  public:
@@ -84,7 +105,13 @@ class Ring {
   int submit_and_peek() noexcept { return enter(0, abi::enter_getevents, nullptr); }
 
   /// Hands over what is unsubmitted and waits for one completion, at most `limit` (nothing: for ever).
-  int submit_and_wait(std::optional<Duration> limit) noexcept;
+  int submit_and_wait(std::optional<Duration> limit) noexcept {
+    if (!limit) return enter(1, wait_flags_, nullptr);
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*limit);
+    const abi::Timespec timeout{.seconds = seconds.count(), .nanoseconds = (*limit - seconds).count()};
+    const abi::GetEventsArg arg{.timespec = reinterpret_cast<std::uintptr_t>(&timeout)};
+    return enter(1, wait_flags_ | abi::enter_ext_arg, &arg);
+  }
 
   /// The CQEs that are there, oldest first. Those behind the place where the CQ goes round come the next
   /// time.
