@@ -1,6 +1,10 @@
 /// cat.cpp — writes files, or what it is given, to standard output. "-" is standard input.
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <span>
+#include <system_error>
+#include <vector>
 
 #include <corering/corering.hpp>
 
@@ -37,7 +41,6 @@ Task<void> pour_all(std::span<char*> names, const PipeWriter& to, int& exit_code
     exit_code = 1;
     if (poured.error() == std::errc::broken_pipe) break;  // nobody reads any more
   }
-  Worker::current()->request_stop();
 }
 
 int main(int argc, char** argv) {
@@ -47,7 +50,6 @@ int main(int argc, char** argv) {
   const Result<PipeWriter> out = standard_output();
   if (!out) return std::fprintf(stderr, "cat: standard output: %s\n", out.error().message().c_str()), 1;
   int exit_code = 0;
-  Worker worker;
-  const Result<void> ran = worker.run([&](Worker&) { spawn(pour_all(names, *out, exit_code)).detach(); });
+  const Result<void> ran = run(pour_all(names, *out, exit_code));
   return ran ? exit_code : (std::fprintf(stderr, "cat: %s\n", ran.error().message().c_str()), 1);
 }

@@ -1,8 +1,14 @@
 /// cp.cpp — copies a file or a tree, eight files at a time; shows how far it is, and compares what it wrote.
 #include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <dirent.h>
+#include <optional>
+#include <string>
 #include <sys/stat.h>
+#include <vector>
 
 #include <corering/corering.hpp>
 
@@ -88,11 +94,9 @@ int main(int argc, char** argv) {
   if (argc != 3) return std::fputs("usage: cp FROM TO\n", stderr), 2;
   BlockingPool pool;
   Copying copying{pool};
-  Worker worker;
-  if (const Result<void> started = worker.start(); !started) {
-    return std::fprintf(stderr, "cp: %s\n", started.error().message().c_str()), 1;
+  if (const Result<void> ran = run(copy(copying, argv[1], argv[2])); !ran) {
+    return std::fprintf(stderr, "cp: %s\n", ran.error().message().c_str()), 1;
   }
-  sync_wait(worker.spawn(copy(copying, argv[1], argv[2])).value());
   std::printf("%llu files, %llu bytes\n", static_cast<unsigned long long>(copying.files),
               static_cast<unsigned long long>(copying.bytes));
   return copying.failed ? 1 : 0;

@@ -1,6 +1,10 @@
 /// echo.cpp — a TCP echo server on 127.0.0.1, one coroutine per connection. Ctrl-C ends it.
+#include <array>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
+#include <span>
+#include <utility>
 
 #include <corering/corering.hpp>
 

@@ -1,7 +1,12 @@
 /// graceful_server.cpp — an echo server that, told to stop (Ctrl-C, SIGTERM), finishes the connections it
 /// has, for at most five seconds. SIGUSR1 shows on stderr what every task waits for.
+#include <array>
+#include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
+#include <span>
+#include <utility>
 
 #include <corering/corering.hpp>
 
@@ -39,7 +44,6 @@ Task<void> run_until_told(TcpListener listener, Signals& stop, Signals& dump) {
   }
   const Result<void> drained = co_await with_timeout(5s, here->drain());
   if (!drained) std::fprintf(stderr, "graceful_server: %s\n", drained.error().message().c_str());
-  here->request_stop();
 }
 
 int main(int argc, char** argv) {
@@ -54,8 +58,6 @@ int main(int argc, char** argv) {
     return std::fprintf(stderr, "graceful_server: cannot listen: %s\n", listener.error().message().c_str()),
            1;
   }
-  Worker worker;
-  const Result<void> ran =
-      worker.run([&](Worker&) { spawn(run_until_told(std::move(*listener), *stop, *dump)).detach(); });
+  const Result<void> ran = run(run_until_told(std::move(*listener), *stop, *dump));
   return ran ? 0 : (std::fprintf(stderr, "graceful_server: %s\n", ran.error().message().c_str()), 1);
 }

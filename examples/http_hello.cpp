@@ -1,8 +1,14 @@
 /// http_hello.cpp — answers GET and HEAD on 127.0.0.1 in HTTP/1.1, one coroutine per connection. The kernel
 /// takes a buffer of the one pool when a request is there: an idle connection holds none. Ctrl-C ends it.
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
 
 #include <corering/corering.hpp>
 

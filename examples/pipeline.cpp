@@ -1,6 +1,10 @@
 /// pipeline.cpp — wc -lc: one task reads, another counts, and a handful of buffers go round between them.
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
+#include <fcntl.h>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include <corering/corering.hpp>
@@ -52,13 +56,7 @@ Task<Result<Counts>> count(const char* path) {
 
 int main(int argc, char** argv) {
   if (argc != 2) return std::fputs("usage: pipeline FILE\n", stderr), 2;
-  Worker worker;
-  Result<Counts> counts = failure(ECANCELED);
-  if (const Result<void> started = worker.start(); !started) {
-    counts = std::unexpected(started.error());
-  } else {
-    counts = sync_wait(worker.spawn(count(argv[1])).value());
-  }
+  const Result<Counts> counts = run(count(argv[1]));
   if (counts) return std::printf("%zu %zu %s\n", counts->lines, counts->bytes, argv[1]), 0;
   return std::fprintf(stderr, "pipeline: %s: %s\n", argv[1], counts.error().message().c_str()), 1;
 }

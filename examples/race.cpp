@@ -1,5 +1,11 @@
 /// race.cpp — connects to every address of HOST at once, and says which one answered first.
+#include <chrono>
+#include <cstddef>
 #include <cstdio>
+#include <string>
+#include <sys/socket.h>
+#include <utility>
+#include <vector>
 
 #include <corering/corering.hpp>
 
@@ -33,13 +39,7 @@ Task<Result<std::string>> first_to_answer(BlockingPool& pool, const char* host, 
 int main(int argc, char** argv) {
   if (argc != 3) return std::fputs("usage: race HOST PORT\n", stderr), 2;
   BlockingPool pool;
-  Worker worker;
-  Result<std::string> winner = failure(ECANCELED);
-  if (const Result<void> started = worker.start(); !started) {
-    winner = std::unexpected(started.error());
-  } else {
-    winner = sync_wait(worker.spawn(first_to_answer(pool, argv[1], argv[2])).value());
-  }
+  const Result<std::string> winner = run(first_to_answer(pool, argv[1], argv[2]));
   if (winner) return std::printf("%s\n", winner->c_str()), 0;
   return std::fprintf(stderr, "race: %s\n", winner.error().message().c_str()), 1;
 }

@@ -1,6 +1,8 @@
 /// read_callback.cpp — cat: the coroutine is born on the worker and never leaves it. The "Worker Callback"
 /// flow.
+#include <cstddef>
 #include <cstdio>
+#include <fcntl.h>
 #include <vector>
 
 #include <corering/corering.hpp>

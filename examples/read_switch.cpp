@@ -1,5 +1,8 @@
 /// read_switch.cpp — cat: the main thread awaits each read, a worker does it. The "Switch to Worker" flow.
+#include <cstddef>
 #include <cstdio>
+#include <fcntl.h>
+#include <system_error>
 #include <vector>
 
 #include <corering/corering.hpp>

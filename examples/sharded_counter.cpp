@@ -1,9 +1,13 @@
 /// sharded_counter.cpp — counts words of standard input. Each worker owns a part of the words and counts them
 /// without a lock: whoever has a word goes to its worker with SwitchToWorker, and comes back.
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <map>
 #include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <corering/corering.hpp>
 

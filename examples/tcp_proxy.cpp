@@ -1,6 +1,11 @@
 /// tcp_proxy.cpp — passes TCP connections on to another server, on every processor. Ctrl-C ends it.
+#include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include <corering/corering.hpp>
 

@@ -1,7 +1,12 @@
 /// timeout.cpp — connects to HOST and PORT and prints what the server says, all within SECONDS.
+#include <array>
+#include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 #include <corering/corering.hpp>
 
@@ -20,7 +25,7 @@ Task<Result<void>> print_all(BlockingPool& pool, const char* host, const char* p
 }
 
 // Everything in print_all is under this one deadline: the look-up, each connect, each read.
-Task<Result<void>> run(BlockingPool& pool, char** argv, std::chrono::milliseconds limit) {
+Task<Result<void>> print_in_time(BlockingPool& pool, char** argv, std::chrono::milliseconds limit) {
   co_return co_await with_timeout(limit, print_all(pool, argv[1], argv[2]));
 }
 
@@ -31,12 +36,8 @@ int main(int argc, char** argv) {
   if (error != std::errc() || *end != '\0' || !(seconds > 0 && seconds < 1e6))
     return std::fputs("usage: timeout HOST PORT SECONDS\n", stderr), 2;
   BlockingPool pool;
-  Worker worker;
-  Result<void> done = worker.start();
-  if (done) {
-    const auto limit = std::chrono::milliseconds(static_cast<long>(seconds * 1000));
-    done = sync_wait(worker.spawn(run(pool, argv, limit)).value());
-  }
+  const auto limit = std::chrono::milliseconds(static_cast<long>(seconds * 1000));
+  const Result<void> done = run(print_in_time(pool, argv, limit));
   if (done) return 0;
   return std::fprintf(stderr, "timeout: %s\n", done.error().message().c_str()), 1;
 }

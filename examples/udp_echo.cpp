@@ -1,6 +1,8 @@
 /// udp_echo.cpp — sends every datagram back to where it came from. Ctrl-C ends it.
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
+#include <variant>
 
 #include <corering/corering.hpp>
 
@@ -19,12 +21,11 @@ Task<Result<void>> echo(const UdpSocket& socket) {
   }
 }
 
-Task<void> run(const UdpSocket& socket, Signals& stop) {
+Task<void> echo_until_told(const UdpSocket& socket, Signals& stop) {
   const auto first = co_await when_any(echo(socket), stop.next());
   if (const auto* const echoed = std::get_if<0>(&first.result); echoed != nullptr && !*echoed) {
     std::fprintf(stderr, "udp_echo: %s\n", echoed->error().message().c_str());
   }
-  Worker::current()->request_stop();
 }
 
 int main(int argc, char** argv) {
@@ -36,7 +37,6 @@ int main(int argc, char** argv) {
   if (!stop) return std::fputs("udp_echo: the signals cannot be blocked\n", stderr), 1;
   if (!socket) return std::fprintf(stderr, "udp_echo: %s\n", socket.error().message().c_str()), 1;
   std::fprintf(stderr, "udp_echo: listening on %s\n", socket->local_address()->to_string().c_str());
-  Worker worker;
-  const Result<void> ran = worker.run([&](Worker&) { spawn(run(*socket, *stop)).detach(); });
+  const Result<void> ran = run(echo_until_told(*socket, *stop));
   return ran ? 0 : (std::fprintf(stderr, "udp_echo: %s\n", ran.error().message().c_str()), 1);
 }

@@ -1,8 +1,11 @@
 /// watch_dir.cpp — prints what happens in directories, one line per event. Ctrl-C ends it.
 #include <array>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <map>
+#include <string>
+#include <sys/inotify.h>
 
 #include <corering/corering.hpp>
 
@@ -37,9 +40,8 @@ Task<Result<void>> print_events(Watcher& watcher, const std::map<int, std::strin
   }
 }
 
-Task<void> run(Watcher& watcher, const std::map<int, std::string>& paths, Signals& stop) {
+Task<void> print_until_told(Watcher& watcher, const std::map<int, std::string>& paths, Signals& stop) {
   (void)co_await when_any(print_events(watcher, paths), stop.next());
-  Worker::current()->request_stop();
 }
 
 int main(int argc, char** argv) {
@@ -55,7 +57,6 @@ int main(int argc, char** argv) {
     paths[*watch] = argv[i];
   }
   std::fprintf(stderr, "watch_dir: watching\n");
-  Worker worker;
-  const Result<void> ran = worker.run([&](Worker&) { spawn(run(*watcher, paths, *stop)).detach(); });
+  const Result<void> ran = run(print_until_told(*watcher, paths, *stop));
   return ran ? 0 : (std::fprintf(stderr, "watch_dir: %s\n", ran.error().message().c_str()), 1);
 }

@@ -4,6 +4,7 @@
 #include <corering/core/blocking_pool.hpp>
 #include <corering/core/cancellation.hpp>
 #include <corering/core/operation.hpp>
+#include <corering/core/run.hpp>
 #include <corering/core/spawn.hpp>
 #include <corering/core/switch_to_worker.hpp>
 #include <corering/core/sync_wait.hpp>
