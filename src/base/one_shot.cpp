@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <corering/base/one_shot.hpp>
+#include <corering/base/pause.hpp>
 
 #include "base/spinner.hpp"
 
@@ -47,7 +48,7 @@ void OneShot::wait() noexcept {
     const TimePoint end = Clock::now() + spinner.budget();
     do {
       if (is_set()) return spinner.found();
-      Spinner::pause();
+      pause_processor();
     } while (Clock::now() < end);
     spinner.found_nothing();
   }

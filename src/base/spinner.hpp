@@ -40,15 +40,6 @@ class Spinner {
     short_sleeps_ = found_ = 0;
   }
 
-  /// Between two looks.
-  static void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-  }
-
  private:
   static constexpr unsigned first_needed = 4;
   static constexpr unsigned most_needed = 1024;

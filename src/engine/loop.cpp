@@ -12,6 +12,7 @@
 #include <new>
 #include <utility>
 
+#include <corering/base/pause.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/trace/recorder.hpp>
 #include <corering/uring/setup_error.hpp>
@@ -174,7 +175,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   do {
     if (!mailbox_.empty() || ring_.has_cqes()) return spinner_.found();
     if (ring_.has_task_work()) peek();
-    Spinner::pause();
+    pause_processor();
     spent = kernel_.now() - begin;
   } while (spent < spinner_.budget());
   spinner_.found_nothing();

@@ -32,7 +32,8 @@ std::int32_t read_all_now(Kernel& kernel, const Request& request) noexcept {
   return static_cast<std::int32_t>(done);
 }
 
-// While stopping, cancel again what an earlier cancel missed because it was between two states.
+// After this time the kernel is asked again for what is being cancelled: it may have missed an operation that
+// was between two states.
 constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <sched.h>
 
+#include <corering/base/pause.hpp>
+
 namespace corering {
 
 /// For std::lock_guard. Held for a handful of instructions and at most one write to an eventfd; whoever waits
@@ -16,7 +18,14 @@ class SpinLock {
 
   void lock() noexcept {
     for (unsigned attempt = 1; taken_.exchange(true, std::memory_order_acquire); ++attempt) {
-      if (attempt % 64 == 0) ::sched_yield();
+      // Only reads while it is taken, so that the owner's cache line stays with the owner.
+      while (taken_.load(std::memory_order_relaxed)) {
+        if (attempt++ % 64 == 0) {
+          ::sched_yield();
+        } else {
+          pause_processor();
+        }
+      }
     }
   }
   void unlock() noexcept { taken_.store(false, std::memory_order_release); }
