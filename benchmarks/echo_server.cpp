@@ -1,4 +1,4 @@
-/// echo_server.cpp — see echo_server.hpp.
+/// echo_server.cpp — starts a server as a process of its own, drives load at it, and reads its CPU time.
 #include "echo_server.hpp"
 
 #include <cerrno>

@@ -1,4 +1,4 @@
-/// harness.cpp — see harness.hpp.
+/// harness.cpp — runs the subjects of a workload in turn, and sums up their rounds.
 #include "harness.hpp"
 
 #include <algorithm>

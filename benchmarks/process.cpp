@@ -1,4 +1,4 @@
-/// process.cpp — see process.hpp.
+/// process.cpp — starts programs, and reads what the kernel knows about them.
 #include "process.hpp"
 
 #include <array>

@@ -1,4 +1,4 @@
-/// processors.cpp — see processors.hpp.
+/// processors.cpp — which processors there are, and who is pinned to which.
 #include "processors.hpp"
 
 #include <cerrno>

@@ -1,4 +1,4 @@
-/// report.cpp — see report.hpp.
+/// report.cpp — prints rows for people or as JSON records.
 #include "report.hpp"
 
 namespace bench {
@@ -41,7 +41,13 @@ Report::Report(bool json, unsigned rounds) : json_(json), rounds_(rounds) {
 }
 
 void Report::add(const Workload& workload, const std::vector<Row>& rows) {
-  for (const Row& row : rows) json_ ? print_record(workload, row) : print_row(workload, row);
+  for (const Row& row : rows) {
+    if (json_) {
+      print_record(workload, row);
+    } else {
+      print_row(workload, row);
+    }
+  }
   std::fflush(stdout);
 }
 
@@ -69,7 +75,11 @@ void Report::print_record(const Workload& workload, const Row& row) {
       first_ ? "" : ",", workload.name.c_str(), workload.parameters.c_str(), row.subject.c_str(),
       row.metric.c_str(), row.value.median, row.value.min, row.value.max, rounds_ * workload.repeats,
       workload.subjects.front().name.c_str());
-  row.ratio ? std::printf("%.4f", row.ratio->median) : std::printf("null");
+  if (row.ratio) {
+    std::printf("%.4f", row.ratio->median);
+  } else {
+    std::fputs("null", stdout);
+  }
   print_interval("", row.value);
   if (row.ratio) print_interval("ratio_", *row.ratio);
   if (row.ratio_to_peer) {
