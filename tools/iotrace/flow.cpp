@@ -127,17 +127,17 @@ std::optional<std::int64_t> completion_time(const OnWorker& seen,
 void add_operation(std::vector<Step>& steps, const OnWorker& seen,
                    const std::vector<KernelCompletion>& completions) {
   const auto add = [&steps](Step step) { steps.push_back(std::move(step)); };
-  add({"filled", Actor::coroutine, Actor::worker, false, time_of(seen.filled),
+  add({"filled", Actor::coroutine, Actor::worker, Line::solid, time_of(seen.filled),
        "fills an SQE for " + describe_read(seen.filled)});
-  add({"suspended_for_io", Actor::coroutine, Actor::worker, true, time_of(seen.suspended),
+  add({"suspended_for_io", Actor::coroutine, Actor::worker, Line::dashed, time_of(seen.suspended),
        "suspends, awaiting the I/O"});
-  add({"submitted", Actor::worker, Actor::kernel, false, time_of(seen.submitted),
+  add({"submitted", Actor::worker, Actor::kernel, Line::solid, time_of(seen.submitted),
        describe_submit(seen.submitted)});
-  add({"completed", Actor::kernel, Actor::worker, false, completion_time(seen, completions),
+  add({"completed", Actor::kernel, Actor::worker, Line::solid, completion_time(seen, completions),
        "reads the file and places the CQE"});
-  add({"processed", Actor::worker, Actor::worker, false, time_of(seen.processed),
+  add({"processed", Actor::worker, Actor::worker, Line::solid, time_of(seen.processed),
        "process_completions() finds the CQE"});
-  add({"resumed_with_result", Actor::worker, Actor::coroutine, false, time_of(seen.resumed),
+  add({"resumed_with_result", Actor::worker, Actor::coroutine, Line::solid, time_of(seen.resumed),
        "resume() with the result: " + describe_result(seen.processed)});
 }
 
@@ -163,20 +163,21 @@ std::optional<ReadSteps> next_switch(Walker& main, Walker& worker,
 
   ReadSteps read;
   const auto add = [&read](Step step) { read.steps.push_back(std::move(step)); };
-  add({"await", Actor::main, Actor::coroutine, false, time_of(began),
+  add({"await", Actor::main, Actor::coroutine, Line::solid, time_of(began),
        "co_await " + describe_read(operation.filled)});
-  add({"pushed", Actor::coroutine, Actor::queue, false, time_of(pushed), "pushes its handle"});
-  add({elided ? "eventfd_elided" : "eventfd_written", Actor::coroutine, Actor::eventfd, false, time_of(wake),
-       elided ? "no write(): the worker is awake" : "write() to wake the worker"});
-  add({"suspended", Actor::coroutine, Actor::main, true, time_of(suspended), "suspends"});
+  add({"pushed", Actor::coroutine, Actor::queue, Line::solid, time_of(pushed), "pushes its handle"});
+  add({elided ? "eventfd_elided" : "eventfd_written", Actor::coroutine, Actor::eventfd, Line::solid,
+       time_of(wake), elided ? "no write(): the worker is awake" : "write() to wake the worker"});
+  add({"suspended", Actor::coroutine, Actor::main, Line::dashed, time_of(suspended), "suspends"});
   // Whoever is awake is not woken: then there is nothing to draw.
   if (!elided)
-    add({"woken", Actor::eventfd, Actor::worker, true, time_of(woken), "wakes up, the event loop runs"});
-  add({"popped", Actor::worker, Actor::queue, false, time_of(popped), "pops the coroutine's handle"});
-  add({"resumed", Actor::worker, Actor::coroutine, false, time_of(resumed),
+    add({"woken", Actor::eventfd, Actor::worker, Line::dashed, time_of(woken),
+         "wakes up, the event loop runs"});
+  add({"popped", Actor::worker, Actor::queue, Line::solid, time_of(popped), "pops the coroutine's handle"});
+  add({"resumed", Actor::worker, Actor::coroutine, Line::solid, time_of(resumed),
        "resume(), now on the worker's thread"});
   add_operation(read.steps, operation, completions);
-  add({"returned", Actor::coroutine, Actor::main, true, time_of(returned), "returns the result"});
+  add({"returned", Actor::coroutine, Actor::main, Line::dashed, time_of(returned), "returns the result"});
   return read;
 }
 
@@ -190,14 +191,14 @@ std::optional<ReadSteps> next_callback(Walker& main, Walker& worker,
     const TimedEvent* const started = main.next(Kind::thread_start);
     worker.next(Kind::init_callback);
     const TimedEvent* const spawned = worker.next(Kind::spawned);
-    add({"thread_started", Actor::main, Actor::worker, false, time_of(started),
+    add({"thread_started", Actor::main, Actor::worker, Line::solid, time_of(started),
          "starts the thread with init_callback"});
-    add({"coroutine_started", Actor::worker, Actor::coroutine, false, time_of(spawned),
+    add({"coroutine_started", Actor::worker, Actor::coroutine, Line::solid, time_of(spawned),
          "init_callback starts the coroutine"});
   }
   const OnWorker operation = walk_operation(worker);
   if (operation.await == nullptr) return std::nullopt;
-  add({"await", Actor::coroutine, Actor::coroutine, false, time_of(operation.await),
+  add({"await", Actor::coroutine, Actor::coroutine, Line::solid, time_of(operation.await),
        "co_await " + describe_read(operation.filled)});
   add_operation(read.steps, operation, completions);
   return read;

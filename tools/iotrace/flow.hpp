@@ -18,12 +18,15 @@ enum class Flow : std::uint8_t { switch_to_worker, worker_callback };
 /// Who takes part. The names drawn are those of the flow (name_of).
 enum class Actor : std::uint8_t { main, coroutine, queue, eventfd, worker, kernel };
 
+/// How an arrow is drawn: dashed where control goes back to somebody, as in the brief.
+enum class Line : bool { solid, dashed };
+
 /// One arrow of the sequence.
 struct Step {
   std::string_view name;  ///< as in JSON: "await", "pushed", ...
   Actor from;
   Actor to;
-  bool returns = false;            ///< control goes back to somebody; dashed in the brief's diagrams
+  Line line = Line::solid;
   std::optional<std::int64_t> ns;  ///< CLOCK_MONOTONIC_RAW; nothing: it was not observed
   std::string text;                ///< what happened, for people
 };

@@ -82,7 +82,7 @@ char mermaid_id(Actor actor) {
 }
 
 std::string mermaid_arrow(const Step& step, std::int64_t origin) {
-  const bool dashed = step.returns || !step.ns;
+  const bool dashed = step.line == Line::dashed || !step.ns;
   const std::string time =
       step.ns ? format(" [+%.3f µs]", static_cast<double>(*step.ns - origin) * 1e-3) : std::string();
   return format("    %c%s%c: ", mermaid_id(step.from), dashed ? "-->>" : "->>", mermaid_id(step.to)) +
