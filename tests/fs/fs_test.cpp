@@ -47,6 +47,12 @@ Task<void> writes_and_reads(std::string path) {
   const std::array<iovec, 2> parts = {iovec{five.data(), 2}, iovec{five.data() + 3, 2}};
   const Result<std::size_t> vectored = co_await file->readv_at(parts, 0);
   EXPECT_EQ(vectored, 4U);
+  const Result<std::size_t> gathered = co_await file->writev_at(parts, 9);
+  EXPECT_EQ(gathered, 4U);
+  std::array<std::byte, 4> four{};
+  const Result<void> read_back = co_await file->read_exact_at(four, 9);
+  EXPECT_TRUE(read_back);
+  EXPECT_EQ(text_of(four), "0123");
   const Result<void> cut = co_await file->truncate(3);
   EXPECT_TRUE(cut);
   const Result<void> synced = co_await file->sync();

@@ -17,7 +17,7 @@ class Loop;
 /// or what a plain thread has sent here.
 struct TaskInfo {
   std::source_location spawned_at;  ///< line 0 when a plain thread sent it
-  std::string waits_for;            ///< "recv (fd 7)"; "running or ready to run"
+  std::string waits_for;            ///< "recv (fd 7)"; "nothing: it runs, or is ready to run"
   std::optional<Duration> waiting;  ///< how long it has waited, to the turn of the loop
   bool cancelled = false;
   bool shielded = false;
