@@ -1,23 +1,19 @@
-/// shutdown_test.cpp — a worker ends: at any moment, leaving nothing, naming what holds it up; and task
-/// dumps.
-#include <csignal>
-#include <fcntl.h>
+/// shutdown_test.cpp — stopping at every moment, and what holds a worker up.
 #include <sys/mman.h>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include "support/story.hpp"
+#include "support/tasks.hpp"
 
 namespace corering {
 namespace {
 
+using test::nothing;
+
 using namespace std::chrono_literals;
 using test::RunningWorker;
-
-Task<void> nothing() { co_return; }
-
-// ---- at each moment of a mixed script ----
 
 /// Counts the operations of a script and stops the worker at a given one.
 struct Script {
@@ -121,8 +117,6 @@ TEST(Stop, at_each_of_500_operations_ends_soon_and_leaves_nothing) {
   }
 }
 
-// ---- patience ----
-
 Task<void> cleans_up(std::vector<std::string>& steps) {
   const Result<void> slept = co_await sleep_for(1h);
   steps.push_back(slept ? "slept" : "cancelled");
@@ -200,6 +194,7 @@ Task<void> shielded_in_every_way(Worker& there, Event& begun, std::vector<std::s
        })));
   note("abroad", co_await shield(sleep_for(30ms).on(there)));
 }
+
 TEST(Stop, spares_what_is_inside_a_shield_wherever_it_is) {
   std::vector<std::string> ends;
   Event begun;
@@ -211,6 +206,7 @@ TEST(Stop, spares_what_is_inside_a_shield_wherever_it_is) {
   }
   EXPECT_EQ(ends, (std::vector<std::string>{"when_all", "group", "abroad"}));
 }
+
 TEST(Stop, of_the_worker_that_is_visited_spares_a_shielded_visitor) {
   std::error_code ended;
   bool finished = false;
@@ -236,6 +232,7 @@ Task<void> shielded_abroad(Worker& there) {
   };
   (void)co_await with_timeout(1h, leaves(there));
 }
+
 TEST(Stop, loses_patience_with_what_is_abroad_too) {
   RunningWorker there;
   std::vector<TaskDump> reports;
@@ -260,6 +257,7 @@ Task<void> leaves_while_it_stops(Worker& there, std::error_code& ended) {
   };
   spawn(later(there, ended)).detach();
 }
+
 TEST(Stop, cancels_what_leaves_the_worker_meanwhile) {
   RunningWorker there;
   std::error_code ended;
@@ -344,17 +342,17 @@ void stop_with_something_stuck() {
   }
   std::_Exit(0);
 }
+
 TEST(StopDeathTest, prints_what_holds_it_up_unless_somebody_else_does) {
   EXPECT_EXIT(stop_with_something_stuck(), testing::ExitedWithCode(0),
               "cannot stop yet, worker corering: 1 tasks");
 }
 
-// ---- workers that wait for each other ----
-
 Task<void> visits(Worker& there, std::error_code& ended) {
   const Result<void> slept = co_await sleep_for(1h).on(there);
   if (!slept) ended = slept.error();
 }
+
 TEST(Stop, calls_back_who_is_on_another_worker) {
   RunningWorker there;
   std::error_code ended;
@@ -370,6 +368,7 @@ Task<void> is_visited_then_goes_on(Worker& there, std::error_code& ended, bool& 
   co_await visits(there, ended);
   went_on = (co_await async_nop()).has_value();
 }
+
 TEST(Stop, sends_visitors_home_without_cancelling_them) {
   RunningWorker home;
   std::error_code ended;
@@ -383,219 +382,6 @@ TEST(Stop, sends_visitors_home_without_cancelling_them) {
   sync_wait(std::move(*visitor));
   EXPECT_EQ(ended, std::errc::operation_canceled);
   EXPECT_TRUE(went_on);
-}
-
-// ---- drain ----
-
-Task<void> finishes_its_request(int& finished) {
-  (void)co_await sleep_for(10ms);
-  ++finished;
-}
-Task<void> drains(int& finished, bool& refused, std::vector<int>& seen) {
-  Worker& worker = *Worker::current();
-  for (int i = 0; i < 5; ++i) spawn(finishes_its_request(finished)).detach();
-  EXPECT_TRUE(co_await worker.drain());
-  seen.push_back(finished);
-  std::thread outsider([&] { refused = !worker.spawn(nothing()); });
-  outsider.join();
-  spawn(finishes_its_request(finished)).detach();
-  const auto first = co_await when_any(worker.drain(), sleep_for(1h));
-  EXPECT_EQ(first.index, 0U) << "what the drainer itself awaits does not count";
-  seen.push_back(finished);
-  spawn(finishes_its_request(finished)).detach();
-  const Result<void> cut = co_await with_timeout(1ms, worker.drain());
-  EXPECT_EQ(cut.error(), std::errc::timed_out);
-  seen.push_back(finished);
-}
-TEST(Drain, waits_for_the_other_tasks_and_refuses_new_ones) {
-  int finished = 0;
-  bool refused = false;
-  std::vector<int> seen;
-  test::run_on_a_worker_here(drains(finished, refused, seen));
-  EXPECT_TRUE(refused);
-  EXPECT_EQ(seen, (std::vector<int>{5, 6, 6}));
-  EXPECT_EQ(finished, 7) << "cancelled at the end, it still ended";
-}
-
-Task<void> drains_too(bool& drained) {
-  const Result<void> done = co_await with_timeout(1h, Worker::current()->drain());
-  drained = done.has_value();
-}
-Task<void> two_drain(bool& first, bool& second) {
-  JoinHandle<void> other = spawn(drains_too(first));
-  co_await drains_too(second);
-  co_await std::move(other);
-}
-TEST(Drain, by_two_tasks_does_not_wait_for_each_other) {
-  bool first = false, second = false;
-  test::run_on_a_worker_here(two_drain(first, second));
-  EXPECT_TRUE(first && second);
-}
-
-Task<void> away(Worker& there, int& finished) {
-  (void)co_await sleep_for(10ms).on(there);
-  ++finished;
-}
-Task<void> drains_who_is_away(Worker& there, int& finished, int& seen) {
-  spawn(away(there, finished)).detach();
-  (void)co_await sleep_for(2ms);
-  EXPECT_TRUE(co_await Worker::current()->drain());
-  seen = finished;
-}
-TEST(Drain, waits_for_who_must_come_back) {
-  RunningWorker there;
-  int finished = 0, seen = 0;
-  test::run_on_a_worker_here(drains_who_is_away(there.worker, finished, seen));
-  EXPECT_EQ(seen, 1);
-}
-
-// ---- dumps ----
-
-Task<void> inner_wait(int fd) {
-  std::array<std::byte, 1> buffer;
-  (void)co_await async_recv(fd, buffer);
-}
-Task<void> outer_wait(int fd) { co_await inner_wait(fd); }
-Task<void> waits_in_many_ways(int fd) {
-  Mutex mutex;
-  const Result<Mutex::Guard> guard = co_await mutex.lock();
-  const auto locks = [](Mutex& on) -> Task<void> { (void)co_await on.lock(); };
-  (void)co_await with_group([&](TaskGroup& group) -> Task<void> {
-    group.spawn(locks(mutex));
-    (void)co_await when_all(outer_wait(fd), with_timeout(1h, sleep_until(TimePoint::max())));
-  });
-}
-
-TEST(Dump, shows_every_task_with_its_chain_of_awaits) {
-  test::SocketPair pair;
-  RunningWorker running({.name = "dumped"});
-  const unsigned spawned_at = __LINE__ + 1;
-  auto handle = running.worker.spawn(waits_in_many_ways(pair.ours.get()));
-  while (running.worker.dump_tasks(1h)->operations_in_flight == 0) std::this_thread::yield();
-  std::this_thread::sleep_for(10ms);  // so long it has waited at least
-  const std::optional<TaskDump> dump = running.worker.dump_tasks(1h);
-  ASSERT_TRUE(dump);
-  EXPECT_EQ(dump->worker, "dumped");
-  EXPECT_EQ(dump->operations_in_flight, 1U);
-  const std::string text = dump->to_string();
-  ASSERT_EQ(dump->tasks.size(), 5U) << text;
-  const auto task = [&](const std::string& waits_for) -> const TaskInfo& {
-    for (const TaskInfo& one : dump->tasks) {
-      if (one.waits_for.starts_with(waits_for)) return one;
-    }
-    ADD_FAILURE() << "nothing waits for " << waits_for << ":\n" << text;
-    return dump->tasks.front();
-  };
-  EXPECT_EQ(task("1 tasks and the body of its group").spawned_at.line(), spawned_at);
-  EXPECT_EQ(task("2 of 2 members").deadline_in, std::nullopt);
-  EXPECT_EQ(task("a mutex").deadline_in, std::nullopt);
-  EXPECT_GT(task("sleep without end").deadline_in.value(), 59min);
-  const TaskInfo& receiving = task("recv (fd ");
-  EXPECT_GE(receiving.waiting.value(), 5ms);
-  ASSERT_GE(receiving.awaits.size(), 3U) << text;
-  EXPECT_NE(std::string(receiving.awaits[0].function_name()).find("inner_wait"), std::string::npos) << text;
-  EXPECT_NE(std::string(receiving.awaits[1].function_name()).find("outer_wait"), std::string::npos) << text;
-  for (const char* const part : {"worker dumped: 5 tasks, 1 operations in flight", "inner_wait", "outer_wait",
-                                 "waits_in_many_ways", "deadline in 3599.", "spawned at"}) {
-    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
-  }
-  handle->request_cancel();
-  sync_wait(std::move(*handle));
-}
-
-TEST(Dump, of_a_busy_worker_gives_up_and_of_an_ended_one_is_empty) {
-  Worker worker;
-  ASSERT_TRUE(worker.start());
-  OneShot entered, gate;
-  const auto blocks = [](OneShot& in, OneShot& out) -> Task<void> {
-    in.set();
-    out.wait();
-    co_return;
-  };
-  auto blocked = worker.spawn(blocks(entered, gate));
-  entered.wait();
-  EXPECT_FALSE(worker.dump_tasks(5ms));
-  gate.set();
-  sync_wait(std::move(*blocked));
-  EXPECT_TRUE(worker.dump_tasks(1h)->tasks.empty());
-  worker.request_stop();
-  worker.join();
-  EXPECT_TRUE(worker.dump_tasks(1h)->tasks.empty());
-}
-
-Task<void> hops_through(Worker& there) {
-  for (;;) {
-    const Result<void> slept = co_await sleep_for(Duration(1000)).on(there);
-    if (!slept) co_return;
-  }
-}
-TEST(Dump, may_be_asked_for_at_any_moment) {
-  RunningWorker first, second;
-  std::vector<JoinHandle<void>> hopping;
-  for (int i = 0; i < 20; ++i) hopping.push_back(std::move(*first.worker.spawn(hops_through(second.worker))));
-  std::size_t seen = 0;
-  for (int i = 0; i < 300; ++i) {
-    seen += first.worker.dump_tasks(1h)->tasks.size();
-    seen += second.worker.dump_tasks(1h)->tasks.size();
-  }
-  EXPECT_GT(seen, 0U);
-  for (auto& one : hopping) one.request_cancel();
-  for (auto& one : hopping) sync_wait(std::move(one));
-}
-
-// ---- signals ----
-
-Task<void> takes_signals(Signals& signals, std::vector<int>& taken, OneShot& first) {
-  for (int i = 0; i < 2; ++i) {
-    const Result<int> signal = co_await signals.next();
-    EXPECT_TRUE(signal);
-    if (signal) taken.push_back(*signal);
-    if (i == 0) first.set();
-  }
-  const Result<int> cut = co_await with_timeout(1ms, signals.next());
-  EXPECT_EQ(cut.error(), std::errc::timed_out);
-}
-TEST(Signals, are_awaited) {
-  Result<Signals> signals = Signals::block({SIGUSR1, SIGUSR2});
-  ASSERT_TRUE(signals);
-  ::kill(::getpid(), SIGUSR2);
-  std::vector<int> taken;
-  OneShot first;
-  std::jthread sender([&first] {
-    first.wait();                      // of two that are there the lower number comes first
-    std::this_thread::sleep_for(5ms);  // so that the second one is waited for, mostly
-    ::kill(::getpid(), SIGUSR1);
-  });
-  test::run_on_a_worker_here(takes_signals(*signals, taken, first));
-  EXPECT_EQ(taken, (std::vector<int>{SIGUSR2, SIGUSR1}));
-}
-TEST(Signals, that_do_not_exist_are_refused) {
-  EXPECT_EQ(Signals::block({SIGUSR1, 12345}).error(), std::errc::invalid_argument);
-}
-
-Task<void> dumps_and_stops(Signals& signals, std::span<Worker* const> workers, int output, int input,
-                           std::string& text) {
-  JoinHandle<void> dumping = spawn(dump_tasks_on(signals, workers, output));
-  ::kill(::getpid(), SIGUSR1);
-  std::array<std::byte, 4096> buffer;
-  const Result<std::size_t> got = co_await async_read(input, buffer, current_position);
-  EXPECT_TRUE(got);
-  if (got) text.assign(reinterpret_cast<const char*>(buffer.data()), *got);
-  dumping.request_cancel();
-  co_await std::move(dumping);
-}
-TEST(Signals, make_a_dump_of_every_worker) {
-  Result<Signals> signals = Signals::block({SIGUSR1});
-  ASSERT_TRUE(signals);
-  std::array<int, 2> fds{};
-  ASSERT_EQ(::pipe2(fds.data(), O_CLOEXEC), 0);
-  const Fd reader(fds[0]);
-  const Fd writer(fds[1]);
-  RunningWorker other({.name = "other"});
-  Worker* const workers[] = {&other.worker};
-  std::string text;
-  test::run_on_a_worker_here(dumps_and_stops(*signals, workers, writer.get(), reader.get(), text));
-  EXPECT_TRUE(text.starts_with("worker other: 0 tasks")) << text;
 }
 
 }  // namespace

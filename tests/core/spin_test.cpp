@@ -1,4 +1,4 @@
-/// spin_test.cpp — watching before sleeping: when it begins, when it ends, and that an idle worker sleeps.
+/// spin_test.cpp — a worker that watches before it sleeps.
 #include <array>
 #include <atomic>
 #include <ctime>
@@ -17,48 +17,6 @@ namespace corering {
 namespace {
 
 using namespace std::chrono_literals;
-
-void sleep_shortly(Spinner& spinner, int times) {
-  for (int i = 0; i < times; ++i) spinner.slept(10us);
-}
-
-TEST(Spinner, watches_after_four_short_sleeps_in_a_row) {
-  Spinner spinner(100us, true);
-  sleep_shortly(spinner, 3);
-  spinner.slept(300us);  // not short
-  sleep_shortly(spinner, 3);
-  EXPECT_FALSE(spinner.is_on());
-  sleep_shortly(spinner, 1);
-  EXPECT_TRUE(spinner.is_on());
-}
-
-TEST(Spinner, needs_twice_as_many_after_each_time_in_vain) {
-  Spinner spinner(100us, true);
-  int needed = 4;
-  for (int failures = 0; failures < 12; ++failures) {
-    sleep_shortly(spinner, needed - 1);
-    EXPECT_FALSE(spinner.is_on()) << failures;
-    sleep_shortly(spinner, 1);
-    ASSERT_TRUE(spinner.is_on()) << failures;
-    spinner.found_nothing();
-    EXPECT_FALSE(spinner.is_on());
-    needed = std::min(2 * needed, 1024);
-  }
-  // Until it has been worth it.
-  sleep_shortly(spinner, needed);
-  for (int i = 0; i < 16; ++i) spinner.found();
-  spinner.found_nothing();
-  sleep_shortly(spinner, 4);
-  EXPECT_TRUE(spinner.is_on());
-}
-
-TEST(Spinner, never_watches_without_a_budget_or_alone) {
-  for (Spinner spinner : {Spinner(0us, true), Spinner(100us, false)}) {
-    sleep_shortly(spinner, 100);
-    EXPECT_FALSE(spinner.may_be_on());
-    EXPECT_FALSE(spinner.is_on());
-  }
-}
 
 Task<int> answer(Worker& worker) {
   const Result<void> there = co_await SwitchToWorker(worker);
@@ -192,28 +150,6 @@ TEST(Spin, a_deadline_inside_the_budget_is_kept) {
   const TimePoint begin = Clock::now();
   EXPECT_GE(sync_wait(worker.spawn(sleeps()).value()), 1ms);
   EXPECT_LT(Clock::now() - begin, 4s);
-}
-
-TEST(OneShot, is_set_before_or_while_it_is_waited_for) {
-  OneShot before;
-  before.set();
-  before.wait();
-  EXPECT_TRUE(before.is_set());
-  for (int i = 0; i < 2000; ++i) {
-    OneShot while_waiting;
-    std::thread setter([&] { while_waiting.set(); });
-    while_waiting.wait();
-    EXPECT_TRUE(while_waiting.is_set());
-    setter.join();
-  }
-}
-
-TEST(OneShot, gives_up_and_can_still_be_set) {
-  OneShot event;
-  EXPECT_FALSE(event.wait_until(Clock::now() + 5ms));
-  EXPECT_FALSE(event.is_set());
-  event.set();
-  EXPECT_TRUE(event.wait_until(Clock::now()));
 }
 
 }  // namespace

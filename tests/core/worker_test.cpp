@@ -1,5 +1,4 @@
-/// worker_test.cpp — the life of a worker: start, run, turn, stop, and every phase in which somebody may
-/// post.
+/// worker_test.cpp — the life of a worker: started, stepped, never started, stopped.
 #include <csignal>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -12,17 +11,17 @@
 
 #include "support/faulty_kernel.hpp"
 #include "support/story.hpp"
+#include "support/working.hpp"
 
 namespace corering {
 namespace {
 
+using test::nothing;
+using test::tells;
+using test::which_thread;
+
 using test::RunningWorker;
 using namespace std::chrono_literals;
-
-Task<void> nothing() { co_return; }
-Task<std::thread::id> which_thread() { co_return std::this_thread::get_id(); }
-
-// ---- start, run, turn ----
 
 TEST(Worker, runs_its_init_callback_on_its_own_thread_before_start_returns) {
   Worker worker;
@@ -200,8 +199,6 @@ TEST(WorkerDeathTest, joining_itself_ends_the_program_with_advice) {
       "cannot wait for itself");
 }
 
-// ---- never started ----
-
 TEST(NeverStarted, destroys_cleanly_and_closes_nothing) {
   const int descriptors = test::open_descriptors();
   {
@@ -210,8 +207,6 @@ TEST(NeverStarted, destroys_cleanly_and_closes_nothing) {
   EXPECT_EQ(test::open_descriptors(), descriptors);
   EXPECT_GE(::fcntl(0, F_GETFD), 0);
 }
-
-Task<void> tells(Result<void>& told, Worker& worker) { told = co_await SwitchToWorker(worker); }
 
 // Spawned tasks run in order: when the second one has ended, the first one has posted its hop.
 TEST(NeverStarted, tells_a_coroutine_that_hopped_to_it) {
@@ -260,63 +255,6 @@ TEST(NeverStarted, runs_spawned_tasks_with_every_operation_refused) {
   EXPECT_EQ(refused, std::errc::operation_canceled);
 }
 
-// ---- posting in every phase ----
-
-TEST(Posting, before_start_runs_once_started) {
-  Worker worker;
-  auto handle = worker.spawn(which_thread());
-  ASSERT_TRUE(handle);
-  ASSERT_TRUE(worker.start());
-  EXPECT_NE(sync_wait(std::move(*handle)), std::this_thread::get_id());
-}
-
-TEST(Posting, after_the_end_is_refused_on_the_posters_thread) {
-  Worker worker;
-  ASSERT_TRUE(worker.start());
-  worker.request_stop();
-  worker.join();
-  EXPECT_EQ(worker.spawn(nothing()).error(), std::errc::operation_canceled);
-  Result<void> told;
-  sync_wait(tells(told, worker));
-  EXPECT_EQ(told.error(), std::errc::operation_canceled);
-  std::array<std::byte, 1> buffer;
-  EXPECT_EQ(sync_wait(async_read(0, buffer, 0).on(worker)).error(), std::errc::operation_canceled);
-}
-
-Task<bool> arrives(Worker& worker) {
-  const Result<void> hopped = co_await SwitchToWorker(worker);
-  if (!hopped) {
-    EXPECT_EQ(hopped.error(), std::errc::operation_canceled);
-  }
-  co_return hopped.has_value();
-}
-
-// Whatever the moment, every hop is answered: the posters go on until they are told.
-TEST(Posting, while_the_worker_stops_runs_or_is_told) {
-  constexpr int rounds = test::under_tsan ? 100 : 300;
-  std::atomic<int> told = 0;
-  for (int round = 0; round < rounds; ++round) {
-    Worker worker;
-    ASSERT_TRUE(worker.start());
-    std::atomic<int> posting = 0;
-    const auto post_until_told = [&] {
-      ++posting;
-      while (sync_wait(arrives(worker))) {
-      }
-      ++told;
-    };
-    std::thread first(post_until_told), second(post_until_told);
-    while (posting < 2) std::this_thread::yield();
-    worker.request_stop();
-    worker.join();
-    first.join();
-    second.join();
-  }
-  EXPECT_EQ(told, 2 * rounds);
-}
-
-// ---- stopping ----
-
 Task<void> receives(int fd, std::error_code& ended) {
   std::array<std::byte, 16> buffer;
   const Result<std::size_t> got = co_await async_recv(fd, buffer);
@@ -364,6 +302,7 @@ TEST(Stop, may_be_asked_for_by_many_and_often) {
 }
 
 Worker* stopped_by_signal = nullptr;
+
 TEST(Stop, may_be_asked_for_by_a_signal_handler) {
   Worker worker;
   stopped_by_signal = &worker;
@@ -440,95 +379,6 @@ TEST(Stop, frees_a_listening_port_at_once) {
     running.worker.spawn(accepts(listener.get()))->detach();
     running.worker.spawn(nothing())->detach();
   }
-}
-
-// ---- one wake-up per sleep ----
-
-Task<void> block(OneShot& entered, OneShot& gate) {
-  entered.set();
-  gate.wait();
-  co_return;
-}
-
-TEST(WakeUp, a_burst_of_posts_to_a_busy_worker_needs_none) {
-  test::FaultyKernel kernel;
-  RunningWorker running({.kernel = &kernel});
-  OneShot entered, gate;
-  auto blocked = running.worker.spawn(block(entered, gate));
-  entered.wait();
-  const int before = kernel.wakes;
-  for (int i = 0; i < 1000; ++i) running.worker.spawn(nothing())->detach();
-  EXPECT_EQ(kernel.wakes, before) << "it was awake all the time";
-  gate.set();
-  sync_wait(std::move(*blocked));
-}
-
-Task<void> block_after_io(int fd, OneShot& entered, OneShot& gate) {
-  std::array<std::byte, 1> buffer;
-  EXPECT_TRUE(co_await async_recv(fd, buffer));
-  entered.set();
-  gate.wait();
-}
-
-// Woken by I/O, not by a post: the mark it left when it fell asleep must not cost the next poster a write.
-TEST(WakeUp, a_worker_that_woke_for_io_needs_none) {
-  test::FaultyKernel kernel;
-  test::SocketPair pair;
-  RunningWorker running({.kernel = &kernel});
-  OneShot entered, gate;
-  auto blocked = running.worker.spawn(block_after_io(pair.ours.get(), entered, gate));
-  std::this_thread::sleep_for(
-      5ms);  // time to fall asleep in the recv; if it has not, the test is only easier
-  ASSERT_EQ(::write(pair.theirs.get(), "x", 1), 1);
-  entered.wait();
-  const int before = kernel.wakes;
-  for (int i = 0; i < 100; ++i) running.worker.spawn(nothing())->detach();
-  EXPECT_EQ(kernel.wakes, before);
-  gate.set();
-  sync_wait(std::move(*blocked));
-}
-
-TEST(WakeUp, a_sleeping_worker_gets_one_per_post) {
-  test::FaultyKernel kernel;
-  RunningWorker running({.kernel = &kernel});
-  constexpr int posts = 50;
-  for (int i = 1; i <= posts; ++i) {
-    std::this_thread::sleep_for(
-        2ms);  // long enough to fall asleep; a slower worker only makes the count smaller
-    sync_wait(*running.worker.spawn(nothing()));
-    ASSERT_LE(kernel.wakes, i);
-  }
-  EXPECT_GT(kernel.wakes, posts / 2);
-}
-
-// ---- pool ----
-
-TEST(WorkerPool, starts_every_worker_with_its_number) {
-  WorkerPool pool({.workers = 3});
-  std::atomic<unsigned> seen = 0;
-  ASSERT_TRUE(pool.start([&](Worker&, std::size_t i) { seen |= 1U << i; }));
-  EXPECT_EQ(seen, 0b111U);
-  EXPECT_NE(&pool.next(), &pool.next());
-}
-
-TEST(WorkerPool, pins_and_names_its_workers) {
-  WorkerPool pool({.workers = 2, .pin = true, .worker = {.name = "pool"}});
-  ASSERT_TRUE(pool.start());
-  auto name = []() -> Task<std::string> {
-    std::array<char, 16> text{};
-    pthread_getname_np(pthread_self(), text.data(), text.size());
-    co_return std::string(text.data());
-  };
-  EXPECT_EQ(sync_wait(*pool[1].spawn(name())), "pool/1");
-}
-
-TEST(WorkerPool, stops_the_others_when_one_cannot_start) {
-  test::FaultyKernel kernel;
-  std::atomic<int> rings = 0;
-  kernel.on_open_ring = [&](const RingParams&) { return ++rings == 2 ? -ENOMEM : 0; };
-  WorkerPool pool({.workers = 3, .worker = {.kernel = &kernel}});
-  EXPECT_EQ(pool.start().error(), std::errc::not_enough_memory);
-  EXPECT_FALSE(pool[0].spawn(nothing()));
 }
 
 }  // namespace

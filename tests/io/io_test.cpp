@@ -3,7 +3,6 @@
 #include <fstream>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/un.h>
 #include <thread>
 
 #include <gtest/gtest.h>

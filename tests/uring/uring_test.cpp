@@ -1,6 +1,5 @@
 /// uring_test.cpp — our copy of the ABI, opening a ring on every kind of kernel, and the sentences for
 /// failure.
-#include <cstddef>
 #include <cstring>
 #include <liburing.h>
 

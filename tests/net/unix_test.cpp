@@ -1,0 +1,105 @@
+/// unix_test.cpp — Unix sockets and the descriptors they carry.
+#include <fstream>
+
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+using test::bytes_of;
+using test::run_on_a_worker_here;
+using namespace std::chrono_literals;
+
+Task<void> passes_descriptors(std::string path) {
+  Result<UnixStream> ours = failure(EIO);
+  const Address address = Address::unix_path(path).value();
+  Result<UnixListener> listener = UnixListener::bind(address);
+  EXPECT_TRUE(listener) << listener.error().message();
+  if (!listener) co_return;
+  EXPECT_EQ(UnixListener::bind(address).error(), std::errc::address_in_use) << "somebody listens there";
+  Result<UnixStream> client = co_await UnixStream::connect(address);
+  Result<UnixStream> server = co_await listener->accept();
+  EXPECT_TRUE(client && server);
+  if (!client || !server) co_return;
+  Result<Pipe> pipe = Pipe::create();
+  const std::array<int, 2> fds = {pipe->writer.fd().get(), 0};
+  const Result<std::size_t> sent = co_await client->send_fds(bytes_of("two"), fds);
+  EXPECT_EQ(sent, 3U);
+  std::array<std::byte, 16> buffer{};
+  const Result<ReceivedFds> got = co_await server->recv_fds(buffer);
+  EXPECT_TRUE(got);
+  if (!got) co_return;
+  EXPECT_EQ(got->bytes, 3U);
+  EXPECT_EQ(got->fds.size(), 2U);
+  if (got->fds.size() != 2) co_return;
+  EXPECT_EQ(::fcntl(got->fds[0].get(), F_GETFD), FD_CLOEXEC);
+  EXPECT_EQ(::write(got->fds[0].get(), "through", 7), 7);
+  const Result<std::size_t> through = co_await pipe->reader.read(buffer);
+  EXPECT_EQ(through, 7U);
+
+  // Those above what was asked for are closed by the kernel, although there would be room for one more.
+  const Result<std::size_t> both = co_await client->send_fds(bytes_of("y"), fds);
+  EXPECT_EQ(both, 1U);
+  const Result<ReceivedFds> one = co_await server->recv_fds(buffer, 1);
+  EXPECT_TRUE(one && one->fds.size() == 1);
+  // Those that nobody has room for are closed by the kernel, and nothing else is lost.
+  const Result<std::size_t> more = co_await client->send_fds(bytes_of("x"), fds);
+  EXPECT_EQ(more, 1U);
+  const Result<ReceivedFds> none = co_await server->recv_fds(buffer, 0);
+  EXPECT_TRUE(none && none->bytes == 1 && none->fds.empty());
+  const Result<std::size_t> empty = co_await client->send_fds({}, fds);
+  EXPECT_EQ(empty.error(), std::errc::invalid_argument);
+}
+
+TEST(Unix, passes_descriptors) {
+  test::TemporaryDirectory directory;
+  const int descriptors = test::open_descriptors();
+  run_on_a_worker_here(passes_descriptors(directory / "socket"));
+  EXPECT_EQ(test::open_descriptors(), descriptors);
+}
+
+TEST(Unix, binds_over_a_socket_that_nobody_listens_at) {
+  test::TemporaryDirectory directory;
+  const Address address = Address::unix_path(directory / "socket").value();
+  {
+    const auto first = UnixListener::bind(address);
+  }
+  EXPECT_TRUE(UnixListener::bind(address)) << "the file was left behind";
+  std::ofstream(directory / "file") << "precious";
+  const Address file = Address::unix_path(directory / "file").value();
+  EXPECT_EQ(UnixListener::bind(file).error(), std::errc::address_in_use);
+  EXPECT_TRUE(std::filesystem::is_regular_file(directory / "file")) << "a file is no socket";
+}
+Task<void> unix_datagrams(std::string path) {
+  const Address address = Address::unix_path(path).value();
+  const Result<UnixDatagram> receiver = UnixDatagram::bind(address);
+  const Result<UnixDatagram> sender = UnixDatagram::unbound();
+  EXPECT_TRUE(receiver && sender);
+  if (!receiver || !sender) co_return;
+  const Result<std::size_t> sent = co_await sender->send_to(bytes_of("hi"), address);
+  EXPECT_EQ(sent, 2U);
+  std::array<std::byte, 16> buffer{};
+  const Result<ReceivedDatagram> got = co_await receiver->receive_from(buffer);
+  EXPECT_TRUE(got && got->bytes == 2);
+}
+
+TEST(Unix, carries_datagrams) {
+  test::TemporaryDirectory directory;
+  run_on_a_worker_here(unix_datagrams(directory / "socket"));
+  run_on_a_worker_here(unix_datagrams("@corering-test-" + std::to_string(::getpid())));
+}
+Task<void> pairs() {
+  auto both = UnixStream::pair();
+  EXPECT_TRUE(both);
+  if (!both) co_return;
+  const Result<void> sent = co_await both->first.write_all(bytes_of("pair"));
+  EXPECT_TRUE(sent);
+  std::array<std::byte, 16> buffer{};
+  const Result<std::size_t> got = co_await both->second.read(buffer);
+  EXPECT_EQ(got, 4U);
+}
+
+TEST(Unix, comes_in_pairs) { run_on_a_worker_here(pairs()); }
+
+}  // namespace
+}  // namespace corering

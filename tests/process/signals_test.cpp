@@ -1,0 +1,73 @@
+/// signals_test.cpp — signals are awaited on a worker.
+#include <csignal>
+#include <fcntl.h>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "support/story.hpp"
+
+namespace corering {
+namespace {
+
+using namespace std::chrono_literals;
+using test::RunningWorker;
+
+Task<void> takes_signals(Signals& signals, std::vector<int>& taken, OneShot& first) {
+  for (int i = 0; i < 2; ++i) {
+    const Result<int> signal = co_await signals.next();
+    EXPECT_TRUE(signal);
+    if (signal) taken.push_back(*signal);
+    if (i == 0) first.set();
+  }
+  const Result<int> cut = co_await with_timeout(1ms, signals.next());
+  EXPECT_EQ(cut.error(), std::errc::timed_out);
+}
+
+TEST(Signals, are_awaited) {
+  Result<Signals> signals = Signals::block({SIGUSR1, SIGUSR2});
+  ASSERT_TRUE(signals);
+  ::kill(::getpid(), SIGUSR2);
+  std::vector<int> taken;
+  OneShot first;
+  std::jthread sender([&first] {
+    first.wait();                      // of two that are there the lower number comes first
+    std::this_thread::sleep_for(5ms);  // so that the second one is waited for, mostly
+    ::kill(::getpid(), SIGUSR1);
+  });
+  test::run_on_a_worker_here(takes_signals(*signals, taken, first));
+  EXPECT_EQ(taken, (std::vector<int>{SIGUSR2, SIGUSR1}));
+}
+
+TEST(Signals, that_do_not_exist_are_refused) {
+  EXPECT_EQ(Signals::block({SIGUSR1, 12345}).error(), std::errc::invalid_argument);
+}
+
+Task<void> dumps_and_stops(Signals& signals, std::span<Worker* const> workers, int output, int input,
+                           std::string& text) {
+  JoinHandle<void> dumping = spawn(dump_tasks_on(signals, workers, output));
+  ::kill(::getpid(), SIGUSR1);
+  std::array<std::byte, 4096> buffer;
+  const Result<std::size_t> got = co_await async_read(input, buffer, current_position);
+  EXPECT_TRUE(got);
+  if (got) text.assign(reinterpret_cast<const char*>(buffer.data()), *got);
+  dumping.request_cancel();
+  co_await std::move(dumping);
+}
+
+TEST(Signals, make_a_dump_of_every_worker) {
+  Result<Signals> signals = Signals::block({SIGUSR1});
+  ASSERT_TRUE(signals);
+  std::array<int, 2> fds{};
+  ASSERT_EQ(::pipe2(fds.data(), O_CLOEXEC), 0);
+  const Fd reader(fds[0]);
+  const Fd writer(fds[1]);
+  RunningWorker other({.name = "other"});
+  Worker* const workers[] = {&other.worker};
+  std::string text;
+  test::run_on_a_worker_here(dumps_and_stops(*signals, workers, writer.get(), reader.get(), text));
+  EXPECT_TRUE(text.starts_with("worker other: 0 tasks")) << text;
+}
+
+}  // namespace
+}  // namespace corering
