@@ -1,4 +1,4 @@
-/// event.cpp — letting those in line go on.
+/// event.cpp — lets the coroutines in line go on.
 #include <corering/sync/event.hpp>
 
 namespace corering {

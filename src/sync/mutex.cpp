@@ -1,4 +1,4 @@
-/// mutex.cpp — handing over: to who waits longest, while nobody else can take it.
+/// mutex.cpp — hands the mutex over to the coroutine that has waited longest, while nobody else can take it.
 #include <corering/sync/mutex.hpp>
 
 namespace corering {
@@ -8,7 +8,7 @@ void Mutex::unlock() noexcept {
   if (line_.empty()) {
     locked_ = false;
   } else {
-    line_.front().wake();  // it stays locked: for that one
+    line_.front().wake();  // the mutex stays locked, for that coroutine
   }
 }
 

@@ -1,4 +1,4 @@
-/// semaphore.cpp — who is served, and when.
+/// semaphore.cpp — which coroutine is served, and when.
 #include <corering/sync/semaphore.hpp>
 
 namespace corering {

@@ -1,9 +1,9 @@
-/// shared_event.cpp — the list under the lock, the wake-ups after it.
+/// shared_event.cpp — changes the list under the lock, and wakes the waiters after it.
 #include <corering/sync/shared_event.hpp>
 
 namespace corering {
 
-/// A plain thread in line.
+/// Waits in line for a plain thread.
 class SharedEvent::Blocked final : public SharedWait {
  public:
   Blocked() noexcept { begin_block(); }
@@ -27,7 +27,7 @@ void SharedEvent::set() noexcept {
     set_ = true;
     while (!line_.empty()) woken.add(line_.pop_front());
   }
-  woken.wake_all();  // nothing of this event is touched from here on
+  woken.wake_all();  // from here on nothing touches this event
 }
 
 void SharedEvent::reset() noexcept {

@@ -1,4 +1,4 @@
-/// task_group.cpp — who runs, who waits for a turn, and what a failure does.
+/// task_group.cpp — which tasks run, which wait in line, and what a failure does.
 #include <corering/base/assert.hpp>
 #include <corering/core/cancellation.hpp>
 #include <corering/engine/cancel_protocol.hpp>
@@ -64,7 +64,7 @@ void TaskGroup::child_ended(ChildBase& child) noexcept {
   if (const std::error_code error = child.error()) fail(error);
   child.dispose();
   start_those_in_line();
-  // All of them: one that went on alone might not use the room.
+  // This wakes all of them, because one that went on alone might not use the room.
   while (has_room() && !waiting_for_room_.empty()) waiting_for_room_.front().wake();
 }
 
@@ -91,8 +91,8 @@ void TaskGroup::finish_if_ended() noexcept {
 void TaskGroup::cancel() noexcept {
   CORERING_ASSERT(is_home(), "a group was cancelled on another worker than its own");
   if (!is_cancelled()) cancelled_by_itself_ = true;
-  CancelProtocol::cancel_here(
-      *this, {.reason = CancelReason::asked()});  // who awaits the group stays where the group is
+  // The coroutine that awaits the group stays where the group is.
+  CancelProtocol::cancel_here(*this, {.reason = CancelReason::asked()});
 }
 
 void TaskGroup::fail(std::exception_ptr exception) noexcept {

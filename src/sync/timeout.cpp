@@ -7,7 +7,7 @@ namespace corering::detail {
 void DeadlineScope::enter(PromiseBase* outer) noexcept {
   open(outer);
   const TimePoint own = limit_.duration ? saturating_add(here::now(), *limit_.duration) : limit_.time;
-  if (own >= deadline_) return;  // one around it is nearer, or this is never
+  if (own >= deadline_) return;  // a deadline around it is nearer, or this one is never
   deadline_ = own;
   timer_.fire = [](TimerNode& self) noexcept { static_cast<Timer&>(self).scope.pass(); };
   here::arm(timer_, own);

@@ -27,7 +27,7 @@ bool Members::start(MemberBase& member) noexcept {
   running_.push_back(member);
   const bool has_ended = member.start(*this, promise_, promise_->scope, promise_->awaiting);
   if (!has_ended || until_ == Until::all) return true;
-  // The first at once, whatever becomes of those that have begun before it.
+  // It is the first at once, whatever happens to those that have begun before it.
   first_ = &member;
   cancel_the_others();
   return false;

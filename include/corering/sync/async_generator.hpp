@@ -15,9 +15,9 @@
 
 namespace corering {
 
-/// Owns a coroutine that `co_yield`s. It runs only while somebody awaits next(), in the scope of who does:
-/// with that one's cancellation and deadline. Destroying it between two values ends it where it stands; what
-/// it has on its stack is destroyed.
+/// Owns a coroutine that `co_yield`s. It runs only while a coroutine awaits next(), and then in the scope of
+/// that coroutine, with its cancellation and its deadline. You may destroy it between two values: it ends
+/// where it stands, and what it has on its stack is destroyed.
 ///
 ///     for (;;) {
 ///       const std::optional<Line> line = co_await lines.next();
@@ -99,9 +99,11 @@ class [[nodiscard("a generator does nothing until next() is awaited")]] AsyncGen
     std::coroutine_handle<promise_type> coroutine_;
   };
 
-  /// Runs the generator to its next value, or to its end: then nothing. Resumes where the generator yields:
-  /// on the same worker, unless it hopped. Its exception comes out, once; after it the generator has ended.
-  /// Only one next() at a time, and the generator stays alive meanwhile.
+  /// Runs the generator to its next value, and yields it. Yields nothing when the generator has ended.
+  /// suspends: until the generator yields or ends
+  /// resumes: where the generator yields: on the same worker, unless it hopped
+  /// errors: an exception of the generator comes out once; after it the generator has ended
+  /// keep alive: the generator, until this resumes; only one next() at a time
   Next next() noexcept {
     CORERING_ASSERT(coroutine_ && !coroutine_.promise().consumer,
                     "next() is awaited one at a time, of a generator that has not been moved from");

@@ -12,9 +12,10 @@
 
 namespace corering {
 
-/// Holds up to `capacity` values; with 0 every send meets a receive. Belongs to one worker, as Mutex does;
-/// SharedChannel is for any thread. First in, first out, for values and for those who wait. Allocates when
-/// made, then only to take back the value of a cancelled receive. Nobody may wait when it is destroyed.
+/// Holds up to `capacity` values; with 0 every send meets a receive. Values go first in, first out, and so do
+/// the coroutines that wait. It allocates when it is made, and later only to take back the value of a
+/// cancelled receive. Nobody may wait when it is destroyed.
+/// thread: one worker, as with Mutex; SharedChannel is for any thread
 template <class T>
 class Channel {
   using State = detail::ChannelState<T>;
@@ -29,17 +30,21 @@ class Channel {
   class Receiver;
   class SendOperation;
 
-  /// Waits until there is room for `value`, or a receiver: Result<void>. Does not suspend when there is.
-  /// EPIPE when the channel is or gets closed; the scope's reason if that is cancelled while we wait. Then
-  /// the value is destroyed.
+  /// Waits until there is room for `value`, or a receiver: Result<void>. If this fails, the value is
+  /// destroyed.
+  /// suspends: unless there is room or a receiver · resumes: same worker
+  /// cancelled: fails with the scope's reason
+  /// errors: EPIPE when the channel is closed already, or is closed while this waits
   SendOperation send(T value) { return SendOperation(*this, std::move(value)); }
 
-  /// Waits for a value: Result<T>. Does not suspend when there is one. EPIPE when the channel is closed and
-  /// empty, the scope's reason if that is cancelled before: no value is lost by that, it stays in the
-  /// channel.
+  /// Waits for a value: Result<T>.
+  /// suspends: unless there is a value · resumes: same worker
+  /// cancelled: fails with the scope's reason; no value is lost by that, it stays in the channel
+  /// errors: EPIPE when the channel is closed and empty
   auto receive() noexcept { return WaitOperation<Receiver, Channel>(*this); }
 
-  /// Sends without waiting; false, and `value` is untouched, when there is no room or the channel is closed.
+  /// Sends without waiting. Returns false, and leaves `value` untouched, when there is no room or the channel
+  /// is closed.
   [[nodiscard]] bool try_send(T& value) {
     owner_.check();
     Party sender;
@@ -53,7 +58,7 @@ class Channel {
     return false;
   }
 
-  /// Receives without waiting; nothing when there is nothing.
+  /// Receives without waiting. Returns nothing when there is no value.
   [[nodiscard]] std::optional<T> try_receive() {
     owner_.check();
     Party receiver;
@@ -62,15 +67,15 @@ class Channel {
     return std::move(receiver.value);
   }
 
-  /// No more sends: those that wait, and later ones, fail with EPIPE. Receivers get what is in it, then
-  /// EPIPE.
+  /// Allows no more sends: those that wait, and later ones, fail with EPIPE. Receivers still get what is in
+  /// the channel, then EPIPE.
   void close() {
     owner_.check();
     state_.close([this](Party& party) { wake(&party); });
   }
 
   [[nodiscard]] bool is_closed() const noexcept { return state_.is_closed(); }
-  /// How many values are in it.
+  /// Returns how many values are in the channel.
   [[nodiscard]] std::size_t size() const noexcept { return state_.size(); }
 
  private:
@@ -82,7 +87,7 @@ class Channel {
   OnOneWorker owner_;
 };
 
-/// What sender and receiver have in common.
+/// Holds what Sender and Receiver have in common.
 template <class T>
 class Channel<T>::Waiting : public SuspendedWait, protected Party {
  public:
@@ -98,7 +103,7 @@ class Channel<T>::Waiting : public SuspendedWait, protected Party {
     return nullptr;
   }
 
-  /// Success, EPIPE, or the scope's reason.
+  /// Returns success, EPIPE, or the scope's reason.
   Result<void> outcome() noexcept {
     const Result<void> waited = finish();
     if (waited && this->closed) return failure(EPIPE);
@@ -153,7 +158,7 @@ class [[nodiscard]] Channel<T>::Receiver final : public Waiting {
   void describe(std::string& text) const override { text += "a value in a channel"; }
 
  private:
-  // Served, but not resumed yet: the value stays in the channel.
+  // If it has been served but has not resumed yet, its value stays in the channel.
   Wait* cancel(const CancelCause& cause) noexcept override {
     if (!this->is_suspended() || !this->value) return Waiting::cancel(cause);
     Party* woken = nullptr;

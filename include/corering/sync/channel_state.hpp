@@ -1,4 +1,5 @@
-/// channel_state.hpp — what is in a channel, and who waits at its ends. Knows neither threads nor coroutines.
+/// channel_state.hpp — the values in a channel, and the parties that wait at its ends. It knows neither
+/// threads nor coroutines.
 #pragma once
 
 #include <algorithm>
@@ -13,17 +14,17 @@
 
 namespace corering::detail {
 
-/// One send or receive: with a value to give, or room for one. In line while it waits.
+/// One send or receive: it has a value to give, or room for one. It is in line while it waits.
 template <class T>
 class ChannelParty : public ListNode {
  public:
   std::optional<T> value;
-  std::uint64_t number = 0;  ///< in which order waiting receivers were served
+  std::uint64_t number = 0;  ///< the order in which waiting receivers were served
   bool closed = false;       ///< the channel was closed before its turn came
 };
 
-/// First in, first out, for values and for parties. Every function that lets another party go on hands it out
-/// as `woken`, out of line and served, to be resumed by the caller.
+/// Values go first in, first out, and so do parties. A function that lets another party go on hands it out as
+/// `woken`: that party is out of line and served, and the caller resumes it.
 template <class T>
 class ChannelState {
  public:
@@ -34,7 +35,8 @@ class ChannelState {
       : capacity_(capacity), slots_(std::make_unique<std::optional<T>[]>(capacity)) {}
   ChannelState(ChannelState&&) = delete;
 
-  /// Takes the sender's value if there is a receiver or room for it; or tells it that the channel is closed.
+  /// Takes the sender's value if there is a receiver or room for it. If the channel is closed, tells the
+  /// sender so.
   [[nodiscard]] Outcome send(Party& sender, Party*& woken) {
     if (closed_) {
       sender.closed = true;
@@ -50,7 +52,7 @@ class ChannelState {
     return Outcome::done;
   }
 
-  /// Gives the receiver the oldest value; or tells it that the channel is closed and empty.
+  /// Gives the receiver the oldest value. If the channel is closed and empty, tells the receiver so.
   [[nodiscard]] Outcome receive(Party& receiver, Party*& woken) {
     if (!returned_.empty()) {
       receiver.value = std::move(returned_.front().value);
@@ -75,8 +77,9 @@ class ChannelState {
   void line_up_sender(Party& sender) noexcept { senders_.push_back(sender); }
   void line_up_receiver(Party& receiver) noexcept { receivers_.push_back(receiver); }
 
-  /// A receiver that has been served does not want its value after all: it goes to the next one, or in front,
-  /// in the order in which such values were sent. Ends the program when there is no memory for that.
+  /// Takes back the value of a receiver that has been served but was cancelled. The value goes to the next
+  /// receiver, or to the front of the channel, where such values lie in the order in which they were sent.
+  /// Ends the program when there is no memory for that.
   void give_back(Party& receiver, Party*& woken) {
     if (!receivers_.empty()) {
       woken = &receivers_.pop_front();
@@ -90,7 +93,7 @@ class ChannelState {
     receiver.value.reset();
   }
 
-  /// Nothing more goes in; what is in comes out. Those in line are told.
+  /// Lets no more values in; those that are in it still come out. Tells the parties in line.
   template <class Wake>
   void close(Wake&& wake) {
     closed_ = true;
@@ -130,7 +133,7 @@ class ChannelState {
   std::size_t count_ = 0;
   bool closed_ = false;
   std::uint64_t next_number_ = 0;
-  std::deque<Returned> returned_;  // by receivers that were cancelled: older than what is in the slots
+  std::deque<Returned> returned_;  // from receivers that were cancelled; older than the values in the slots
   IntrusiveList<Party> receivers_;
   IntrusiveList<Party> senders_;
 };

@@ -7,9 +7,10 @@
 
 namespace corering {
 
-/// Set or not, until somebody changes it. Made anywhere, used on one worker, without atomics. Nobody may wait
-/// when it is destroyed. Since nothing else runs on a worker between two co_awaits, `while (!condition)
-/// co_await event.wait()` is all that a condition variable would be here, and there is none.
+/// An event is set or not set, and stays so until somebody changes it. Nobody may wait when it is destroyed.
+/// There is no condition variable, because nothing else runs on a worker between two co_awaits:
+/// `while (!condition) co_await event.wait()` does all that one would do.
+/// thread: made anywhere, used on one worker, without atomics
 class Event {
  public:
   explicit Event(bool set = false) noexcept : set_(set) {}
@@ -17,20 +18,21 @@ class Event {
 
   [[nodiscard]] bool is_set() const noexcept { return set_; }
 
-  /// Everybody who waits becomes ready, in the order of waiting, and whoever comes later does not wait.
+  /// Makes every coroutine that waits ready, in the order of waiting. A later wait() does not wait.
   void set() noexcept;
 
-  /// From now on they wait again. Those that set() has made ready stay so.
+  /// From now on wait() waits again. Coroutines that set() has made ready stay ready.
   void reset() noexcept { set_ = false; }
 
-  /// Lets go on who waits now, without setting it.
+  /// Lets every coroutine that waits now go on, without setting the event.
   void notify_all() noexcept;
-  /// ... or only who has waited longest.
+  /// The same, but only for the coroutine that has waited longest.
   void notify_one() noexcept;
 
   class Awaiter;
-  /// Waits until it is set; does not suspend when it is. If the scope is cancelled meanwhile, fails with its
-  /// reason.
+  /// Waits until the event is set, or until a notify function lets it go on.
+  /// suspends: unless it is set · resumes: same worker
+  /// cancelled: fails with the scope's reason
   WaitOperation<Awaiter, Event> wait() noexcept { return WaitOperation<Awaiter, Event>(*this); }
 
  private:

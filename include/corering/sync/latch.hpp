@@ -1,4 +1,4 @@
-/// latch.hpp — an event that happens when something has been counted down to zero.
+/// latch.hpp — an event that happens when a count has come down to zero.
 #pragma once
 
 #include <cstddef>
@@ -7,17 +7,21 @@
 
 namespace corering {
 
-/// Waits for `count` things to have happened. Belongs to one worker, as Event does.
+/// Lets coroutines wait until `count` things have happened.
+/// thread: one worker, as with Event
 class Latch {
  public:
   explicit Latch(std::size_t count) noexcept : left_(count), done_(count == 0) {}
 
   [[nodiscard]] std::size_t left() const noexcept { return left_; }
 
-  /// One more has happened; the last one lets everybody go on. Not more often than the count.
+  /// Counts one thing that has happened. The last one lets every coroutine that waits go on. Do not call it
+  /// more often than the count.
   void count_down() noexcept;
 
-  /// Waits for the last one; does not suspend after it. Fails like Event::wait().
+  /// Waits until the last thing has happened.
+  /// suspends: unless it has happened · resumes: same worker
+  /// cancelled: fails with the scope's reason
   auto wait() noexcept { return done_.wait(); }
 
  private:

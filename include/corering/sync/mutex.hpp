@@ -1,4 +1,4 @@
-/// mutex.hpp — one coroutine at a time, over its co_awaits.
+/// mutex.hpp — lets one coroutine at a time use something, over its co_awaits.
 #pragma once
 
 #include <coroutine>
@@ -8,16 +8,16 @@
 
 namespace corering {
 
-/// Belongs to one worker; needed only where what it protects is held over a co_await. Made anywhere, used on
-/// one worker, without atomics. Fair: it is handed over in the order of asking. Destroyed when nobody has it
-/// or waits for it.
+/// Protects something that is held over a co_await; without a co_await in between no mutex is needed. Fair:
+/// it is handed over in the order of asking. Destroy it when nobody has it or waits for it.
+/// thread: made anywhere, used on one worker, without atomics
 class Mutex {
  public:
   Mutex() noexcept = default;
   Mutex(Mutex&&) = delete;
   ~Mutex() { CORERING_ASSERT(!locked_, "a mutex was destroyed while somebody had it"); }
 
-  /// Has the mutex until it is destroyed, or unlocks it before.
+  /// Has the mutex until the guard is destroyed or unlock() is called.
   class [[nodiscard]] Guard {
    public:
     Guard(Guard&& other) noexcept : mutex_(std::exchange(other.mutex_, nullptr)) {}
@@ -37,9 +37,9 @@ class Mutex {
   };
 
   class Awaiter;
-  /// Waits until the mutex is ours: Result<Guard>. Does not suspend when it is free. Resumes on the same
-  /// worker, in the order of asking. If the scope is cancelled while we wait, resumes with its reason and
-  /// without the lock.
+  /// Waits until the mutex is handed to the caller: Result<Guard>.
+  /// suspends: unless it is free · resumes: same worker, in the order of asking
+  /// cancelled: fails with the scope's reason, without the lock
   WaitOperation<Awaiter, Mutex> lock() noexcept { return WaitOperation<Awaiter, Mutex>(*this); }
 
   [[nodiscard]] bool is_locked() const noexcept { return locked_; }

@@ -1,4 +1,4 @@
-/// offload.hpp — running a function that blocks on a pool's thread, and waiting for it.
+/// offload.hpp — runs a blocking function on a thread of a pool, and waits for it.
 #pragma once
 
 #include <concepts>
@@ -86,10 +86,13 @@ class [[nodiscard("it does nothing until it is awaited")]] OffloadOperation {
 }  // namespace detail
 
 /// `co_await offload(pool, function)`, on a worker: runs `function` on a thread of the pool, which it may
-/// block, and resumes on this worker with what it returned: Result<T> for T and for Result<T>; what it throws
-/// is thrown here. While it waits for a thread it can be cancelled, with the scope's reason; once it runs it
-/// is waited for, and its result counts, because there is no safe way to interrupt it. EAGAIN when the system
-/// starts no thread. The function is moved into the awaiter; what it refers to must live until this resumes.
+/// block. Yields Result<T>, whether the function returns T or Result<T>. What the function throws is thrown
+/// here.
+/// suspends: always · resumes: same worker
+/// cancelled: fails with the scope's reason while it waits for a thread. Once the function runs, this waits
+///   for it and its result counts, because there is no safe way to interrupt it
+/// keep alive: what the function refers to, until this resumes; the function itself is moved into the awaiter
+/// errors: EAGAIN when the system starts no thread
 template <class Function>
   requires std::invocable<std::remove_cvref_t<Function>&>
 auto offload(BlockingPool& pool, Function&& function) {

@@ -1,4 +1,4 @@
-/// semaphore.hpp — so many at a time.
+/// semaphore.hpp — lets a limited number of coroutines go on at a time.
 #pragma once
 
 #include <coroutine>
@@ -9,14 +9,15 @@
 
 namespace corering {
 
-/// Hands out permits. Belongs to one worker, as Mutex does. Fair: who waits longest is served first, and
-/// nobody passes, even if they ask for less. Destroyed when nobody waits and all permits are back.
+/// Hands out permits. Fair: the coroutine that has waited longest is served first, and nobody passes it, not
+/// even by asking for less. Destroy it when nobody waits and all permits are back.
+/// thread: one worker, as with Mutex
 class Semaphore {
  public:
   explicit Semaphore(std::size_t permits) noexcept : free_(permits) {}
   Semaphore(Semaphore&&) = delete;
 
-  /// Has permits until it is destroyed, or gives them back before.
+  /// Has permits until it is destroyed or release() is called.
   class [[nodiscard]] Permit {
    public:
     Permit(Permit&& other) noexcept
@@ -42,15 +43,16 @@ class Semaphore {
 
   class Awaiter;
   class Operation;
-  /// Waits for `count` permits, all at once: Result<Permit>. Does not suspend when they are free and nobody
-  /// waits. If the scope is cancelled while we wait, resumes with its reason and without permits. More than
-  /// there are in all is waited for until cancelled.
+  /// Waits for `count` permits, all at once: Result<Permit>.
+  /// suspends: unless they are free and nobody waits · resumes: same worker
+  /// cancelled: fails with the scope's reason, without permits
+  /// too many: a request for more than there are in all waits until it is cancelled
   Operation acquire(std::size_t count = 1) noexcept;
 
-  /// Adds permits: of what was not acquired, as when a producer has made something.
+  /// Adds permits that nobody acquired, for example when a producer has made something.
   void give(std::size_t count = 1) noexcept;
 
-  /// Permits that nobody has at the moment.
+  /// Returns how many permits nobody has at the moment.
   [[nodiscard]] std::size_t available() const noexcept { return free_; }
 
  private:
@@ -83,7 +85,8 @@ class [[nodiscard]] Semaphore::Awaiter final : public QueuedWait {
 
  private:
   friend class Semaphore;
-  void gave_up() noexcept override { semaphore_.serve(); }  // it may have stood in the way of smaller ones
+  // It may have kept smaller requests waiting.
+  void gave_up() noexcept override { semaphore_.serve(); }
 
   Semaphore& semaphore_;
   std::size_t count_;

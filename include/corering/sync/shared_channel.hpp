@@ -14,8 +14,8 @@
 
 namespace corering {
 
-/// As Channel, for any number of workers and plain threads. Coroutines resume on their own worker. Whoever
-/// has received the last value may not destroy the channel before the sender's call has returned.
+/// A Channel for any number of workers and plain threads. Coroutines resume on their own worker. The receiver
+/// of the last value may not destroy the channel before the sender's call has returned.
 template <class T>
 class SharedChannel {
   using State = detail::ChannelState<T>;
@@ -32,20 +32,20 @@ class SharedChannel {
   class Receiver;
   class SendOperation;
 
-  /// For coroutines, on a worker; as Channel::send() and Channel::receive().
+  /// For coroutines, on a worker: the same as Channel::send() and Channel::receive().
   SendOperation send(T value) { return SendOperation(*this, std::move(value)); }
   auto receive() noexcept { return WaitOperation<Receiver, SharedChannel>(*this); }
 
-  /// For plain threads: the same, blocking. Nothing but the other end or close() wakes them; in particular
-  /// not the stop of the worker where the other end was, so whoever leaves last closes the channel.
+  /// For plain threads: these do the same, but they block. Only the other end or close() wakes them. When the
+  /// worker stops where the other end was, nothing wakes them, so whoever leaves last must close the channel.
   Result<void> send_blocking(T value);
   Result<T> receive_blocking();
 
-  /// From any thread, without waiting; as Channel's.
+  /// From any thread: the same as Channel::try_send() and Channel::try_receive(), which do not wait.
   [[nodiscard]] bool try_send(T& value);
   [[nodiscard]] std::optional<T> try_receive();
 
-  /// From any thread; as Channel::close().
+  /// From any thread: the same as Channel::close().
   void close();
 
  private:
@@ -68,7 +68,7 @@ class SharedChannel {
   Outcome receive_now(Party& receiver) {
     return attempt([&](Party*& woken) { return state_.receive(receiver, woken); });
   }
-  // Or gets in line, without a gap in between.
+  // These get in line if the attempt must wait, without a gap in between.
   Outcome send_or_line_up(Party& sender) {
     return attempt([&](Party*& woken) {
       const Outcome outcome = state_.send(sender, woken);
@@ -88,7 +88,7 @@ class SharedChannel {
   State state_;
 };
 
-/// What every waiting end of a shared channel is.
+/// Holds what all waiting ends of a shared channel have in common.
 template <class T>
 class SharedChannel<T>::Waiting : public SharedWait, protected Party {
  public:
@@ -149,7 +149,7 @@ class [[nodiscard]] SharedChannel<T>::Receiver final : public Waiting {
   void describe(std::string& text) const override { text += "a value in a shared channel"; }
 
  private:
-  // Served, and on its way: the value stays in the channel.
+  // If it has been served and is on its way, its value stays in the channel.
   Wait* cancel(const CancelCause&) noexcept override {
     if (!this->waits()) return nullptr;
     if (this->step_out()) {
@@ -177,7 +177,7 @@ class [[nodiscard("it does nothing until it is awaited")]] SharedChannel<T>::Sen
   T value_;
 };
 
-/// A plain thread at one end.
+/// Waits at one end of the channel for a plain thread.
 template <class T>
 class SharedChannel<T>::Blocked final : public Waiting {
  public:

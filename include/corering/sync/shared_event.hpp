@@ -9,8 +9,9 @@
 
 namespace corering {
 
-/// As Event, for any number of workers and plain threads. What was written before set() is visible to whom it
-/// lets go on. It may be destroyed as soon as every wait has returned, even while set() is on its way out.
+/// An Event for any number of workers and plain threads. What was written before set() is visible to
+/// everybody that set() lets go on. You may destroy it as soon as every wait has returned, even while set()
+/// has not quite returned.
 class SharedEvent {
  public:
   explicit SharedEvent(bool set = false) noexcept : set_(set) {}
@@ -18,16 +19,19 @@ class SharedEvent {
 
   [[nodiscard]] bool is_set() const noexcept;
 
-  /// Everybody who waits goes on, each on its own worker or thread; whoever comes later does not wait.
+  /// Lets everybody who waits go on, each on its own worker or thread. A later wait does not wait.
   void set() noexcept;
   void reset() noexcept;
 
   class Awaiter;
-  /// For coroutines, on a worker: waits until it is set. Resumes on that worker. If the scope is cancelled
-  /// meanwhile, fails with its reason.
+  /// Waits until the event is set.
+  /// suspends: unless it is set · resumes: same worker
+  /// cancelled: fails with the scope's reason
+  /// thread: coroutines on a worker
   auto wait() noexcept { return WaitOperation<Awaiter, SharedEvent>(*this); }
 
-  /// For plain threads: blocks until it is set, or until the deadline; then false.
+  /// For plain threads: these block until the event is set. wait_blocking_until() returns false if the
+  /// deadline comes first.
   void wait_blocking() noexcept { (void)wait_blocking_until(TimePoint::max()); }
   [[nodiscard]] bool wait_blocking_until(TimePoint deadline) noexcept;
 
@@ -38,7 +42,7 @@ class SharedEvent {
   [[nodiscard]] bool step_out(SharedWait& wait) noexcept;
 
   mutable std::mutex mutex_;
-  // Under the mutex:
+  // The mutex guards these:
   IntrusiveList<SharedWait> line_;
   bool set_;
 };

@@ -1,4 +1,4 @@
-/// shield.hpp — clean-up code that is to finish although its task is cancelled.
+/// shield.hpp — lets clean-up code finish although its task is cancelled.
 #pragma once
 
 #include <utility>
@@ -34,9 +34,9 @@ class [[nodiscard("a shield does nothing until it is awaited")]] Shielded {
 }  // namespace detail
 
 /// Awaits `awaitable` on a worker, out of reach of what cancels the caller: it works although the caller's
-/// scope has been cancelled or is cancelled meanwhile, and without the caller's deadline. Put one of its own
-/// inside (with_timeout): clean-up should not wait for ever either. A stopping worker lets it work for
-/// WorkerOptions::stop_patience.
+/// scope has been cancelled or is cancelled meanwhile, and without the caller's deadline. Put a deadline
+/// inside (with_timeout), because clean-up should not wait for ever either. A stopping worker lets it work
+/// for WorkerOptions::stop_patience.
 template <Awaitable Inner>
 auto shield(Inner&& awaitable) {
   return detail::Shielded<std::remove_cvref_t<Inner>>(std::forward<Inner>(awaitable));

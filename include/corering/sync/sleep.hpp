@@ -41,15 +41,16 @@ class [[nodiscard]] SleepAwaiter : private Wait {
   bool cancelled_ = false;
 };
 
-/// A time to wait for; awaited on a worker it resumes there, at the deadline or a little later, never
-/// earlier; at once, in a coming turn, when it has passed. TimePoint::max() means never. If its scope is
-/// cancelled first it fails with the scope's reason. Costs no SQE.
+/// Waits for a point in time, when it is awaited on a worker. It costs no SQE.
+/// suspends: always; if the time has passed, it resumes at once, in a coming turn
+/// resumes: same worker, at the time or a little later, never earlier; TimePoint::max() means never
+/// cancelled: fails with the scope's reason
 class [[nodiscard("sleeping means awaiting")]] SleepOperation {
  public:
   explicit SleepOperation(TimePoint deadline) noexcept : deadline_(deadline) {}
   SleepAwaiter operator co_await() const noexcept { return SleepAwaiter(deadline_); }
 
-  /// The same on `worker`, wherever it is awaited; hops there and back as IoOperation::on() does.
+  /// The same on `worker`, wherever it is awaited: it hops there and back as IoOperation::on() does.
   Task<Result<void>> on(Worker& worker) const { return detail::await_on<void>(worker, *this); }
 
  private:
@@ -59,7 +60,7 @@ class [[nodiscard("sleeping means awaiting")]] SleepOperation {
 /// Waits until `deadline`, a time of CLOCK_MONOTONIC.
 inline SleepOperation sleep_until(TimePoint deadline) noexcept { return SleepOperation(deadline); }
 
-/// Waits at least `duration` from now; zero or less yields to whatever is ready.
+/// Waits at least `duration` from now. With zero or less it lets everything that is ready run first.
 inline SleepOperation sleep_for(Duration duration) noexcept {
   return SleepOperation(saturating_add(Clock::now(), duration));
 }

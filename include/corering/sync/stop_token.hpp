@@ -1,4 +1,4 @@
-/// stop_token.hpp — being cancelled by a std::stop_token, from any thread.
+/// stop_token.hpp — cancellation by a std::stop_token, from any thread.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ class StopTokenScope : public Scope {
     open(outer);
     callback_.emplace(std::move(token_), Cancel(*this));
   }
-  // Waits for a call that is under way on another thread: after this nobody knows the scope.
+  // This waits for a call that is under way on another thread. After it nobody knows the scope.
   void leave() noexcept { callback_.reset(); }
 
  private:
@@ -56,9 +56,10 @@ class [[nodiscard("it does nothing until it is awaited")]] Stoppable {
 
 }  // namespace detail
 
-/// Awaits `awaitable` on a worker, and cancels everything below when a stop is requested of `token`, on
-/// whatever thread that happens; request_stop() never waits for the worker. Resumes on this worker when what
-/// is awaited has ended. Yields what it yields: operations that were cancelled say ECANCELED.
+/// Awaits `awaitable` on a worker, and cancels everything below it when a stop is requested of `token`.
+/// Yields what `awaitable` yields: operations that were cancelled say ECANCELED.
+/// resumes: same worker, when `awaitable` has ended
+/// thread: any thread may request the stop; request_stop() never waits for the worker
 template <Awaitable Inner>
 auto with_stop_token(std::stop_token token, Inner&& awaitable) {
   return detail::Stoppable<std::remove_cvref_t<Inner>>(std::forward<Inner>(awaitable), std::move(token));

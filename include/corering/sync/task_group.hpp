@@ -1,4 +1,4 @@
-/// task_group.hpp — a nursery: tasks side by side that all end before it does.
+/// task_group.hpp — a nursery: its tasks run side by side, and all of them end before it does.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 namespace corering {
 
 struct TaskGroupOptions {
-  /// How many tasks of the group run at once; those above wait for their turn, in order.
+  /// How many tasks of the group may run at once. Further tasks wait in line, in order.
   std::size_t max_running = std::numeric_limits<std::size_t>::max();
 };
 
@@ -26,27 +26,31 @@ template <class Body>
 class GroupAwaiter;
 }
 
-/// Made by with_group(), and alive until every task in it has ended. Used on its worker only.
+/// A group is made by with_group(), and lives until every task in it has ended.
+/// thread: its worker only
 class TaskGroup : private Scope, private detail::MemberOwner {
  public:
-  /// Starts `task` on this worker, behind what is ready, as a member of the group: it is cancelled with the
-  /// group, and the group ends after it. Tasks of the group may call it too. With max_running of them
-  /// running, it starts when one of those has ended. A failure (an exception, or a Result that is an error)
-  /// cancels the group; a task that could not start before that is destroyed.
+  /// Starts `task` on this worker, after what is ready, as a member of the group: it is cancelled with the
+  /// group, and the group ends after it. Tasks of the group may call this too. If max_running tasks run
+  /// already, `task` starts when one of those has ended.
+  /// cancelled: a task that has not started by then is destroyed
+  /// errors: a failure of `task` (an exception, or a Result that is an error) cancels the group
   template <class T>
   void spawn(Task<T> task, std::source_location where = std::source_location::current()) {
     add(*new Child<T>(std::move(task)), where);
   }
 
-  /// Waits until another task could start at once, for producers that are not to run ahead; several that wait
-  /// go on together, and what they spawn beyond the limit waits for its turn. Fails with the scope's reason
-  /// when the group is cancelled.
+  /// Waits until another task could start at once. It is for producers that must not run ahead. If several
+  /// coroutines wait, they go on together, and what they spawn beyond the limit waits in line.
+  /// suspends: unless there is room · resumes: same worker
+  /// cancelled: fails with the scope's reason when the group is cancelled
   auto room() noexcept { return WaitOperation<Room, TaskGroup>(*this); }
 
-  /// Cancels every task of the group and its body; what they report because of that is no failure.
+  /// Cancels every task of the group and its body. What they report because of that does not count as a
+  /// failure.
   void cancel() noexcept;
 
-  /// Tasks of the group that have not ended.
+  /// Returns how many tasks of the group have not ended.
   [[nodiscard]] std::size_t size() const noexcept { return unfinished_; }
 
  private:
@@ -58,7 +62,7 @@ class TaskGroup : private Scope, private detail::MemberOwner {
    public:
     static void* operator new(std::size_t size) { return allocate_frame(size); }
     static void operator delete(void* memory, std::size_t size) noexcept { free_frame(memory, size); }
-    /// Success, or how it failed.
+    /// Returns success, or how the task failed.
     virtual std::error_code error() noexcept = 0;
     void dispose() noexcept override { delete this; }
     std::source_location spawned_at;
@@ -89,14 +93,14 @@ class TaskGroup : private Scope, private detail::MemberOwner {
     std::error_code error_;
   };
 
-  /// What the coroutine that awaits the group waits for.
+  /// The coroutine that awaits the group waits for this.
   class Join final : public Wait {
    public:
     explicit Join(TaskGroup& group) noexcept : group_(group) {}
     void joins(PromiseBase* promise) noexcept { promise_ = promise; }
     Wait* cancel(const CancelCause&) noexcept override {
       return nullptr;
-    }  // the members are told by the group
+    }  // the group itself tells the members
     void describe(std::string& text) const override;
 
    private:
@@ -126,11 +130,11 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   void check_home(const char* message) const noexcept { CORERING_ASSERT(is_home(), message); }
   [[nodiscard]] bool has_room() const noexcept { return unfinished_ < max_running_; }
 
-  /// Opens it; `joining` is resumed when the body and every task have ended.
+  /// Opens the group. `joining` is resumed when the body and every task have ended.
   void begin(std::coroutine_handle<> joining, PromiseBase* outer) noexcept;
   void begin_body(detail::MemberBase& body) noexcept;
   void body_failed(std::exception_ptr exception) noexcept;
-  /// Reports a Result of the body that is an error to fail().
+  /// Calls fail() if the body's Result is an error.
   virtual void take_body_failure() noexcept = 0;
   void child_ended(ChildBase& child) noexcept;
   void finish_if_ended() noexcept;
@@ -143,7 +147,7 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   void member_ended(detail::MemberBase& member) noexcept override;
   void cancel_members(const CancelCause& cause) noexcept override;
 
-  // What became of the whole.
+  // These say how the whole group ended.
   void rethrow() const {
     if (exception_) std::rethrow_exception(exception_);
   }
@@ -159,10 +163,10 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   std::size_t unfinished_ = 0;  // running or in line
   detail::MemberBase* body_member_ = nullptr;
   bool body_runs_ = true;
-  bool cancelled_by_itself_ = false;  // cancel(), or a failure
+  bool cancelled_by_itself_ = false;  // by cancel(), or by a failure
   std::exception_ptr exception_;
   std::error_code error_;
-  std::error_code cut_;  // what a member reported that was cancelled from outside of the group
+  std::error_code cut_;  // what a member reported when the group was cancelled from outside
   Join join_{*this};
 };
 
@@ -176,8 +180,8 @@ inline constexpr bool is_task<Task<T>> = true;
 template <class Body>
 concept GroupBody = std::invocable<Body&, TaskGroup&> && is_task<std::invoke_result_t<Body&, TaskGroup&>>;
 
-/// The group, its body, and the coroutine that waits for both. The body is a strand of its own, as its tasks
-/// are: it may hop, while the awaiting coroutine stays where the group is.
+/// Holds the group, its body, and the coroutine that waits for both. The body is a separate strand, as its
+/// tasks are: it may hop, while the awaiting coroutine stays where the group is.
 template <class Body>
 class [[nodiscard]] GroupAwaiter : private TaskGroup {
  public:
@@ -236,16 +240,18 @@ class [[nodiscard("a group does nothing until it is awaited")]] GroupOperation {
 }  // namespace detail
 
 /// `co_await with_group([&](TaskGroup& group) -> Task<void> { group.spawn(...); ... co_return; })`, on a
-/// worker: runs the body and whatever it spawns into the group, and resumes when all of that has ended, body
-/// and tasks alike. So what the tasks refer to in the awaiting coroutine stays alive for them; what is local
-/// to the body does not, unless the body waits.
+/// worker: runs the body and everything that is spawned into the group. Yields Result<T> where the body is a
+/// Task<T> or Task<Result<T>>.
+/// resumes: same worker, when the body and all tasks have ended
+/// cancelled: from outside, the group reports what its members report
+/// errors: the first failure, an exception or a Result that is an error, cancels the rest of the group, and
+///   comes out when all have ended. An exception comes out as an exception, even if an error came first
+/// keep alive: what the tasks refer to. What is in the awaiting coroutine stays alive for them; what is local
+///   to the body does so only if the body waits
 ///
-/// Yields Result<T> where the body is a Task<T> or Task<Result<T>>. The first failure, an exception or a
-/// Result that is an error, cancels the rest of the group; it comes out when all have ended, the exception as
-/// an exception, also if an error came first. Cancelled from outside, the group reports what its members
-/// report. The body is moved into the awaiter: it may capture. (g++ 12 destroys
-/// twice what a lambda captures by value that stands inside the co_await expression: give it a name and move
-/// it in.) A task of a server that must not take the others down with it returns no failure.
+/// The body is moved into the awaiter, so it may capture. (If a lambda inside the co_await expression
+/// captures by value, g++ 12 destroys what it captures twice: give the lambda a name and move it in.) In a
+/// server, a task that must not take the others down with it must return no failure.
 template <class Body>
   requires detail::GroupBody<std::remove_cvref_t<Body>>
 auto with_group(Body&& body, const TaskGroupOptions& options = {}) {

@@ -40,13 +40,13 @@ class DeadlineQuestion {
 
 }  // namespace detail
 
-/// `co_await is_cancelled()`: true when whatever this coroutine begins to wait for would be refused, because
-/// its scope is cancelled, its deadline has passed, or its worker stops. Does not suspend. What a loop that
-/// computes without waiting asks now and then.
+/// `co_await is_cancelled()`: returns true when any wait that this coroutine begins would be refused, because
+/// its scope is cancelled, its deadline has passed, or its worker stops. It does not suspend. A loop that
+/// computes without waiting should ask this now and then.
 [[nodiscard]] inline detail::CancelledQuestion is_cancelled() noexcept { return {}; }
 
-/// `co_await current_deadline()`: the nearest deadline that this coroutine is under, or TimePoint::max().
-/// Does not suspend.
+/// `co_await current_deadline()`: returns the nearest deadline that applies to this coroutine, or
+/// TimePoint::max(). It does not suspend.
 [[nodiscard]] inline detail::DeadlineQuestion current_deadline() noexcept { return {}; }
 
 }  // namespace corering

@@ -1,4 +1,4 @@
-/// timeout.hpp — deadlines, which whatever is awaited under them inherits.
+/// timeout.hpp — deadlines: everything that is awaited under a deadline inherits it.
 #pragma once
 
 #include <optional>
@@ -13,14 +13,14 @@
 namespace corering {
 namespace detail {
 
-/// When a deadline is: so long after it is awaited, or at a time.
+/// A deadline: a duration from the await, or a point in time.
 struct Limit {
   std::optional<Duration> duration;
   TimePoint time;
   std::source_location where;
 };
 
-/// A scope that is cancelled at its deadline, unless one around it is nearer.
+/// This scope is cancelled at its deadline, unless a deadline around it is nearer.
 class DeadlineScope : public Scope {
  protected:
   explicit DeadlineScope(const Limit& limit) noexcept : limit_(limit), timer_(*this) {}
@@ -30,7 +30,7 @@ class DeadlineScope : public Scope {
 
   [[nodiscard]] bool has_passed() const noexcept { return static_cast<bool>(passed_); }
 
-  /// `error`, or this deadline's if it is only a word for having been cancelled by it.
+  /// Returns `error`, or this deadline's error if `error` only says that this deadline has cancelled it.
   [[nodiscard]] std::error_code own_error(const std::error_code& error) const noexcept {
     return has_passed() && is_cancellation(error) ? passed_.error() : error;
   }
@@ -83,8 +83,8 @@ class [[nodiscard("a deadline does nothing until it is awaited")]] Timeout {
 
   TimeoutAwaiter<Inner> operator co_await() && { return TimeoutAwaiter<Inner>(std::move(inner_), limit_); }
 
-  /// The same on `worker`, wherever it is awaited; hops there and back as IoOperation::on() does. The time
-  /// begins to run over there.
+  /// The same on `worker`, wherever it is awaited: it hops there and back as IoOperation::on() does. The time
+  /// begins to run on `worker`.
   Task<ResultType> on(Worker& worker) && {
     return await_on<typename ResultType::value_type>(worker, std::move(*this));
   }
@@ -96,16 +96,18 @@ class [[nodiscard("a deadline does nothing until it is awaited")]] Timeout {
 
 }  // namespace detail
 
-/// Awaits `awaitable` (a task, an operation, a group, ...) for at most `duration`, from when this is awaited,
-/// on a worker, and resumes there. Everything below is cancelled when the time is over, and is still awaited
-/// to its end, so nothing goes on behind the caller's back. A deadline around this one that is nearer counts
-/// instead.
+/// Awaits `awaitable` (a task, an operation, a group, ...) on a worker for at most `duration`, counted from
+/// the await. When the time is over, everything below is cancelled, and is still awaited to its end, so
+/// nothing goes on without the caller's knowledge. If a deadline around this one is nearer, that one counts
+/// instead. It costs no SQE and no allocation.
 ///
-/// Yields Result<T> where the awaitable yields T or Result<T>. The error of a deadline that has passed says
-/// how long it was and where it was set, and equals `std::errc::timed_out`; it is the nearest one's, which
-/// may be a caller's. A Result that was a success all the same is passed on: nothing that was read is lost. A
-/// T that is no Result is dropped then. Zero or less still lets begin and, if it can, end what needs no
-/// waiting. Costs no SQE and no allocation.
+/// Yields Result<T> where the awaitable yields T or Result<T>. With zero or less the awaitable still starts,
+/// and its result counts if it finishes without waiting.
+/// resumes: same worker
+/// errors: if a deadline has passed, an error that equals `std::errc::timed_out` and says how long that
+///   deadline was and where it was set; it is the nearest one, which may be a caller's
+/// late success: a Result that is a success is passed on, so nothing that was read is lost; a T that is not a
+///   Result is dropped
 template <Awaitable Inner>
 auto with_timeout(Duration duration, Inner&& awaitable,
                   std::source_location where = std::source_location::current()) {
@@ -113,7 +115,7 @@ auto with_timeout(Duration duration, Inner&& awaitable,
                                                      {.duration = duration, .time = {}, .where = where});
 }
 
-/// The same with a point in time, of CLOCK_MONOTONIC; max() is never.
+/// The same with a point in time of CLOCK_MONOTONIC; max() means never.
 template <Awaitable Inner>
 auto with_deadline(TimePoint deadline, Inner&& awaitable,
                    std::source_location where = std::source_location::current()) {

@@ -1,10 +1,10 @@
-/// when.hpp — several things awaited at once: all of them, or the first.
+/// when.hpp — awaits several things at once: all of them, or the first.
 ///
-/// Members are tasks, operations, joins, groups: whatever can be awaited. They begin in order, on the current
-/// worker; a member may hop and comes back at its end. Nothing here returns before every member has ended, so
-/// whatever the members refer to in the awaiting coroutine stays alive for them. When the awaiting coroutine
-/// is cancelled, all members are; a member's own `await_resume` has run by the time this resumes. The
-/// variadic forms allocate nothing; the ranges allocate once for their members.
+/// Members are tasks, operations, joins, groups: everything that can be awaited. They begin in order, on the
+/// current worker; a member may hop, and comes back at its end. Nothing here returns before every member has
+/// ended, so what the members refer to in the awaiting coroutine stays alive for them. When the awaiting
+/// coroutine is cancelled, all members are cancelled. When this resumes, the `await_resume` of every member
+/// has run. The variadic forms allocate nothing; the forms for ranges allocate once for their members.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@
 namespace corering {
 namespace detail {
 
-/// What when_all and when_any have in common.
+/// Holds what when_all and when_any have in common.
 class Members : private Wait, private MemberOwner {
  protected:
   enum class Until : bool { all, first };
@@ -31,10 +31,10 @@ class Members : private Wait, private MemberOwner {
   ~Members() override;
 
   void prepare(std::coroutine_handle<> outer, PromiseBase* promise) noexcept;
-  /// False when the others need not begin, because this one is the first.
+  /// Starts `member`. Returns false when the others need not begin, because this one is the first to end.
   [[nodiscard]] bool start(MemberBase& member) noexcept;
 
-  /// The first exception of any member comes out here.
+  /// Throws the first exception of any member, if there is one.
   void rethrow() const {
     if (exception_) std::rethrow_exception(exception_);
   }
@@ -55,7 +55,7 @@ class Members : private Wait, private MemberOwner {
   std::exception_ptr exception_;
 };
 
-/// A pack of members.
+/// Holds a pack of members.
 template <class... Inner>
 class Pack : protected Members {
  public:
@@ -78,7 +78,7 @@ class Pack : protected Members {
       : Members(until), members_(std::get<I>(std::move(inner))...) {}
 };
 
-/// Members of one type, as many as there are at run time.
+/// Holds members of one type, as many as there are at run time.
 template <class Inner>
 class Row : protected Members {
  public:
@@ -99,7 +99,7 @@ class Row : protected Members {
   }
 
   const std::size_t size_;
-  const std::unique_ptr<std::optional<Member<Inner>>[]> members_;  // they do not move
+  const std::unique_ptr<std::optional<Member<Inner>>[]> members_;  // the members do not move
 };
 
 template <class... Inner>
@@ -134,7 +134,7 @@ class [[nodiscard]] AllOfRow : public Row<Inner> {
 
 }  // namespace detail
 
-/// What when_any of a pack yields: which member ended first, and its result. `std::monostate` stands for
+/// when_any of a pack yields this: which member ended first, and its result. `std::monostate` stands for
 /// void.
 template <class... Results>
 struct FirstOf {
@@ -142,7 +142,7 @@ struct FirstOf {
   std::variant<Results...> result;  ///< holds alternative number `index`
 };
 
-/// What when_any of a range yields.
+/// when_any of a range yields this.
 template <class T>
 struct FirstOfRange {
   std::size_t index = 0;
@@ -194,7 +194,7 @@ class [[nodiscard]] AnyOfRow : public Row<Inner> {
   }
 };
 
-/// Holds the members until it is awaited, which is once.
+/// Holds the members until it is awaited. It can be awaited once.
 template <class Awaiter, class Inner>
 class [[nodiscard("it does nothing until it is awaited")]] Combinator {
  public:
@@ -217,9 +217,11 @@ concept RangeOfAwaitables = std::ranges::input_range<Range> && Awaitable<std::ra
 
 }  // namespace detail
 
-/// Awaits all of them and yields their results in order, as a tuple, with `std::monostate` for void. A Result
-/// that is an error is a result like any other. An exception cancels the others and comes out when they have
-/// ended; of several exceptions the first.
+/// Awaits all members, and yields their results in order, as a tuple, with `std::monostate` for void. A
+/// Result that is an error is a result like any other.
+/// resumes: same worker, when every member has ended · cancelled: cancels all members
+/// errors: an exception cancels the other members, and comes out when they have ended; only the first
+///   exception comes out
 template <Awaitable... Inner>
 auto when_all(Inner&&... members) {
   using Members = std::tuple<std::remove_cvref_t<Inner>...>;
@@ -227,7 +229,7 @@ auto when_all(Inner&&... members) {
       Members(std::forward<Inner>(members)...));
 }
 
-/// The same for a range, whose elements are moved from: yields a vector of results, with `std::monostate` for
+/// The same for a range, whose elements are moved from. Yields a vector of results, with `std::monostate` for
 /// void.
 template <detail::RangeOfAwaitables Range>
 auto when_all(Range&& members) {
@@ -236,10 +238,13 @@ auto when_all(Range&& members) {
       detail::take_members(std::forward<Range>(members)));
 }
 
-/// Awaits the first of them, whatever its result; cancels the others and waits for their end, and yields
-/// which one it was and its result (FirstOf). One that has nothing to wait for is the first at once, and
-/// those behind it do not begin. Results of the others, late successes too, are disposed of by their type: an
-/// Fd closes itself. An exception of any member, a cancelled one included, comes out.
+/// Awaits the first member that ends, whatever its result. Cancels the others and waits for their end, then
+/// yields which member was first, and its result (FirstOf). A member that has nothing to wait for is the
+/// first at once, and those after it do not begin.
+/// resumes: same worker, when every member has ended · cancelled: cancels all members
+/// errors: an exception of any member comes out, even if that member was cancelled
+/// late success: the results of the others are disposed of by their type, late successes too: an Fd closes
+///   itself
 template <Awaitable... Inner>
 auto when_any(Inner&&... members) {
   static_assert(sizeof...(Inner) > 0, "when_any of no members: there is nothing that could be first");
@@ -248,8 +253,8 @@ auto when_any(Inner&&... members) {
       Members(std::forward<Inner>(members)...));
 }
 
-/// The same for a range, whose elements are moved from; yields FirstOfRange. An empty one throws
-/// std::invalid_argument.
+/// The same for a range, whose elements are moved from. Yields FirstOfRange.
+/// errors: an empty range throws std::invalid_argument
 template <detail::RangeOfAwaitables Range>
 auto when_any(Range&& members) {
   using Inner = std::ranges::range_value_t<Range>;
