@@ -1,4 +1,4 @@
-/// buffer_pool.cpp — the ring of buffers, and who has which.
+/// buffer_pool.cpp — the ring of buffers, and who has which buffer.
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -17,8 +17,8 @@
 namespace corering {
 namespace detail {
 
-/// The kernel takes entries from the front, we put them at the end. An entry's place says nothing about who
-/// gets it: completions name the buffer.
+/// The kernel takes entries from the front, and we put them at the end. The place of an entry does not say
+/// who gets its buffer: completions name the buffer.
 class BufferRing final : public RingResource {
  public:
   BufferRing(const BufferPoolOptions& options, bool incremental)
@@ -60,19 +60,20 @@ class BufferRing final : public RingResource {
     return returned_;
   }
 
-  /// The kernel has filled a buffer, or a piece of one: it is ours now. In the order of the CQEs, because the
-  /// pieces of a buffer follow each other. Where the piece begins.
+  /// Records that the kernel has filled a buffer, or a piece of one, which is ours now. Returns where the
+  /// piece begins. Call it in the order of the CQEs, because the pieces of a buffer follow each other.
   std::uint32_t account(const Reply& reply) noexcept {
     const auto length = static_cast<std::uint32_t>(std::max(reply.res, 0));
     return account_piece(id_of(reply), length, (reply.flags & abi::cqe_buf_more) != 0);
   }
 
-  /// What has been accounted for.
+  /// Returns the piece that account() has recorded.
   LentBuffer piece(const Reply& reply) noexcept {
     return make_piece(id_of(reply), reply.offset, static_cast<std::uint32_t>(std::max(reply.res, 0)));
   }
 
-  /// Several buffers, one behind the other in the ring. Both at once, while no entry has been used again.
+  /// Records and returns several buffers, which follow each other in the ring. It does both at once, while no
+  /// entry has been used again.
   std::vector<LentBuffer> lend_bundle(const Reply& reply) {
     auto left = static_cast<std::size_t>(std::max(reply.res, 0));
     std::uint16_t position = slots_[id_of(reply)].position;
@@ -118,9 +119,9 @@ class BufferRing final : public RingResource {
 
  private:
   struct Slot {
-    std::uint32_t used = 0;      // bytes of it that have been lent since it was provided
-    std::uint32_t pieces = 0;    // lent
-    std::uint16_t position = 0;  // its entry
+    std::uint32_t used = 0;      // bytes that have been lent since the buffer was provided
+    std::uint32_t pieces = 0;    // pieces that are lent
+    std::uint16_t position = 0;  // where its entry is
     bool in_kernel = false;
   };
 
@@ -165,7 +166,7 @@ class BufferRing final : public RingResource {
   }
 
   void provide(std::uint16_t id) noexcept {
-    // Not as a whole: the first entry's last field is the ring's tail.
+    // We do not write the entry as a whole: the last field of the first entry is the ring's tail.
     abi::RingBuffer& entry = entries_[tail_ & (count_ - 1)];
     entry.address = reinterpret_cast<std::uintptr_t>(buffers_.address()) + id * size_;
     entry.length = static_cast<std::uint32_t>(size_);
@@ -175,7 +176,7 @@ class BufferRing final : public RingResource {
     ++in_kernel_;
   }
 
-  // release: the kernel sees the entries before the tail.
+  // release: the kernel sees the entries before it sees the tail.
   void publish() noexcept { std::atomic_ref(entries_[0].tail).store(tail_, std::memory_order_release); }
 
   void check() const noexcept {
@@ -188,7 +189,8 @@ class BufferRing final : public RingResource {
     const std::lock_guard lock(lock_);
     abroad_.push_back(id);
     if (!open_ || message_.under_way) return;
-    // Also while it stops: a shielded wait may be for this. It has not ended, or it would have closed this.
+    // We post also while the worker stops, because a shielded wait may be waiting for this buffer. The worker
+    // has not ended, or it would have closed this ring.
     message_.under_way = post_regardless(*home_, message_);
   }
 
@@ -215,7 +217,7 @@ class BufferRing final : public RingResource {
   };
 
   void destroy() noexcept {
-    if (message_.under_way) return;  // it comes back to this
+    if (message_.under_way) return;  // when it arrives, it calls this again
     if (open_) {
       abi::BufferRingRegister which{.group = group_};
       here::register_resource(abi::unregister_pbuf_ring, &which, 1);
@@ -233,7 +235,7 @@ class BufferRing final : public RingResource {
   Memory buffers_;
   abi::RingBuffer* entries_ = nullptr;
 
-  // Its worker's, or whoever is left when that has ended.
+  // Only its worker uses these, or whoever is left when the worker has ended.
   std::vector<Slot> slots_;
   std::uint16_t tail_ = 0;
   std::uint32_t in_kernel_ = 0;
@@ -243,7 +245,7 @@ class BufferRing final : public RingResource {
   Event returned_;
 
   SpinLock lock_;
-  // Under the lock:
+  // The lock guards these:
   bool open_ = false;
   std::vector<std::uint16_t> abroad_;
   Message message_{*this};

@@ -6,7 +6,7 @@
 
 namespace corering::detail {
 
-/// Anonymous pages, unmapped at the end.
+/// Owns anonymous pages, and unmaps them at the end.
 class Memory {
  public:
   Memory() noexcept = default;
@@ -15,7 +15,8 @@ class Memory {
     if (address_ != nullptr) ::munmap(address_, length_);
   }
 
-  /// Huge pages if asked for and there are any reserved (vm.nr_hugepages); else the kernel may still merge.
+  /// Maps huge pages if they are asked for and any are reserved (vm.nr_hugepages). If none are, the kernel
+  /// may still merge the ordinary pages.
   bool map(std::size_t bytes, bool huge) noexcept {
     if (huge && map_with(round_up(bytes, huge_page), MAP_HUGETLB)) return is_huge_ = true;
     if (!map_with(round_up(bytes, page), 0)) return false;

@@ -1,7 +1,8 @@
 /// buffer_pool.hpp — buffers that the kernel picks from when data is there: a provided-buffer ring.
 ///
-/// Thousands of idle connections then need no buffer of their own. A buffer is with the kernel or lent to
-/// you, never both, and none gets lost: `in_kernel() + lent() == capacity()` is asserted at every move.
+/// With it thousands of idle connections need no separate buffers. A buffer is either with the kernel or lent
+/// to you, never both, and no buffer gets lost: `in_kernel() + lent() == capacity()` is asserted at every
+/// move.
 #pragma once
 
 #include <cstddef>
@@ -20,11 +21,11 @@ namespace corering {
 
 struct BufferPoolOptions {
   std::uint32_t count = 256;  ///< 1 to 32768, a power of two
-  std::size_t size = 4096;    ///< bytes of each
-  /// A large buffer is handed out in pieces, as much as each receive needs (Linux 6.12; without it every
-  /// receive takes a whole buffer).
+  std::size_t size = 4096;    ///< bytes per buffer
+  /// Hands out a large buffer in pieces: each receive takes as much as it needs.
+  /// since: Linux 6.12; without it every receive takes a whole buffer
   bool incremental = false;
-  /// Asks for huge pages; where there are none, ordinary ones that may be merged serve.
+  /// Asks for huge pages. Where there are none, ordinary pages are used, which may be merged.
   bool huge_pages = false;
 };
 
@@ -32,8 +33,9 @@ namespace detail {
 class BufferRing;
 }
 
-/// A buffer of a pool, or a piece of one, with what the kernel has put there. Gives itself back when it is
-/// destroyed, on whatever thread; the pool outlives it.
+/// Owns a buffer of a pool, or a piece of one, with what the kernel has put there. It gives itself back when
+/// it is destroyed, on any thread.
+/// keep alive: the pool, until the buffer is given back
 class LentBuffer {
  public:
   LentBuffer() noexcept = default;
@@ -47,17 +49,17 @@ class LentBuffer {
   }
   ~LentBuffer() { give_back(); }
 
-  /// What has been received; may be written to.
+  /// Returns what has been received. You may write to it.
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
-  /// The same as characters.
+  /// Returns the same as characters.
   [[nodiscard]] std::string_view text() const noexcept {
     return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
   }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
-  /// True at the end of a stream, when a buffer has come with nothing in it.
+  /// Returns true at the end of a stream: a buffer has then come with nothing in it.
   [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
 
-  /// Now rather than in the destructor.
+  /// Gives the buffer back now rather than in the destructor.
   void give_back() noexcept;
 
  private:
@@ -70,12 +72,13 @@ class LentBuffer {
   std::uint16_t id_ = 0;
 };
 
-/// Made on a worker and used by operations of that worker. Destroyed there, or after the worker has ended,
-/// when nothing is lent any more.
+/// A pool is made on a worker and used by operations of that worker. Destroy it there, or after the worker
+/// has ended, when nothing is lent any more.
 class BufferPool {
  public:
-  /// On a worker. EINVAL for a count that is no power of two up to 32768, or a size of 0 or above 1 GiB;
-  /// ENOMEM.
+  /// Makes a pool.
+  /// thread: on a worker
+  /// errors: EINVAL for a count that is not a power of two up to 32768, or a size of 0 or above 1 GiB; ENOMEM
   [[nodiscard]] static Result<BufferPool> create(BufferPoolOptions options = {});
 
   BufferPool(BufferPool&& other) noexcept : ring_(std::exchange(other.ring_, nullptr)) {}
@@ -87,13 +90,16 @@ class BufferPool {
 
   [[nodiscard]] std::uint32_t capacity() const noexcept;
   [[nodiscard]] std::size_t buffer_size() const noexcept;
-  /// How many the kernel can pick from, some of them in part lent if the pool is incremental.
+  /// Returns how many buffers the kernel can pick from. If the pool is incremental, some of them may be lent
+  /// in part.
   [[nodiscard]] std::uint32_t in_kernel() const noexcept;
   [[nodiscard]] std::uint32_t lent() const noexcept;
   [[nodiscard]] bool is_incremental() const noexcept;
   [[nodiscard]] bool uses_huge_pages() const noexcept;
 
-  /// Waits until the kernel has a buffer to pick, for who was told ENOBUFS. Does not suspend if it has.
+  /// Waits until the kernel has a buffer to pick. It is for a coroutine that was told ENOBUFS.
+  /// suspends: unless the kernel has one · resumes: same worker
+  /// cancelled: fails with the scope's reason
   [[nodiscard]] WaitOperation<Event::Awaiter, Event> wait_for_buffer() noexcept;
 
   [[nodiscard]] detail::BufferRing& ring() const noexcept { return *ring_; }
@@ -109,10 +115,10 @@ namespace detail {
 class LentAnswer {
  public:
   explicit LentAnswer(BufferRing& ring) noexcept : ring_(&ring) {}
-  /// From here on the buffer is lent, whenever the reply is looked at.
+  /// From here on the buffer is lent, whenever the reply is looked at later.
   void filed(Reply& reply) const noexcept;
   LentBuffer decode(const Reply& reply) const noexcept;
-  /// A buffer may come with an error, too.
+  /// Gives a buffer back, because one may come with an error, too.
   void dispose(const Reply& reply) const noexcept;
   [[nodiscard]] BufferRing& ring() const noexcept { return *ring_; }
 
@@ -120,7 +126,7 @@ class LentAnswer {
   BufferRing* ring_;
 };
 
-/// Of one receive that may fill several buffers.
+/// Reads the buffers out of the reply to one receive that may fill several of them.
 class BundleAnswer {
  public:
   explicit BundleAnswer(BufferRing& ring) noexcept : ring_(&ring) {}
@@ -134,7 +140,8 @@ class BundleAnswer {
   std::vector<LentBuffer> lent_;
 };
 
-/// A stream's payload: keeps the ring of a pool that is destroyed before the kernel's last reply.
+/// This is the payload of a stream. It keeps the ring when the pool is destroyed before the kernel's last
+/// reply.
 class HeldRing {
  public:
   explicit HeldRing(BufferRing& ring) noexcept;

@@ -6,14 +6,14 @@
 
 namespace corering {
 
-/// Made from an `int`, an Fd, or a FixedFile (resources/file_table.hpp), none of which it owns: that one must
-/// stay open until the operation has ended.
+/// It is made from an `int`, an Fd, or a FixedFile (resources/file_table.hpp), and does not own it.
+/// keep alive: what it was made from stays open until the operation has ended
 class Descriptor {
  public:
   Descriptor(int fd) noexcept : number_(fd) {}              // NOLINT: meant to convert
   Descriptor(const Fd& fd) noexcept : number_(fd.get()) {}  // NOLINT
 
-  /// Slot `number` of the worker's table of files. For FixedFile.
+  /// Names slot `number` of the worker's table of files. FixedFile uses this.
   [[nodiscard]] static Descriptor slot(std::uint32_t number) noexcept {
     Descriptor made(static_cast<int>(number));
     made.sqe_flags_ = abi::sqe_fixed_file;
@@ -29,7 +29,7 @@ class Descriptor {
   std::uint32_t sqe_flags_ = 0;
 };
 
-/// Request::head of an operation on `descriptor`.
+/// Returns the Request::head of an operation on `descriptor`.
 [[nodiscard]] inline std::uint32_t head(Opcode opcode, const Descriptor& descriptor,
                                         std::uint32_t sqe_flags = 0, std::uint32_t ioprio = 0) noexcept {
   return head(opcode, descriptor.sqe_flags() | sqe_flags, ioprio);

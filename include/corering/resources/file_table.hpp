@@ -1,5 +1,5 @@
-/// file_table.hpp — files that the ring knows by slot: no look-up and no reference count per operation, and
-/// no descriptor of the process.
+/// file_table.hpp — files that the ring knows by slot. They need no look-up and no reference count per
+/// operation, and no descriptor of the process.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,9 @@ namespace detail {
 class FileSlots;
 }
 
-/// Owns one slot of a FileTable, and the file in it. Given to operations of that table's worker in the place
-/// of a descriptor. Destroyed on that worker, or after it has ended; no operation on it may be in flight.
+/// Owns one slot of a FileTable, and the file in it. Operations of that table's worker take it instead of a
+/// descriptor. Destroy it on that worker, or after the worker has ended, when no operation on it is in
+/// flight.
 class FixedFile {
  public:
   FixedFile() noexcept = default;
@@ -31,14 +32,14 @@ class FixedFile {
 
   [[nodiscard]] bool is_open() const noexcept { return slots_ != nullptr; }
   [[nodiscard]] std::uint32_t slot() const noexcept { return number_; }
-  /// Nothing, if it is not is_open().
+  /// Names the slot, or no file at all if is_open() is false.
   operator Descriptor() const noexcept {  // NOLINT: meant to convert
     return is_open() ? Descriptor::slot(number_) : Descriptor(-1);
   }
 
-  /// Closes it. io_uring_register(2), which does not wait.
+  /// Closes the file, by io_uring_register(2), which does not wait.
   void reset() noexcept;
-  /// The kernel has closed it.
+  /// Gives up the slot after the kernel has closed the file.
   void release() noexcept;
 
  private:
@@ -49,13 +50,15 @@ class FixedFile {
   std::uint32_t number_ = 0;
 };
 
-/// A ring's table of files; a ring has one. The operations that open something take it to put the file into
-/// the table instead of giving it a descriptor: async_openat(table, ...), async_accept(table, ...). Made and
-/// destroyed on one worker (or after that has ended), when every FixedFile of it is gone.
+/// Owns a ring's table of files; a ring has one table. Operations that open something take the table, and put
+/// the file into it instead of giving it a descriptor: async_openat(table, ...), async_accept(table, ...).
+/// Make it on a worker. Destroy it there, or after that worker has ended, when every FixedFile of it is gone.
 class FileTable {
  public:
-  /// On a worker. EBUSY when its ring has a table already; EINVAL for 0 slots or more than 1 million; EMFILE
-  /// above RLIMIT_NOFILE.
+  /// Makes a table.
+  /// thread: on a worker
+  /// errors: EBUSY when its ring has a table already; EINVAL for 0 slots or more than 1 million; EMFILE above
+  ///   RLIMIT_NOFILE
   [[nodiscard]] static Result<FileTable> create(std::uint32_t slots);
 
   FileTable(FileTable&& other) noexcept : slots_(std::exchange(other.slots_, nullptr)) {}
@@ -91,7 +94,7 @@ class SlotAnswer {
   FileSlots* slots_;
 };
 
-/// Keeps the table's slots while a stream may still be answered, also when the table is gone.
+/// Keeps the table's slots while replies to a stream may still come, even when the table is gone.
 class HeldSlots {
  public:
   explicit HeldSlots(FileSlots& slots) noexcept;
@@ -103,7 +106,7 @@ class HeldSlots {
   FileSlots* slots_;
 };
 
-/// Of an operation that writes the slot numbers into memory, as FILES_UPDATE does.
+/// Reads the answer of an operation that writes the slot numbers into memory, as FILES_UPDATE does.
 class InstalledAnswer : public SlotAnswer {
  public:
   InstalledAnswer(const FileTable& table, int fd) noexcept : SlotAnswer(table), fd_(fd) {}

@@ -14,8 +14,8 @@ namespace detail {
 class BufferTable;
 }
 
-/// A part of a registered buffer, as operations take it: made by FixedBuffer only, so that the bytes always
-/// lie in the buffer that the index names.
+/// Names a part of a registered buffer for an operation. Only FixedBuffer makes it, so the bytes always lie
+/// in the buffer that the index names.
 class FixedSpan {
  public:
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
@@ -36,8 +36,9 @@ class FixedSpan {
   std::uint16_t index_;
 };
 
-/// One buffer of RegisteredBuffers, lent. Gives itself back; aligned to its size's largest power of two, at
-/// least to 512 bytes if that is a multiple of it, so it also serves O_DIRECT.
+/// Owns one lent buffer of RegisteredBuffers, and gives it back when it is destroyed. The buffer is aligned
+/// to the largest power of two that divides its size. If its size is a multiple of 512, it is aligned to at
+/// least 512 bytes, so it also serves O_DIRECT.
 class FixedBuffer {
  public:
   FixedBuffer() noexcept = default;
@@ -54,7 +55,7 @@ class FixedBuffer {
   [[nodiscard]] bool is_lent() const noexcept { return table_ != nullptr; }
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
-  /// All of it, for an operation.
+  /// Returns all of it, for an operation.
   [[nodiscard]] FixedSpan all() const noexcept { return FixedSpan(index_, bytes_); }
   [[nodiscard]] FixedSpan first(std::size_t count) const noexcept { return all().first(count); }
 
@@ -70,16 +71,19 @@ class FixedBuffer {
 
 struct RegisteredBuffersOptions {
   std::uint16_t count = 16;
-  std::size_t size = 64 * 1024;  ///< bytes of each, up to 1 GiB
-  bool huge_pages = false;       ///< asked for; where there are none, ordinary ones serve
+  std::size_t size = 64 * 1024;  ///< bytes per buffer, up to 1 GiB
+  bool huge_pages = false;       ///< asks for huge pages; where there are none, ordinary ones are used
 };
 
-/// A ring's registered buffers; a ring has one table of them. Belongs to one worker; destroyed there, or
-/// after it has ended, when nothing is lent. The memory counts against RLIMIT_MEMLOCK, without CAP_IPC_LOCK.
+/// Owns a ring's registered buffers; a ring has one table of them. It belongs to one worker. Destroy it
+/// there, or after the worker has ended, when nothing is lent. Without CAP_IPC_LOCK the memory counts against
+/// RLIMIT_MEMLOCK.
 class RegisteredBuffers {
  public:
-  /// On a worker. EBUSY when its ring has some already; EINVAL for 0 buffers, a size of 0 or above 1 GiB;
-  /// ENOMEM, which also says that RLIMIT_MEMLOCK (ulimit -l) is too low.
+  /// Makes the buffers and registers them.
+  /// thread: on a worker
+  /// errors: EBUSY when its ring has some already; EINVAL for 0 buffers, or a size of 0 or above 1 GiB;
+  ///   ENOMEM, which may also mean that RLIMIT_MEMLOCK (ulimit -l) is too low
   [[nodiscard]] static Result<RegisteredBuffers> create(RegisteredBuffersOptions options = {});
 
   RegisteredBuffers(RegisteredBuffers&& other) noexcept : table_(std::exchange(other.table_, nullptr)) {}
@@ -89,7 +93,7 @@ class RegisteredBuffers {
   }
   ~RegisteredBuffers();
 
-  /// A buffer that nobody has; not is_lent() when all are lent.
+  /// Lends a buffer that nobody has. When all are lent, is_lent() of the result is false.
   [[nodiscard]] FixedBuffer lend() noexcept;
 
   [[nodiscard]] std::uint16_t capacity() const noexcept;
