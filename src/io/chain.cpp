@@ -1,4 +1,4 @@
-/// chain.cpp — beginning a chain, and counting its answers.
+/// chain.cpp — begins a chain, and counts its answers.
 #include <cerrno>
 
 #include <corering/engine/here.hpp>

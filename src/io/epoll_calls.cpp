@@ -1,4 +1,4 @@
-/// epoll_calls.cpp — waiting for an epoll set, on new and on old kernels.
+/// epoll_calls.cpp — waits for an epoll set, on new and on old kernels.
 #include <cerrno>
 #include <poll.h>
 

@@ -1,4 +1,4 @@
-/// process_calls.cpp — waiting for a child, on new and on old kernels.
+/// process_calls.cpp — waits for a child, on new and on old kernels.
 #include <cerrno>
 #include <poll.h>
 #include <sys/syscall.h>

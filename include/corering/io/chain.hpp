@@ -13,7 +13,7 @@
 namespace corering {
 namespace detail {
 
-/// What chains of any operations have in common.
+/// Holds what chains of any operations have in common.
 class ChainBase : private Wait, private FakeCoroutine {
  public:
   bool await_ready() const noexcept { return false; }
@@ -24,11 +24,11 @@ class ChainBase : private Wait, private FakeCoroutine {
 
   void begin(std::span<Completion* const> links, std::coroutine_handle<> outer,
              PromiseBase* promise) noexcept;
-  /// Success when the kernel has answered all of them.
+  /// Returns success when the kernel has answered all of them.
   [[nodiscard]] Result<void> finish() noexcept;
   [[nodiscard]] std::coroutine_handle<> link_handle() noexcept { return handle(); }
 
-  /// Calls `function` with each of the links that have been begun.
+  /// Returns the links of the chain.
   virtual std::span<Completion* const> links() const noexcept = 0;
 
  private:
@@ -121,17 +121,20 @@ class [[nodiscard("a chain does nothing until it is awaited")]] Chain {
 
 }  // namespace detail
 
-/// The operations of a chain do not fit into one submission. The message says how many would.
+/// Its errors say that the operations of a chain do not fit into one submission. The message says how many
+/// would fit.
 [[nodiscard]] const std::error_category& chain_category() noexcept;
 
-/// `co_await chain(first, second, ...)`, on a worker: the kernel begins each when the one before it has
-/// succeeded in full; the first that fails, or reads or sends less than asked, ends the chain, and those
-/// behind it fail with ECANCELED. Yields Result<std::tuple<Result<T>...>>, when all have been answered; the
-/// outer one fails if none was begun: in a cancelled scope, or with chain_category() if the chain has more
-/// links than WorkerOptions::sq_entries, since it must be submitted whole. Cancelling cancels all of it.
+/// `co_await chain(first, second, ...)`, on a worker: the kernel begins each operation when the one before it
+/// has succeeded in full. The first that fails, or reads or sends less than asked, ends the chain, and those
+/// after it fail with ECANCELED. Yields Result<std::tuple<Result<T>...>>.
+/// suspends: always · resumes: same worker, when all have been answered
+/// cancelled: cancels all of it
+/// errors: the outer Result fails if no operation was begun: in a cancelled scope, or with chain_category()
+///   if the chain has more links than WorkerOptions::sq_entries, since it must be submitted whole
 ///
-/// Takes IoOperations; of a ProbedOperation its without_fallback(). link_timeout() limits what stands in
-/// front of it.
+/// It takes IoOperations; for a ProbedOperation pass its without_fallback(). link_timeout() limits the
+/// operation that stands before it.
 template <class... Operations>
   requires(sizeof...(Operations) > 0)
 auto chain(const Operations&... operations) {
@@ -142,7 +145,7 @@ auto chain(const Operations&... operations) {
   return detail::Chain<Operations...>(abi::sqe_io_link, operations...);
 }
 
-/// The same, but an operation that fails or falls short does not end it: IOSQE_IO_HARDLINK.
+/// The same, but an operation that fails or falls short does not end the chain: IOSQE_IO_HARDLINK.
 template <class... Operations>
   requires(sizeof...(Operations) > 0)
 auto hard_chain(const Operations&... operations) {

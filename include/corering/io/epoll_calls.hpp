@@ -10,7 +10,7 @@
 
 namespace corering {
 
-/// epoll_ctl(2): EPOLL_CTL_ADD, _MOD or _DEL in `action`; `event` may be null for the last.
+/// epoll_ctl(2): `action` is EPOLL_CTL_ADD, EPOLL_CTL_MOD or EPOLL_CTL_DEL. `event` may be null for the last.
 /// | EPOLL_CTL | 5.6 | epoll_ctl(2) | `event` | EEXIST, ENOENT, EPERM, EINVAL |
 inline IoOperation<void> async_epoll_ctl(int epoll, int action, int fd, const epoll_event* event) noexcept {
   return IoOperation<void>(Request{.addr = reinterpret_cast<std::uintptr_t>(event),
@@ -20,9 +20,9 @@ inline IoOperation<void> async_epoll_ctl(int epoll, int action, int fd, const ep
                                    .head = head(Opcode::epoll_ctl)});
 }
 
-/// epoll_wait(2) without a time limit: waits for events, and returns how many are in `into` now. On a worker.
-/// An older kernel polls the set and asks it then.
-/// | EPOLL_WAIT | 6.15 | epoll_wait(2) | `into` | EINVAL: no epoll set, or no room |
+/// epoll_wait(2) without a time limit: waits for events, and returns how many are in `into` now. Await it on
+/// a worker. On an older kernel it polls the set and then asks it.
+/// | EPOLL_WAIT | 6.15 | epoll_wait(2) | `into` | EINVAL: not an epoll set, or no room |
 [[nodiscard]] Task<Result<std::size_t>> async_epoll_wait(int epoll, std::span<epoll_event> into);
 
 }  // namespace corering

@@ -1,10 +1,10 @@
 /// file_calls.hpp — operations on what is in a file, named after their system calls.
 ///
-/// Each returns an operation to `co_await` on a worker, or `.on(worker)` from anywhere (core/operation.hpp
-/// says how they suspend, resume and fail). The last line of each comment is a row: the kernel's opcode,
-/// since which Linux, the man page that it follows, what must stay alive until the awaiting coroutine has
-/// resumed, and errors to expect besides EBADF and the scope's. "-" is nothing. docs/OPERATIONS.md is made of
-/// these rows.
+/// Each function returns an operation to `co_await` on a worker, or `.on(worker)` from anywhere
+/// (core/operation.hpp says how they suspend, resume and fail). The last line of each comment is a row: the
+/// kernel's opcode, the first Linux that has it, the man page that it follows, what must stay alive until the
+/// awaiting coroutine has resumed, and errors to expect besides EBADF and the scope's reason. "-" means
+/// nothing. docs/OPERATIONS.md is made of these rows.
 #pragma once
 
 #include <algorithm>
@@ -24,21 +24,23 @@
 
 namespace corering {
 
-/// Read or write at the file's own position, as read(2) and write(2) do. What has no position, as pipes and
-/// terminals, wants this. Not for O_DIRECT: the kernel does not move the position of a request that ends
-/// later.
+/// Reads or writes at the file's own position, as read(2) and write(2) do. A file that has no position, such
+/// as a pipe or a terminal, needs this. Do not use it with O_DIRECT: the kernel does not move the position
+/// for a request that ends later.
 inline constexpr std::uint64_t current_position = ~std::uint64_t{0};
 
 namespace detail {
 
-/// One call moves at most this much, as in read(2): MAX_RW_COUNT. The rest is the caller's next call.
+/// One call moves at most this many bytes, as in read(2): MAX_RW_COUNT. The caller's next call moves the
+/// rest.
 inline constexpr std::size_t most_bytes_per_call = 0x7ffff000;
 
 inline std::uint32_t clamp_length(std::size_t bytes) noexcept {
   return static_cast<std::uint32_t>(std::min(bytes, most_bytes_per_call));
 }
 
-/// A length goes into 32 bits, or else into a field of 64 that newer kernels look at.
+/// A length goes into 32 bits. If it does not fit, it goes into a field of 64 bits, which newer kernels look
+/// at.
 inline std::uint32_t short_length(std::uint64_t length) noexcept {
   return length > 0xffff'ffff ? 0 : static_cast<std::uint32_t>(length);
 }
@@ -48,7 +50,7 @@ inline std::uint64_t address_of(const void* pointer) noexcept {
   return reinterpret_cast<std::uintptr_t>(pointer);
 }
 
-/// A request to move bytes between memory and a file.
+/// Makes a request to move bytes between memory and a file.
 inline Request transfer(std::uint32_t head, const Descriptor& file, const void* memory, std::size_t length,
                         std::uint64_t offset, int flags) noexcept {
   return {.addr = address_of(memory),
@@ -59,12 +61,12 @@ inline Request transfer(std::uint32_t head, const Descriptor& file, const void* 
           .op_flags = static_cast<std::uint32_t>(flags)};
 }
 
-/// -errno of a system call that has failed, else what it returned.
+/// Returns -errno of a system call that has failed, and otherwise what the call returned.
 inline std::int32_t as_reply(long result) noexcept {
   return result < 0 ? -errno : static_cast<std::int32_t>(result);
 }
 
-/// Of an operation that an older one with the same fields can stand in for.
+/// Reads the answer of an operation. An older operation with the same fields can stand in for it.
 template <class T, Opcode Older>
 struct AnswerOr : Answer<T> {
   void rewrite(Request& request, const Capabilities&) const noexcept {
@@ -74,8 +76,8 @@ struct AnswerOr : Answer<T> {
 
 }  // namespace detail
 
-/// pread(2): up to `into.size()` bytes from `offset` (current_position: where the file stands). Fewer may
-/// come; 0 is the end of the file. `flags` are RWF_* of preadv2(2).
+/// pread(2): reads up to `into.size()` bytes from `offset` (current_position: where the file stands). Fewer
+/// may come; 0 means the end of the file. `flags` are RWF_* of preadv2(2).
 /// | READ | 5.6 | pread(2) | `into` | EISDIR, EINVAL, EAGAIN (RWF_NOWAIT) |
 inline IoOperation<std::size_t> async_read(const Descriptor& file, std::span<std::byte> into,
                                            std::uint64_t offset, int flags = 0) noexcept {
@@ -89,11 +91,12 @@ struct AnswerNow : Answer<std::size_t> {
 };
 }  // namespace detail
 
-/// The same as async_read of a file that is likely to be in the page cache. If nothing else is about to run
-/// or to be submitted, it is copied on the worker itself (preadv2(2), RWF_NOWAIT), and the coroutine goes on
-/// without a suspension; where some of it is missing it is a READ after all. In a turn no more than some
-/// 100 KiB come in this way, so that others are not kept waiting. On file systems that know no RWF_NOWAIT
-/// (tmpfs, /proc) it costs a call in vain. Not with O_DIRECT, where the worker would wait for the device.
+/// The same as async_read, for a file that is likely to be in the page cache. If nothing else is about to run
+/// or to be submitted, the worker itself copies the bytes (preadv2(2), RWF_NOWAIT), and the coroutine goes on
+/// without a suspension. If some of them are missing in the cache, it is a READ after all. In one turn at
+/// most some 100 KiB come in this way, so that other coroutines need not wait. On file systems without
+/// RWF_NOWAIT (tmpfs, /proc) it costs one useless call. Do not use it with O_DIRECT, because the worker would
+/// wait for the device.
 /// | READ | 5.6 | preadv2(2) | `into` | EISDIR, EINVAL |
 inline IoOperation<std::size_t, detail::AnswerNow> async_read_cached(const Descriptor& file,
                                                                      std::span<std::byte> into,
@@ -102,9 +105,9 @@ inline IoOperation<std::size_t, detail::AnswerNow> async_read_cached(const Descr
       detail::transfer(head(Opcode::read, file), file, into.data(), into.size(), offset, 0));
 }
 
-/// pwrite(2): up to `from.size()` bytes at `offset` (current_position: where the file stands). Fewer may be
-/// taken. Not for sockets: a closed peer would raise SIGPIPE, async_send does not. `flags` are RWF_*, as
-/// RWF_DSYNC or RWF_APPEND.
+/// pwrite(2): writes up to `from.size()` bytes at `offset` (current_position: where the file stands). Fewer
+/// may be taken. Do not use it for sockets: a closed peer would raise SIGPIPE, and async_send never raises
+/// it. `flags` are RWF_*, such as RWF_DSYNC or RWF_APPEND.
 /// | WRITE | 5.6 | pwrite(2) | `from` | ENOSPC, EFBIG, EDQUOT, EINVAL |
 inline IoOperation<std::size_t> async_write(const Descriptor& file, std::span<const std::byte> from,
                                             std::uint64_t offset, int flags = 0) noexcept {
@@ -112,7 +115,7 @@ inline IoOperation<std::size_t> async_write(const Descriptor& file, std::span<co
       detail::transfer(head(Opcode::write, file), file, from.data(), from.size(), offset, flags));
 }
 
-/// preadv2(2): into several buffers, at most 1024.
+/// preadv2(2): reads into several buffers, at most 1024.
 /// | READV | 5.1 | preadv2(2) | `into` and its buffers | EISDIR, EINVAL |
 inline IoOperation<std::size_t> async_readv(const Descriptor& file, std::span<const iovec> into,
                                             std::uint64_t offset, int flags = 0) noexcept {
@@ -120,7 +123,7 @@ inline IoOperation<std::size_t> async_readv(const Descriptor& file, std::span<co
       detail::transfer(head(Opcode::readv, file), file, into.data(), into.size(), offset, flags));
 }
 
-/// pwritev2(2): from several buffers, at most 1024. Not for sockets.
+/// pwritev2(2): writes from several buffers, at most 1024. Do not use it for sockets.
 /// | WRITEV | 5.1 | pwritev2(2) | `from` and its buffers | ENOSPC, EFBIG, EINVAL |
 inline IoOperation<std::size_t> async_writev(const Descriptor& file, std::span<const iovec> from,
                                              std::uint64_t offset, int flags = 0) noexcept {
@@ -128,7 +131,7 @@ inline IoOperation<std::size_t> async_writev(const Descriptor& file, std::span<c
       detail::transfer(head(Opcode::writev, file), file, from.data(), from.size(), offset, flags));
 }
 
-/// The same as async_read into a registered buffer, whose pages the kernel need not look up.
+/// The same as async_read, into a registered buffer, whose pages the kernel need not look up.
 /// | READ_FIXED | 5.1 | pread(2) | `into` | EISDIR, EFAULT |
 inline IoOperation<std::size_t> async_read(const Descriptor& file, const FixedSpan& into,
                                            std::uint64_t offset, int flags = 0) noexcept {
@@ -138,7 +141,7 @@ inline IoOperation<std::size_t> async_read(const Descriptor& file, const FixedSp
   return IoOperation<std::size_t>(request);
 }
 
-/// The same as async_write from a registered buffer.
+/// The same as async_write, from a registered buffer.
 /// | WRITE_FIXED | 5.1 | pwrite(2) | `from` | ENOSPC, EFBIG, EFAULT |
 inline IoOperation<std::size_t> async_write(const Descriptor& file, const FixedSpan& from,
                                             std::uint64_t offset, int flags = 0) noexcept {
@@ -148,8 +151,8 @@ inline IoOperation<std::size_t> async_write(const Descriptor& file, const FixedS
   return IoOperation<std::size_t>(request);
 }
 
-/// preadv2(2) into parts of one registered buffer; each of `into` lies inside `within`. An older kernel makes
-/// it a READV.
+/// preadv2(2) into parts of one registered buffer. Each part in `into` lies inside `within`. On an older
+/// kernel it is a READV.
 /// | READV_FIXED | 6.15 | preadv2(2) | `within`, `into` | EISDIR, EFAULT |
 inline auto async_readv(const Descriptor& file, const FixedSpan& within, std::span<const iovec> into,
                         std::uint64_t offset, int flags = 0) noexcept {
@@ -160,7 +163,7 @@ inline auto async_readv(const Descriptor& file, const FixedSpan& within, std::sp
   return ProbedOperation<std::size_t, Payload>(request, {.need = Opcode::readv_fixed});
 }
 
-/// pwritev2(2) from parts of one registered buffer. An older kernel makes it a WRITEV.
+/// pwritev2(2) from parts of one registered buffer. On an older kernel it is a WRITEV.
 /// | WRITEV_FIXED | 6.15 | pwritev2(2) | `within`, `from` | ENOSPC, EFBIG, EFAULT |
 inline auto async_writev(const Descriptor& file, const FixedSpan& within, std::span<const iovec> from,
                          std::uint64_t offset, int flags = 0) noexcept {
@@ -171,8 +174,9 @@ inline auto async_writev(const Descriptor& file, const FixedSpan& within, std::s
   return ProbedOperation<std::size_t, Payload>(request, {.need = Opcode::writev_fixed});
 }
 
-/// The same as async_read into a buffer of `pool` that the kernel picks when there is something to read: at
-/// most one buffer's worth, and at most `most`, if that is not 0. An empty buffer is the end of the file.
+/// The same as async_read, into a buffer of `pool` that the kernel picks when there is something to read. It
+/// reads at most one buffer, and at most `most` bytes if `most` is not 0. An empty buffer means the end of
+/// the file.
 /// | READ (BUFFER_SELECT) | 5.7 | pread(2) | `pool` | ENOBUFS: every buffer is lent |
 inline IoOperation<LentBuffer, detail::LentAnswer> async_read(const Descriptor& file, const BufferPool& pool,
                                                               std::uint64_t offset,
@@ -183,10 +187,11 @@ inline IoOperation<LentBuffer, detail::LentAnswer> async_read(const Descriptor& 
   return IoOperation<LentBuffer, detail::LentAnswer>(request, detail::LentAnswer(pool.ring()));
 }
 
-/// What fsync makes durable.
+/// Says what fsync makes durable.
 enum class Sync : std::uint8_t { everything, data_only };
 
-/// fsync(2), or fdatasync(2) with Sync::data_only. Not ordered behind writes that have not completed yet.
+/// fsync(2), or fdatasync(2) with Sync::data_only. It is not ordered after writes that have not completed
+/// yet.
 /// | FSYNC | 5.1 | fsync(2) | - | EIO, EINVAL |
 inline IoOperation<void> async_fsync(const Descriptor& file, Sync what_to_sync = Sync::everything) noexcept {
   return IoOperation<void>(Request{.fd = file.number(),
@@ -194,8 +199,9 @@ inline IoOperation<void> async_fsync(const Descriptor& file, Sync what_to_sync =
                                    .op_flags = what_to_sync == Sync::data_only ? abi::fsync_datasync : 0});
 }
 
-/// sync_file_range(2): begins or awaits the write-out of a range; says nothing about the file's metadata.
-/// `length` 0 is all behind `offset`, as is one of 4 GiB and more. `flags` are SYNC_FILE_RANGE_*.
+/// sync_file_range(2): begins or awaits the write-out of a range. It says nothing about the file's metadata.
+/// `length` 0 means everything after `offset`, and so does a length of 4 GiB or more. `flags` are
+/// SYNC_FILE_RANGE_*.
 /// | SYNC_FILE_RANGE | 5.2 | sync_file_range(2) | - | EINVAL, ESPIPE, EIO |
 inline IoOperation<void> async_sync_file_range(const Descriptor& file, std::uint64_t offset,
                                                std::uint64_t length, unsigned flags) noexcept {
@@ -206,7 +212,7 @@ inline IoOperation<void> async_sync_file_range(const Descriptor& file, std::uint
                                    .op_flags = flags});
 }
 
-/// fallocate(2): reserves, or with FALLOC_FL_* in `mode` frees, zeroes or shifts a range.
+/// fallocate(2): reserves a range, or frees, zeroes or shifts it with FALLOC_FL_* in `mode`.
 /// | FALLOCATE | 5.6 | fallocate(2) | - | ENOSPC, EOPNOTSUPP, EINVAL |
 inline IoOperation<void> async_fallocate(const Descriptor& file, int mode, std::uint64_t offset,
                                          std::uint64_t length) noexcept {
@@ -217,8 +223,8 @@ inline IoOperation<void> async_fallocate(const Descriptor& file, int mode, std::
                                    .head = head(Opcode::fallocate, file)});
 }
 
-/// ftruncate(2): the file is `length` bytes long from now on. An older kernel makes the system call on the
-/// worker, which may then wait for the disk.
+/// ftruncate(2): makes the file `length` bytes long. On an older kernel the worker makes the system call, and
+/// may then wait for the disk.
 /// | FTRUNCATE | 6.9 | ftruncate(2) | - | EINVAL, EFBIG |
 inline ProbedOperation<void> async_ftruncate(const Descriptor& file, std::uint64_t length) noexcept {
   const auto call = [](const Request& request) -> std::int32_t {
@@ -229,8 +235,8 @@ inline ProbedOperation<void> async_ftruncate(const Descriptor& file, std::uint64
       {.need = Opcode::ftruncate, .call = file.is_slot() ? nullptr : +call});
 }
 
-/// posix_fadvise(2): how the range will be read (POSIX_FADV_*). `length` 0 is to the end. An older kernel
-/// refuses 4 GiB and more (EINVAL).
+/// posix_fadvise(2): says how the range will be read (POSIX_FADV_*). `length` 0 means to the end. An older
+/// kernel refuses 4 GiB and more (EINVAL).
 /// | FADVISE | 5.6 | posix_fadvise(2) | - | EINVAL, ESPIPE |
 inline IoOperation<void> async_fadvise(const Descriptor& file, std::uint64_t offset, std::uint64_t length,
                                        int advice) noexcept {
@@ -254,7 +260,7 @@ inline IoOperation<void> async_madvise(void* memory, std::size_t length, int adv
 
 // ---- closing ----
 
-/// Waits for a close. Owns what it closes until the kernel says that it has.
+/// Waits for a close. Owns what it closes until the kernel says that it has closed it.
 template <class Owner>
 class [[nodiscard]] CloseAwaiter : private Completion {
  public:
@@ -267,7 +273,7 @@ class [[nodiscard]] CloseAwaiter : private Completion {
     begin(coroutine, promise_of(coroutine), request_);
   }
 
-  /// A close that the kernel was not allowed to begin is made here: closing always closes.
+  /// If the kernel was not allowed to begin the close, it is made here: closing always closes.
   Result<void> await_resume() noexcept {
     const std::int32_t res = finish().res;
     if (res == -ECANCELED) {
@@ -295,8 +301,8 @@ class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
     return CloseAwaiter<Owner>(request_, std::move(owned_));
   }
 
-  /// The same on `worker`, wherever it is awaited; hops there and back as IoOperation::on() does. A worker
-  /// that refuses answers ECANCELED, and the descriptor is closed all the same.
+  /// The same on `worker`, wherever it is awaited: it hops there and back as IoOperation::on() does. If the
+  /// worker refuses, the answer is ECANCELED, and the descriptor is closed all the same.
   Task<Result<void>> on(Worker& worker) && { return detail::await_on<void>(worker, std::move(*this)); }
 
  private:
@@ -304,9 +310,9 @@ class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
   Owner owned_;
 };
 
-/// close(2). Takes the descriptor over: it is closed whatever happens, also in a cancelled scope (then
-/// without the ring) and if the operation is never awaited. No operation on it may be in flight; the kernel
-/// would keep that one armed.
+/// close(2). It takes the descriptor over and always closes it, also in a cancelled scope (then without the
+/// ring), and also if the operation is never awaited. No operation on the descriptor may be in flight,
+/// because the kernel would keep that operation armed.
 /// | CLOSE | 5.6 | close(2) | - | EIO |
 inline CloseOperation<Fd> async_close(Fd fd) noexcept {
   const Request request{.fd = fd.get(), .head = head(Opcode::close)};
@@ -316,7 +322,7 @@ inline CloseOperation<Fd> async_close(Fd fd) noexcept {
 /// The same for a slot of the file table.
 /// | CLOSE (direct) | 5.15 | close(2) | - | EIO |
 inline CloseOperation<FixedFile> async_close(FixedFile file) noexcept {
-  Request request{.fd = -1, .head = head(Opcode::close)};  // as it is for nothing: EBADF
+  Request request{.fd = -1, .head = head(Opcode::close)};  // stays so if the file is not open: EBADF
   if (file.is_open()) {
     request.fd = 0;
     request.extra = with_file_index(file.slot() + 1);
@@ -326,7 +332,7 @@ inline CloseOperation<FixedFile> async_close(FixedFile file) noexcept {
 
 // ---- the file table ----
 
-/// Puts a descriptor's file into a free slot of `table`; the descriptor stays open, and may be closed.
+/// Puts a descriptor's file into a free slot of `table`. The descriptor stays open, and you may close it.
 /// | FILES_UPDATE | 5.6, slot picked by the kernel 5.19 | io_uring_register(2) | `table` | ENFILE: no free slot |
 inline IoOperation<FixedFile, detail::InstalledAnswer> async_install(const FileTable& table,
                                                                      int fd) noexcept {
@@ -335,7 +341,7 @@ inline IoOperation<FixedFile, detail::InstalledAnswer> async_install(const FileT
       detail::InstalledAnswer(table, fd));
 }
 
-/// The other way: a descriptor, close-on-exec, for the file in a slot.
+/// The other way: makes a descriptor, close-on-exec, for the file in a slot.
 /// | FIXED_FD_INSTALL | 6.8 | io_uring_enter(2) | `file` | EMFILE |
 inline ProbedOperation<Fd> async_fixed_fd_install(const FixedFile& file) noexcept {
   return ProbedOperation<Fd>(

@@ -1,8 +1,8 @@
 /// futex_calls.hpp — waiting for a word of memory that other threads or processes change. The rows are
 /// explained in io/file_calls.hpp.
 ///
-/// Inside one process SharedEvent and SharedChannel are the way; this is for memory that is shared with
-/// others, and for what uses futex(2) already.
+/// Inside one process use SharedEvent and SharedChannel. The operations here are for memory that is shared
+/// with other processes, and for programs that use futex(2) already.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 
 namespace corering {
 
-/// Who may wait at a word or wake it: the threads of this process, or everybody who has mapped it.
+/// Says who may wait at a word or wake it: the threads of this process, or everybody that has mapped it.
 enum class FutexScope : std::uint8_t { this_process, shared_memory };
 
 namespace detail {
@@ -32,7 +32,8 @@ inline constexpr std::uint64_t futex_any = 0xffff'ffff;
 
 }  // namespace detail
 
-/// futex(2), FUTEX_WAIT: waits until somebody wakes `word`; EAGAIN when it is not `expected` (any longer).
+/// futex(2), FUTEX_WAIT: waits until somebody wakes `word`. Fails with EAGAIN when `word` is not, or no
+/// longer, `expected`.
 /// | FUTEX_WAIT | 6.7 | futex(2) | `word` | EAGAIN: another value |
 inline ProbedOperation<void> async_futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                                               FutexScope scope = FutexScope::this_process) noexcept {
@@ -44,8 +45,8 @@ inline ProbedOperation<void> async_futex_wait(const std::atomic<std::uint32_t>& 
                                {.need = Opcode::futex_wait});
 }
 
-/// futex(2), FUTEX_WAKE: wakes at most `count` of those that wait, and returns how many. An older kernel
-/// makes the system call, which does not wait.
+/// futex(2), FUTEX_WAKE: wakes at most `count` of those that wait, and returns how many it woke. On an older
+/// kernel the worker makes the system call, which does not wait.
 /// | FUTEX_WAKE | 6.7 | futex(2) | `word` | - |
 inline ProbedOperation<unsigned> async_futex_wake(const std::atomic<std::uint32_t>& word,
                                                   std::uint32_t count = 1,
@@ -63,7 +64,7 @@ inline ProbedOperation<unsigned> async_futex_wake(const std::atomic<std::uint32_
       {.need = Opcode::futex_wake, .call = call});
 }
 
-/// futex_waitv(2): waits until one of up to 128 words is woken, and returns which.
+/// futex_waitv(2): waits until one of up to 128 words is woken, and returns which one.
 /// | FUTEX_WAITV | 6.7 | futex_waitv(2) | `words` | EAGAIN: another value; EINVAL |
 inline ProbedOperation<std::size_t> async_futex_waitv(std::span<const futex_waitv> words) noexcept {
   return ProbedOperation<std::size_t>(Request{.addr = detail::address_of(words.data()),

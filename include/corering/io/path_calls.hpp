@@ -15,7 +15,7 @@ namespace corering {
 
 namespace detail {
 
-/// struct open_how lies with whoever waits.
+/// struct open_how lies in the awaiter.
 template <class Decode>
 class OpenHow : public Decode {
  public:
@@ -38,7 +38,7 @@ inline Request openat2_request(int directory, const char* path) noexcept {
   return {.addr = address_of(path), .fd = directory, .len = sizeof(open_how), .head = head(Opcode::openat2)};
 }
 
-/// Two names: renameat, linkat.
+/// Makes a request with two names, for renameat and linkat.
 inline Request two_paths(Opcode opcode, int from_directory, const char* from, int to_directory,
                          const char* to, unsigned flags) noexcept {
   return {.addr = address_of(from),
@@ -49,7 +49,7 @@ inline Request two_paths(Opcode opcode, int from_directory, const char* from, in
           .op_flags = flags};
 }
 
-/// An extended attribute: of a descriptor, or of a path.
+/// Makes a request for an extended attribute, of a descriptor or of a path.
 inline Request attribute(Opcode opcode, int fd, const char* path, const char* name, const void* value,
                          std::size_t size, int flags) noexcept {
   return {.addr = address_of(name),
@@ -63,14 +63,14 @@ inline Request attribute(Opcode opcode, int fd, const char* path, const char* na
 
 }  // namespace detail
 
-/// openat(2). The descriptor is owned; it is close-on-exec whether or not `flags` say O_CLOEXEC. Do not pass
-/// O_NONBLOCK for descriptors used on a ring.
+/// openat(2). The caller owns the descriptor. It is close-on-exec whether or not `flags` say O_CLOEXEC. Do
+/// not pass O_NONBLOCK for descriptors that are used on a ring.
 /// | OPENAT | 5.6 | openat(2) | `path` | ENOENT, EACCES, EEXIST, EMFILE |
 inline IoOperation<Fd> async_openat(int directory, const char* path, int flags, mode_t mode = 0) noexcept {
   return IoOperation<Fd>(detail::open_request(directory, path, flags | O_CLOEXEC, mode));
 }
 
-/// ... into a free slot of `table`, without a descriptor.
+/// The same, into a free slot of `table`, without a descriptor.
 /// | OPENAT (direct) | 5.15, slot picked by the kernel 5.19 | openat(2) | `path`, `table` | ENOENT, ENFILE: no free slot |
 inline IoOperation<FixedFile, detail::SlotAnswer> async_openat(const FileTable& table, int directory,
                                                                const char* path, int flags,
@@ -80,7 +80,8 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_openat(const FileTable& 
   return IoOperation<FixedFile, detail::SlotAnswer>(request, detail::SlotAnswer(table));
 }
 
-/// openat2(2): openat with limits on how the path is resolved (RESOLVE_BENEATH, ...). Close-on-exec.
+/// openat2(2): openat with limits on how the path is resolved (RESOLVE_BENEATH, ...). The descriptor is
+/// close-on-exec.
 /// | OPENAT2 | 5.6 | openat2(2) | `path` | ENOENT, EXDEV, ELOOP, EINVAL, E2BIG |
 inline IoOperation<Fd, detail::OpenHow<Answer<Fd>>> async_openat2(int directory, const char* path,
                                                                   open_how how) noexcept {
@@ -89,7 +90,7 @@ inline IoOperation<Fd, detail::OpenHow<Answer<Fd>>> async_openat2(int directory,
                                                       detail::OpenHow<Answer<Fd>>(how, {}));
 }
 
-/// ... into a free slot of `table`.
+/// The same, into a free slot of `table`.
 /// | OPENAT2 (direct) | 5.15, slot picked by the kernel 5.19 | openat2(2) | `path`, `table` | ENOENT, EXDEV, ENFILE |
 inline IoOperation<FixedFile, detail::OpenHow<detail::SlotAnswer>> async_openat2(
     const FileTable& table, int directory, const char* path, const open_how& how) noexcept {
@@ -99,8 +100,8 @@ inline IoOperation<FixedFile, detail::OpenHow<detail::SlotAnswer>> async_openat2
       request, detail::OpenHow<detail::SlotAnswer>(how, detail::SlotAnswer(table)));
 }
 
-/// statx(2): fills `into` with what `mask` (STATX_*) asks for. `path` "" with AT_EMPTY_PATH means `directory`
-/// itself.
+/// statx(2): fills `into` with what `mask` (STATX_*) asks for. An empty `path` with AT_EMPTY_PATH means
+/// `directory` itself.
 /// | STATX | 5.6 | statx(2) | `path`, `into` | ENOENT, EACCES |
 inline IoOperation<void> async_statx(int directory, const char* path, int flags, unsigned mask,
                                      struct statx& into) noexcept {
@@ -112,7 +113,7 @@ inline IoOperation<void> async_statx(int directory, const char* path, int flags,
                                    .op_flags = static_cast<std::uint32_t>(flags)});
 }
 
-/// unlinkat(2); with AT_REMOVEDIR a directory.
+/// unlinkat(2). With AT_REMOVEDIR it removes a directory.
 /// | UNLINKAT | 5.11 | unlinkat(2) | `path` | ENOENT, EISDIR, ENOTEMPTY |
 inline IoOperation<void> async_unlinkat(int directory, const char* path, int flags = 0) noexcept {
   return IoOperation<void>(Request{.addr = detail::address_of(path),
@@ -121,7 +122,7 @@ inline IoOperation<void> async_unlinkat(int directory, const char* path, int fla
                                    .op_flags = static_cast<std::uint32_t>(flags)});
 }
 
-/// renameat2(2): `flags` are RENAME_NOREPLACE, RENAME_EXCHANGE.
+/// renameat2(2). `flags` are RENAME_NOREPLACE or RENAME_EXCHANGE.
 /// | RENAMEAT | 5.11 | renameat2(2) | `from`, `to` | ENOENT, EXDEV, EEXIST |
 inline IoOperation<void> async_renameat(int from_directory, const char* from, int to_directory,
                                         const char* to, unsigned flags = 0) noexcept {
@@ -152,7 +153,8 @@ inline IoOperation<void> async_linkat(int from_directory, const char* from, int 
   return IoOperation<void>(detail::two_paths(Opcode::linkat, from_directory, from, to_directory, to, flags));
 }
 
-/// fgetxattr(2): the size of the attribute, which is in `value` now; with an empty `value` only its size.
+/// fgetxattr(2): reads the attribute into `value`, and returns its size. With an empty `value` it only
+/// returns the size.
 /// | FGETXATTR | 5.19 | fgetxattr(2) | `name`, `value` | ENODATA, ERANGE, ENOTSUP |
 inline IoOperation<std::size_t> async_fgetxattr(int file, const char* name,
                                                 std::span<std::byte> value) noexcept {
@@ -168,7 +170,7 @@ inline IoOperation<std::size_t> async_getxattr(const char* path, const char* nam
       detail::attribute(Opcode::getxattr, 0, path, name, value.data(), value.size(), 0));
 }
 
-/// fsetxattr(2): `flags` are XATTR_CREATE, XATTR_REPLACE.
+/// fsetxattr(2). `flags` are XATTR_CREATE or XATTR_REPLACE.
 /// | FSETXATTR | 5.19 | fsetxattr(2) | `name`, `value` | EEXIST, ENODATA, ENOTSUP, ENOSPC |
 inline IoOperation<void> async_fsetxattr(int file, const char* name, std::span<const std::byte> value,
                                          int flags = 0) noexcept {

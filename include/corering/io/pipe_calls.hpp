@@ -10,7 +10,7 @@
 
 namespace corering {
 
-/// Both ends of a pipe.
+/// Owns both ends of a pipe.
 struct PipeEnds {
   Fd reader;
   Fd writer;
@@ -18,7 +18,7 @@ struct PipeEnds {
 
 namespace detail {
 
-/// The kernel writes both descriptors into memory, which lies with whoever waits.
+/// The kernel writes both descriptors into memory, which lies in the awaiter.
 class PipeAnswer {
  public:
   void prepare(Request& request) noexcept { request.addr = address_of(fds_.data()); }
@@ -42,7 +42,8 @@ inline Request splice_request(Opcode opcode, const Descriptor& from, std::uint64
 
 }  // namespace detail
 
-/// pipe2(2), close-on-exec. An older kernel makes the system call, which does not wait.
+/// pipe2(2). Both descriptors are close-on-exec. On an older kernel the worker makes the system call, which
+/// does not wait.
 /// | PIPE | 6.16 | pipe2(2) | - | EMFILE, ENFILE, EINVAL |
 inline ProbedOperation<PipeEnds, detail::PipeAnswer> async_pipe(int flags = 0) noexcept {
   const auto call = [](const Request& request) -> std::int32_t {
@@ -54,8 +55,9 @@ inline ProbedOperation<PipeEnds, detail::PipeAnswer> async_pipe(int flags = 0) n
       {.need = Opcode::pipe, .call = call});
 }
 
-/// splice(2): moves up to `length` bytes from `from` to `to` inside the kernel; one of them is a pipe. The
-/// offset of a pipe is current_position; 0 is the end. Runs on a helper thread of the kernel.
+/// splice(2): moves up to `length` bytes from `from` to `to` inside the kernel. One of them is a pipe. The
+/// offset of a pipe is current_position. A result of 0 means the end. It runs on a helper thread of the
+/// kernel.
 /// | SPLICE | 5.7 | splice(2) | - | EINVAL, ESPIPE, EPIPE (and SIGPIPE) |
 inline IoOperation<std::size_t> async_splice(const Descriptor& from, std::uint64_t from_offset,
                                              const Descriptor& to, std::uint64_t to_offset,
@@ -65,7 +67,7 @@ inline IoOperation<std::size_t> async_splice(const Descriptor& from, std::uint64
 }
 
 /// tee(2): duplicates up to `length` bytes from one pipe to another, without consuming them.
-/// | TEE | 5.8 | tee(2) | - | EINVAL: no pipe, or the same one |
+/// | TEE | 5.8 | tee(2) | - | EINVAL: not a pipe, or the same one |
 inline IoOperation<std::size_t> async_tee(const Descriptor& from, const Descriptor& to, std::size_t length,
                                           unsigned flags = 0) noexcept {
   return IoOperation<std::size_t>(detail::splice_request(Opcode::tee, from, 0, to, 0, length, flags));

@@ -35,16 +35,16 @@ inline Request checked(const Sqe& sqe) noexcept {
 
 }  // namespace detail
 
-/// Submits `sqe` as it is, but for its user_data, and resumes with `res` and `flags` of its last CQE, or with
-/// the errno. What it does, and what has to stay alive, is up to who fills it. CQE_SKIP_SUCCESS, links and
-/// IO_DRAIN end the program with a message.
+/// Submits `sqe` as it is, except for its user_data. Resumes with `res` and `flags` of its last CQE, or with
+/// the errno. Whoever fills the SQE decides what it does and what must stay alive. CQE_SKIP_SUCCESS, links
+/// and IO_DRAIN end the program with a message.
 /// | any | any | io_uring_enter(2) | what it points to | any |
 inline IoOperation<Reply, detail::RawAnswer> async_raw(const Sqe& sqe) noexcept {
   return IoOperation<Reply, detail::RawAnswer>(detail::checked(sqe));
 }
 
-/// A command of the file's own driver: `command_op` and up to 16 bytes of its own (the SQE's cmd). Resumes
-/// with what the driver says. More bytes end the program with a message.
+/// Sends a command to the file's own driver: `command_op` and up to 16 bytes that belong to the command (the
+/// SQE's cmd). Resumes with what the driver says. More than 16 bytes end the program with a message.
 /// | URING_CMD | 5.19 | io_uring_enter(2) | what the command points to | EOPNOTSUPP: it has none |
 inline IoOperation<Reply, detail::RawAnswer> async_uring_cmd(
     const Descriptor& file, std::uint32_t command_op, std::span<const std::byte> command = {}) noexcept {
@@ -58,15 +58,15 @@ inline IoOperation<Reply, detail::RawAnswer> async_uring_cmd(
                                                        .pad = words[1]});
 }
 
-/// A multishot SQE of any kind.
+/// Submits a multishot SQE of any kind.
 class RawStream {
  public:
-  /// Submits nothing yet. What `sqe` points to must stay alive until the worker has ended, or until a reply
-  /// has come that is the last.
+  /// Submits nothing yet.
+  /// keep alive: what `sqe` points to, until the last reply has come or the worker has ended
   explicit RawStream(const Sqe& sqe) : shots_(detail::checked(sqe)) {}
 
-  /// The next CQE, whatever it says, errors too; fails itself only if it is cancelled. After a CQE that is
-  /// the last (Reply::is_last()) it submits the SQE anew.
+  /// Waits for the next CQE, and yields it whatever it says, even an error. next() itself fails only if it is
+  /// cancelled. After the last CQE (Reply::is_last()) it submits the SQE anew.
   [[nodiscard]] auto next() noexcept { return shots_.next(); }
 
  private:

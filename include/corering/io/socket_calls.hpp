@@ -1,8 +1,8 @@
 /// socket_calls.hpp — operations on sockets, named after their system calls. The rows are explained in
 /// io/file_calls.hpp.
 ///
-/// Sockets used here must not be O_NONBLOCK. Everything that sends does so with MSG_NOSIGNAL: a closed peer
-/// is EPIPE, never SIGPIPE.
+/// Sockets used here must not be O_NONBLOCK. Every function that sends does so with MSG_NOSIGNAL: a closed
+/// peer means EPIPE, never SIGPIPE.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,7 @@ inline Request message_transfer(std::uint32_t head, const Descriptor& socket, co
   return {.addr = address_of(message), .fd = socket.number(), .len = 1, .head = head, .op_flags = flags};
 }
 
-/// A message of one buffer and an address. It lies with whoever waits.
+/// Holds a message of one buffer and an address. It lies in the awaiter.
 class OneBufferMessage : public Answer<std::size_t> {
  public:
   OneBufferMessage(const void* memory, std::size_t length, const sockaddr* address,
@@ -58,7 +58,7 @@ class OneBufferMessage : public Answer<std::size_t> {
   msghdr message_{};
 };
 
-/// ... which tells how long the sender's address is.
+/// Holds such a message for a receive, and tells how long the sender's address is.
 class ReceivedFrom : public OneBufferMessage {
  public:
   ReceivedFrom(std::span<std::byte> into, sockaddr* from, socklen_t* from_length) noexcept
@@ -73,7 +73,7 @@ class ReceivedFrom : public OneBufferMessage {
   socklen_t* from_length_;
 };
 
-/// Several buffers; an older kernel wants them in a message.
+/// Holds several buffers. An older kernel wants them in a message.
 class SeveralBuffers : public Answer<std::size_t> {
  public:
   explicit SeveralBuffers(std::span<const iovec> buffers) noexcept {
@@ -94,7 +94,7 @@ inline std::uint64_t two_words(int low, int high) noexcept {
   return static_cast<std::uint32_t>(low) | std::uint64_t{static_cast<std::uint32_t>(high)} << 32;
 }
 
-/// What the socket commands of URING_CMD have in common.
+/// Makes what the socket commands of URING_CMD have in common.
 inline Request socket_command(std::uint64_t command, const Descriptor& socket, int level, int name,
                               const void* value, std::size_t length) noexcept {
   return {.addr = two_words(level, name),
@@ -109,7 +109,7 @@ inline Request socket_command(std::uint64_t command, const Descriptor& socket, i
 
 // ---- making and connecting ----
 
-/// socket(2), close-on-exec.
+/// socket(2). The descriptor is close-on-exec.
 /// | SOCKET | 5.19 | socket(2) | - | EAFNOSUPPORT, EMFILE, EPROTONOSUPPORT |
 inline IoOperation<Fd> async_socket(int domain, int type, int protocol = 0) noexcept {
   return IoOperation<Fd>(Request{.fd = domain,
@@ -118,7 +118,7 @@ inline IoOperation<Fd> async_socket(int domain, int type, int protocol = 0) noex
                                  .head = head(Opcode::socket)});
 }
 
-/// ... into a free slot of `table`.
+/// The same, into a free slot of `table`.
 /// | SOCKET (direct) | 5.19 | socket(2) | `table` | EAFNOSUPPORT, ENFILE: no free slot |
 inline IoOperation<FixedFile, detail::SlotAnswer> async_socket(const FileTable& table, int domain, int type,
                                                                int protocol = 0) noexcept {
@@ -130,7 +130,7 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_socket(const FileTable& 
                                                     detail::SlotAnswer(table));
 }
 
-/// bind(2). An older kernel makes the system call, which does not wait.
+/// bind(2). On an older kernel the worker makes the system call, which does not wait.
 /// | BIND | 6.11 | bind(2) | `address` | EADDRINUSE, EACCES, EADDRNOTAVAIL, EINVAL |
 inline ProbedOperation<void> async_bind(const Descriptor& socket, const sockaddr* address,
                                         socklen_t length) noexcept {
@@ -145,7 +145,7 @@ inline ProbedOperation<void> async_bind(const Descriptor& socket, const sockaddr
                                {.need = Opcode::bind, .call = socket.is_slot() ? nullptr : +call});
 }
 
-/// listen(2). An older kernel makes the system call, which does not wait.
+/// listen(2). On an older kernel the worker makes the system call, which does not wait.
 /// | LISTEN | 6.11 | listen(2) | - | EADDRINUSE, EOPNOTSUPP |
 inline ProbedOperation<void> async_listen(const Descriptor& socket, int backlog) noexcept {
   const auto call = [](const Request& request) -> std::int32_t {
@@ -157,8 +157,9 @@ inline ProbedOperation<void> async_listen(const Descriptor& socket, int backlog)
                                {.need = Opcode::listen, .call = socket.is_slot() ? nullptr : +call});
 }
 
-/// accept4(2): the next connection, owned and close-on-exec. `peer` and `peer_length` may be null; else they
-/// are filled as accept(2) does. A connection that arrives after the wait was abandoned is closed.
+/// accept4(2): takes the next connection. The caller owns the descriptor, which is close-on-exec. `peer` and
+/// `peer_length` may be null; otherwise they are filled as accept(2) does. A connection that arrives after
+/// the wait was abandoned is closed.
 /// | ACCEPT | 5.5 | accept(2) | `peer`, `peer_length` | EMFILE, ENFILE, ECONNABORTED, EINVAL |
 inline IoOperation<Fd> async_accept(const Descriptor& listener, sockaddr* peer = nullptr,
                                     socklen_t* peer_length = nullptr) noexcept {
@@ -169,7 +170,7 @@ inline IoOperation<Fd> async_accept(const Descriptor& listener, sockaddr* peer =
                                  .op_flags = SOCK_CLOEXEC});
 }
 
-/// ... into a free slot of `table`.
+/// The same, into a free slot of `table`.
 /// | ACCEPT (direct) | 5.15, slot picked by the kernel 5.19 | accept(2) | `table` | ENFILE: no free slot; ECONNABORTED |
 inline IoOperation<FixedFile, detail::SlotAnswer> async_accept(const FileTable& table,
                                                                const Descriptor& listener) noexcept {
@@ -179,7 +180,7 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_accept(const FileTable& 
                                                     detail::SlotAnswer(table));
 }
 
-/// accept4(2) if a connection is there already, else EAGAIN at once.
+/// accept4(2) if a connection is there already. Otherwise fails with EAGAIN at once.
 /// | ACCEPT (DONTWAIT) | 6.10 | accept(2) | - | EAGAIN: none is there; EMFILE |
 inline ProbedOperation<Fd> async_accept_now(const Descriptor& listener) noexcept {
   return ProbedOperation<Fd>(Request{.fd = listener.number(),
@@ -207,7 +208,8 @@ inline IoOperation<void> async_shutdown(const Descriptor& socket, int how) noexc
 
 // ---- receiving ----
 
-/// recv(2): what has arrived, at most `into.size()` bytes; 0 is the peer's end of stream. `flags` are MSG_*.
+/// recv(2): receives what has arrived, at most `into.size()` bytes. 0 means the peer's end of stream. `flags`
+/// are MSG_*.
 /// | RECV | 5.6 | recv(2) | `into` | ECONNRESET, ENOTCONN |
 inline IoOperation<std::size_t> async_recv(const Descriptor& socket, std::span<std::byte> into,
                                            int flags = 0) noexcept {
@@ -215,7 +217,8 @@ inline IoOperation<std::size_t> async_recv(const Descriptor& socket, std::span<s
                                                           into.size(), static_cast<std::uint32_t>(flags)));
 }
 
-/// ... into a buffer of `pool` that the kernel picks when something has arrived. An empty buffer is the end.
+/// The same, into a buffer of `pool` that the kernel picks when something has arrived. An empty buffer means
+/// the end.
 /// | RECV (BUFFER_SELECT) | 5.7 | recv(2) | `pool` | ENOBUFS: every buffer is lent; ECONNRESET |
 inline IoOperation<LentBuffer, detail::LentAnswer> async_recv(const Descriptor& socket,
                                                               const BufferPool& pool,
@@ -235,8 +238,8 @@ class BundleOrOne : public BundleAnswer {
 };
 }  // namespace detail
 
-/// ... into as many buffers of `pool` as what has arrived fills. None is the end. Not for an incremental
-/// pool. An older kernel fills one.
+/// The same, into as many buffers of `pool` as the arrived bytes fill. No buffer means the end. The pool must
+/// not be incremental. An older kernel fills one buffer.
 /// | RECV (BUNDLE) | 6.10 | recv(2) | `pool` | ENOBUFS: every buffer is lent; ECONNRESET |
 inline auto async_recv_bundle(const Descriptor& socket, const BufferPool& pool, int flags = 0) noexcept {
   CORERING_ASSERT(!pool.is_incremental(), "bundles want a pool of whole buffers, not an incremental one");
@@ -256,8 +259,8 @@ inline IoOperation<std::size_t> async_recvmsg(const Descriptor& socket, msghdr& 
                                                            static_cast<std::uint32_t>(flags)));
 }
 
-/// recvfrom(2): one datagram, and whose it is. What does not fit into `into` is lost, unless `flags` say
-/// MSG_TRUNC: then the result is its whole length. `from` and `from_length` may be null.
+/// recvfrom(2): receives one datagram, and tells who sent it. What does not fit into `into` is lost, and with
+/// MSG_TRUNC in `flags` the result is the datagram's whole length. `from` and `from_length` may be null.
 /// | RECVMSG | 5.3 | recvfrom(2) | `into`, `from`, `from_length` | ECONNREFUSED |
 inline IoOperation<std::size_t, detail::ReceivedFrom> async_recvfrom(const Descriptor& socket,
                                                                      std::span<std::byte> into,
@@ -271,8 +274,8 @@ inline IoOperation<std::size_t, detail::ReceivedFrom> async_recvfrom(const Descr
 
 // ---- sending ----
 
-/// send(2). Fewer bytes than asked may be taken; with MSG_WAITALL the kernel goes on until all are, or an
-/// error.
+/// send(2). Fewer bytes than asked may be taken. With MSG_WAITALL the kernel goes on until all are taken, or
+/// until an error.
 /// | SEND | 5.6 | send(2) | `from` | EPIPE, ECONNRESET, EMSGSIZE |
 inline IoOperation<std::size_t> async_send(const Descriptor& socket, std::span<const std::byte> from,
                                            int flags = 0) noexcept {
@@ -280,7 +283,7 @@ inline IoOperation<std::size_t> async_send(const Descriptor& socket, std::span<c
                                                           from.size(), detail::quietly(flags)));
 }
 
-/// send(2) of several buffers. An older kernel makes it a SENDMSG.
+/// send(2) of several buffers. On an older kernel it is a SENDMSG.
 /// | SEND (VECTORIZED) | 6.17 | writev(2) | `from` and its buffers | EPIPE, ECONNRESET, EMSGSIZE |
 inline auto async_sendv(const Descriptor& socket, std::span<const iovec> from, int flags = 0) noexcept {
   return ProbedOperation<std::size_t, detail::SeveralBuffers>(
@@ -292,7 +295,7 @@ inline auto async_sendv(const Descriptor& socket, std::span<const iovec> from, i
       {.need = Feature::send_vectorized}, detail::SeveralBuffers(from));
 }
 
-/// sendto(2): one datagram.
+/// sendto(2): sends one datagram.
 /// | SENDMSG | 5.3 | sendto(2) | `from`, `to` | EMSGSIZE, ECONNREFUSED, ENETUNREACH |
 inline IoOperation<std::size_t, detail::OneBufferMessage> async_sendto(const Descriptor& socket,
                                                                        std::span<const std::byte> from,
@@ -312,11 +315,12 @@ inline IoOperation<std::size_t> async_sendmsg(const Descriptor& socket, const ms
       detail::message_transfer(head(Opcode::sendmsg, socket), socket, &message, detail::quietly(flags)));
 }
 
-/// What became of a zero-copy send.
+/// Tells how a zero-copy send ended.
 struct ZeroCopySend {
   std::size_t bytes = 0;
   enum class Copied : std::uint8_t { no, yes, unknown };
-  /// Whether the kernel copied all the same, as it does on the loopback device; unknown before Linux 6.2.
+  /// Tells whether the kernel copied all the same, as it does on the loopback device. Before Linux 6.2 it is
+  /// unknown.
   Copied copied = Copied::unknown;
 };
 
@@ -352,9 +356,10 @@ using ZeroCopyMessageAnswer = ZeroCopyAnswer<Opcode::sendmsg_zc, Opcode::sendmsg
 
 }  // namespace detail
 
-/// send(2) out of the caller's memory, without copying it, for large sends. Resumes when the kernel no longer
-/// uses `from`, on errors too; on a connection that can be when the peer has acknowledged it. An older kernel
-/// makes it a SEND.
+/// send(2) out of the caller's memory, without copying it. It is for large sends. On an older kernel it is a
+/// SEND.
+/// resumes: when the kernel no longer uses `from`, on errors too; on a connection that may be when the peer
+///   has acknowledged it
 /// | SEND_ZC | 6.0 | send(2) | `from` | EPIPE, ECONNRESET, ENOMEM, EOPNOTSUPP |
 inline auto async_send_zc(const Descriptor& socket, std::span<const std::byte> from, int flags = 0) noexcept {
   return ProbedOperation<ZeroCopySend, detail::ZeroCopySendAnswer>(
@@ -363,7 +368,7 @@ inline auto async_send_zc(const Descriptor& socket, std::span<const std::byte> f
       {.need = Feature::send_zc_report_usage});
 }
 
-/// ... out of a registered buffer.
+/// The same, out of a registered buffer.
 /// | SEND_ZC (FIXED_BUF) | 6.0 | send(2) | `from` | EPIPE, ECONNRESET, EFAULT |
 inline auto async_send_zc(const Descriptor& socket, const FixedSpan& from, int flags = 0) noexcept {
   constexpr std::uint32_t ioprio = abi::send_zc_report_usage | abi::recvsend_fixed_buf;
@@ -376,7 +381,7 @@ inline auto async_send_zc(const Descriptor& socket, const FixedSpan& from, int f
 
 namespace detail {
 
-/// A zero-copy send of one datagram; what does not know SEND_ZC gets a message.
+/// Sends one datagram without copying. A kernel that does not know SEND_ZC gets a message.
 class ZeroCopyTo : public ZeroCopySendAnswer {
  public:
   ZeroCopyTo(std::span<const std::byte> from, const sockaddr* to, socklen_t to_length) noexcept
@@ -396,7 +401,7 @@ class ZeroCopyTo : public ZeroCopySendAnswer {
 
 }  // namespace detail
 
-/// ... one datagram, to an address.
+/// The same for one datagram, to an address.
 /// | SEND_ZC (to an address) | 6.0 | sendto(2) | `from`, `to` | EMSGSIZE, ECONNREFUSED, EOPNOTSUPP |
 inline auto async_sendto_zc(const Descriptor& socket, std::span<const std::byte> from, const sockaddr* to,
                             socklen_t to_length, int flags = 0) noexcept {
@@ -417,10 +422,12 @@ inline auto async_sendmsg_zc(const Descriptor& socket, const msghdr& message, in
       {.need = Feature::send_zc_report_usage});
 }
 
-/// From how many bytes on async_send_auto does not copy: below that the bookkeeping costs more than the copy.
+/// async_send_auto does not copy from this many bytes on. Below that the bookkeeping costs more than the
+/// copy.
 inline constexpr std::size_t zero_copy_pays_from = 16 * 1024;
 
-/// async_send for less than `threshold` bytes, async_send_zc for more; the result says what the kernel did.
+/// Does async_send for fewer than `threshold` bytes, and async_send_zc otherwise. The result says what the
+/// kernel did.
 /// | SEND or SEND_ZC | 5.6 | send(2) | `from` | EPIPE, ECONNRESET |
 inline auto async_send_auto(const Descriptor& socket, std::span<const std::byte> from, int flags = 0,
                             std::size_t threshold = zero_copy_pays_from) noexcept {
@@ -433,7 +440,7 @@ inline auto async_send_auto(const Descriptor& socket, std::span<const std::byte>
       {.need = Opcode::send}, copies);
 }
 
-/// The same receive, send or accept, without a first try that is known to be in vain:
+/// Returns the same receive, send or accept, without the first try when you know that it would fail:
 /// IORING_RECVSEND_POLL_FIRST, IORING_ACCEPT_POLL_FIRST (6.10).
 template <class T, class Payload>
 [[nodiscard]] IoOperation<T, Payload> poll_first(const IoOperation<T, Payload>& operation) noexcept {
@@ -443,8 +450,8 @@ template <class T, class Payload>
 
 // ---- options ----
 
-/// getsockopt(2) of level SOL_SOCKET into `value`; returns how many bytes it has. An older kernel makes the
-/// system call, which does not wait.
+/// getsockopt(2) of level SOL_SOCKET: reads the option into `value`, and returns how many bytes it has. On an
+/// older kernel the worker makes the system call, which does not wait.
 /// | URING_CMD (GETSOCKOPT) | 6.7 | getsockopt(2) | `value` | ENOPROTOOPT, EOPNOTSUPP: another level |
 inline ProbedOperation<std::size_t> async_getsockopt(const Descriptor& socket, int level, int name,
                                                      std::span<std::byte> value) noexcept {
@@ -460,7 +467,7 @@ inline ProbedOperation<std::size_t> async_getsockopt(const Descriptor& socket, i
       {.need = Feature::socket_options, .call = socket.is_slot() ? nullptr : +call});
 }
 
-/// setsockopt(2). An older kernel makes the system call, which does not wait.
+/// setsockopt(2). On an older kernel the worker makes the system call, which does not wait.
 /// | URING_CMD (SETSOCKOPT) | 6.7 | setsockopt(2) | `value` | ENOPROTOOPT, EINVAL, EPERM |
 inline ProbedOperation<void> async_setsockopt(const Descriptor& socket, int level, int name,
                                               std::span<const std::byte> value) noexcept {
@@ -474,14 +481,14 @@ inline ProbedOperation<void> async_setsockopt(const Descriptor& socket, int leve
       {.need = Feature::socket_options, .call = socket.is_slot() ? nullptr : +call});
 }
 
-/// How many bytes wait to be received: ioctl(2), SIOCINQ.
+/// Returns how many bytes wait to be received: ioctl(2), SIOCINQ.
 /// | URING_CMD (SIOCINQ) | 6.7 | tcp(7), udp(7) | - | EOPNOTSUPP |
 inline ProbedOperation<std::size_t> async_bytes_to_receive(const Descriptor& socket) noexcept {
   return ProbedOperation<std::size_t>(detail::socket_command(abi::socket_siocinq, socket, 0, 0, nullptr, 0),
                                       {.need = Feature::socket_options});
 }
 
-/// How many bytes have been sent but not acknowledged: ioctl(2), SIOCOUTQ.
+/// Returns how many bytes have been sent but not acknowledged: ioctl(2), SIOCOUTQ.
 /// | URING_CMD (SIOCOUTQ) | 6.7 | tcp(7) | - | EOPNOTSUPP |
 inline ProbedOperation<std::size_t> async_bytes_to_send(const Descriptor& socket) noexcept {
   return ProbedOperation<std::size_t>(detail::socket_command(abi::socket_siocoutq, socket, 0, 0, nullptr, 0),
