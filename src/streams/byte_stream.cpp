@@ -16,7 +16,7 @@ std::unexpected<std::error_code> ended(StreamErrc how) noexcept {
 
 // ---- Reader ----
 
-/// Reads more; 0 at the end.
+/// Reads more bytes into the buffer. Returns 0 at the end.
 Task<Result<std::size_t>> Reader::fill() {
   if (begin_ == end_) begin_ = end_ = 0;
   if (end_ == buffer_.size() && begin_ > 0) {
@@ -38,7 +38,7 @@ std::string_view Reader::take(std::size_t count) noexcept {
 
 Task<Result<std::size_t>> Reader::read(std::span<std::byte> into) {
   if (begin_ == end_) {
-    // What would fill the buffer anyway need not go through it.
+    // A read that would fill the whole buffer need not go through it.
     if (into.size() >= buffer_.size()) co_return co_await source_.read(into);
     const Result<std::size_t> got = co_await fill();
     if (!got) co_return got;
@@ -70,7 +70,7 @@ Task<Result<std::string_view>> Reader::read_until(std::string_view delimiter, st
       co_return ended(StreamErrc::too_long);
     }
     if (found != std::string_view::npos) co_return take(length);
-    // The delimiter may have begun at the end of what is there.
+    // The delimiter may have begun at the end of the bytes that are there.
     searched = there.size() - std::min(there.size(), delimiter.size() - 1);
     const Result<std::size_t> got = co_await fill();
     if (!got) co_return std::unexpected(got.error());
@@ -92,7 +92,7 @@ Task<Result<void>> Writer::write_out(std::span<const std::byte> from) {
   while (!from.empty()) {
     const Result<std::size_t> put = co_await sink_.write(from);
     if (!put) co_return std::unexpected(put.error());
-    if (*put == 0) co_return ended(StreamErrc::unexpected_end);  // a sink that takes nothing: not for ever
+    if (*put == 0) co_return ended(StreamErrc::unexpected_end);  // the sink would never take it
     from = from.subspan(*put);
   }
   co_return Result<void>();

@@ -1,4 +1,4 @@
-/// messages.cpp — the queue behind an inbox.
+/// messages.cpp — the queue of an inbox.
 #include <corering/engine/here.hpp>
 #include <corering/streams/messages.hpp>
 

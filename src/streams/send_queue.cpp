@@ -49,7 +49,7 @@ class SendRing final : public RingResource {
     return true;
   }
 
-  /// So much has gone, from the front. What has gone in part stays at the front, shortened.
+  /// Removes `bytes` sent bytes from the front. A buffer that was sent in part stays at the front, shortened.
   void sent(std::size_t bytes) noexcept {
     bytes_ -= bytes;
     while (bytes > 0) {
@@ -63,7 +63,7 @@ class SendRing final : public RingResource {
     }
   }
 
-  /// What is queued, for a request that does not know rings; as many as one takes.
+  /// Returns the queued buffers for a request that does not know rings, as many as one request takes.
   std::span<iovec> parts() {
     parts_.clear();
     const std::size_t most = std::min<std::size_t>(buffers(), 256);
@@ -90,8 +90,8 @@ class SendRing final : public RingResource {
   void ring_closes() noexcept override { home_ = nullptr; }
 
  private:
-  /// The kernel has taken an entry out of the ring of which something is left, and entries cannot be put at
-  /// the front: the ring is registered anew, with what is left.
+  /// The kernel has taken an entry out of the ring although a part of it is left, and entries cannot be put
+  /// at the front. So the ring is registered anew, with what is left.
   void begin_anew() noexcept {
     const std::vector<iovec> left = all();
     abi::BufferRingRegister wish{

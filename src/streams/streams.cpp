@@ -1,4 +1,4 @@
-/// streams.cpp — when a stream goes on by itself, and when it ends.
+/// streams.cpp — when a stream continues by itself, and when it ends.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -35,11 +35,12 @@ std::unexpected<std::error_code> at_end() noexcept {
   return std::unexpected(make_error_code(StreamErrc::end));
 }
 
-// While nothing is free, a new try at once would fail at once: a loop of a million a second.
+// While nothing is free, a new try would fail at once: the loop would run a million times a second.
 constexpr Duration accept_pause = std::chrono::milliseconds(20);
 constexpr std::array out_of_something = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
 
-// accept(2): errors of the connection that was about to be accepted; "treat them like EAGAIN by retrying".
+// accept(2) lists errors of the connection that was about to be accepted: "treat them like EAGAIN by
+// retrying".
 constexpr std::array of_one_connection = {ECONNABORTED, EPROTO, ENETDOWN,     ENOPROTOOPT, EHOSTDOWN,
                                           ENONET,       EAGAIN, EHOSTUNREACH, ENETUNREACH, EINTR};
 
@@ -60,13 +61,13 @@ Request buffered_request(Opcode opcode, const Descriptor& file, const BufferPool
           .extra = in_buffer(detail::group_of(pool.ring()))};
 }
 
-/// A piece that came, or its end.
+/// Returns a piece that came, or the end of the stream.
 Result<LentBuffer> piece_or_end(LentBuffer piece) noexcept {
   if (piece.empty()) return at_end();
   return piece;
 }
 
-/// What a stream of buffers makes of one reply: a piece, an end, or nothing yet.
+/// Turns replies into the next piece or the end. It waits for a free buffer when there is none.
 template <class Payload, class OneByOne>
 Task<Result<LentBuffer>> next_piece(Multishot<Payload>& shots, BufferPool& pool, bool many,
                                     OneByOne one_by_one) {
@@ -167,7 +168,7 @@ Task<Result<LentBuffer>> ReadStream::next() {
   const auto one = [this] { return async_read(file_, pool_, current_position); };
   if (!here::capabilities().has(Opcode::read_multishot)) one_by_one_ = true;
   Result<LentBuffer> piece = co_await next_piece(shots_, pool_, !one_by_one_, one);
-  // EBADFD: it cannot be polled.
+  // EBADFD: the file cannot be polled.
   if (!piece && !one_by_one_ && piece.error() == std::error_code(EBADFD, std::system_category())) {
     one_by_one_ = true;
     piece = co_await next_piece(shots_, pool_, false, one);
@@ -237,7 +238,7 @@ Task<Result<Datagram>> RecvmsgStream::receive_one() {
 }
 
 Task<Result<Datagram>> RecvmsgStream::next() {
-  if (pool_.is_incremental()) co_return failure(EINVAL);  // what is left of a buffer may be too little
+  if (pool_.is_incremental()) co_return failure(EINVAL);  // the rest of a buffer may be too small
   if (pool_.buffer_size() < sizeof(abi::RecvmsgOut) + sizeof(sockaddr_storage) + control_size_) {
     co_return failure(EINVAL);
   }

@@ -1,8 +1,9 @@
-/// byte_stream.hpp — reading and writing through a buffer, whatever is behind it.
+/// byte_stream.hpp — buffered reading and writing, with any source or sink of bytes.
 ///
-/// What is behind is borrowed, not owned, and outlives these: anything with `read(std::span<std::byte>)` or
-/// `write(std::span<const std::byte>)` that can be awaited for a Result<std::size_t>, 0 being the end: a
-/// TcpStream, a File, a PipeReader, an object of your own.
+/// A Reader or Writer borrows its source or sink and does not own it: you must keep that object alive longer.
+/// It is any object with `read(std::span<std::byte>)` or `write(std::span<const std::byte>)` that can be
+/// awaited for a Result<std::size_t>, where 0 means the end: a TcpStream, a File, a PipeReader, or an object
+/// of your own class.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,7 @@ concept ByteSink = requires(T& sink, std::span<const std::byte> from) { sink.wri
 
 namespace detail {
 
-/// A source or a sink of any type, as one type.
+/// These hold a source or a sink of any type, as one type.
 class AnySource {
  public:
   template <ByteSource Source>
@@ -62,31 +63,37 @@ class AnySink {
 
 }  // namespace detail
 
-/// Reads ahead into a buffer of its own. If a read fails or is cancelled, what has been read ahead is kept,
-/// and the next call goes on with it. One call at a time.
+/// Reads ahead into its own buffer.
+/// cancelled: the bytes that have been read ahead are kept, and the next call continues with them; the same
+///   after an error
+/// keep alive: the source, longer than the Reader · thread: one call at a time
 class Reader {
  public:
   template <ByteSource Source>
   explicit Reader(Source& source, std::size_t buffer_size = 16 * 1024)
       : source_(source), buffer_(buffer_size > 0 ? buffer_size : 1) {}
 
-  /// What there is, at most `into.size()` bytes; 0 is the end.
+  /// Reads what is there, at most `into.size()` bytes. Returns 0 at the end.
+  /// suspends: only if nothing is buffered
   [[nodiscard]] Task<Result<std::size_t>> read(std::span<std::byte> into);
 
-  /// Fills `into`. StreamErrc::end if the stream ends before the first byte, unexpected_end if after it: then
-  /// those bytes are in `into` and gone from here.
+  /// Fills `into`. If the stream ends after the first byte, the bytes that came are in `into` and no longer
+  /// in the reader.
+  /// errors: StreamErrc::end if the stream ends before the first byte, unexpected_end if it ends after it
   [[nodiscard]] Task<Result<void>> read_exact(std::span<std::byte> into);
 
-  /// Everything up to and with the next `delimiter`, which is not empty. The text is the reader's, and valid
-  /// until the next call. StreamErrc::end at the end, unexpected_end if it comes before the delimiter,
-  /// too_long if `limit` bytes come without it; nothing is lost by the last two.
+  /// Reads everything up to and including the next `delimiter`, which must not be empty. The text belongs to
+  /// the reader and is valid until the next call.
+  /// errors: StreamErrc::end at the end · unexpected_end if the end comes before the delimiter · too_long if
+  ///   `limit` bytes come without it · the last two lose nothing
   [[nodiscard]] Task<Result<std::string_view>> read_until(std::string_view delimiter,
                                                           std::size_t limit = 64 * 1024);
 
-  /// The next line without its "\n" or "\r\n"; also a last one that has none. Otherwise as read_until().
+  /// Reads the next line and returns it without its "\n" or "\r\n". A last line that has neither is also
+  /// returned. Everything else is as in read_until().
   [[nodiscard]] Task<Result<std::string_view>> read_line(std::size_t limit = 64 * 1024);
 
-  /// What has been read ahead, and not been asked for.
+  /// Returns the bytes that have been read ahead and that nobody has asked for.
   [[nodiscard]] std::string_view buffered() const noexcept {
     return {reinterpret_cast<const char*>(buffer_.data()) + begin_, end_ - begin_};
   }
@@ -101,8 +108,10 @@ class Reader {
   std::size_t end_ = 0;
 };
 
-/// Collects what is written until a buffer is full. Destroying it drops what has not been flushed. One call
-/// at a time. After an error it is not known how much has gone.
+/// Collects what is written until its buffer is full. Destroying it drops the bytes that have not been
+/// flushed.
+/// errors: after an error it is not known how many bytes were written
+/// keep alive: the sink, longer than the Writer · thread: one call at a time
 class Writer {
  public:
   template <ByteSink Sink>
@@ -111,7 +120,8 @@ class Writer {
     buffer_.reserve(capacity_);
   }
 
-  /// All of `from`, into the buffer or, when that is full, out.
+  /// Writes all of `from`: into the buffer or, when that is full, to the sink.
+  /// suspends: only if the buffer has no room for `from`
   [[nodiscard]] Task<Result<void>> write_all(std::span<const std::byte> from);
   [[nodiscard]] Task<Result<void>> write_all(std::string_view from) {
     return write_all(std::as_bytes(std::span(from)));
@@ -119,7 +129,7 @@ class Writer {
   /// Writes out what is in the buffer.
   [[nodiscard]] Task<Result<void>> flush();
 
-  /// Bytes that flush() would write.
+  /// Returns how many bytes flush() would write.
   [[nodiscard]] std::size_t buffered() const noexcept { return buffer_.size(); }
 
  private:

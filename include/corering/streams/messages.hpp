@@ -1,7 +1,7 @@
 /// messages.hpp — from ring to ring: a number, or a file. The rows are explained in io/file_calls.hpp.
 ///
-/// The message appears as a CQE in the other worker's ring, without its queue and eventfd. To move a
-/// coroutine or an object, SwitchToWorker and SharedChannel are the way.
+/// The message appears as a CQE in the other worker's ring, without that worker's queue and eventfd. To move
+/// a coroutine or an object, use SwitchToWorker or SharedChannel.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace corering {
 
-/// Where an inbox is. Copies freely, to any thread. Using it requires that the inbox's worker has not ended.
+/// Says where an inbox is. You may copy it freely, to any thread. You may use it only while the inbox's
+/// worker has not ended.
 struct InboxAddress {
   int ring = -1;
   std::uint64_t user_data = 0;
@@ -61,21 +62,22 @@ class InboxQueue final : public Inbox, public RingResource {
 
 }  // namespace detail
 
-/// Receives numbers. Made and used on one worker, destroyed there or after it has ended. What arrives later
-/// is dropped.
+/// Receives numbers. A number that arrives after the inbox is destroyed is dropped.
+/// thread: make and use it on one worker; destroy it there, or after that worker has ended
 class NumberInbox {
  public:
   [[nodiscard]] InboxAddress address() const noexcept { return queue_.address(); }
 
-  /// The next message, in the order of arrival. One coroutine at a time.
+  /// Returns the next message, in the order of arrival.
+  /// suspends: until there is a message · resumes: same worker · thread: one coroutine at a time
   [[nodiscard]] Task<Result<std::int32_t>> receive();
 
  private:
   detail::InboxQueue queue_;
 };
 
-/// Receives files into this worker's table. The same rules; a file that nobody has received is closed with
-/// the inbox, one that comes later with the table.
+/// Receives files into this worker's table. The same rules hold. A file that nobody has received is closed
+/// with the inbox; a file that comes later is closed with the table.
 class FileInbox {
  public:
   explicit FileInbox(FileTable& table) noexcept : table_(&table) {}
@@ -90,7 +92,7 @@ class FileInbox {
   detail::InboxQueue queue_;
 };
 
-/// Sends a number to an inbox, from any worker. Resumes when it is in the other ring.
+/// Sends a number to an inbox, from any worker. The coroutine resumes when the number is in the other ring.
 /// | MSG_RING | 5.18 | io_uring_enter(2) | the inbox's worker | EOVERFLOW; EBADFD: that ring is not running |
 inline IoOperation<void> async_msg_ring(const InboxAddress& to, std::int32_t number) noexcept {
   return IoOperation<void>(Request{.addr = abi::msg_data,
@@ -100,7 +102,7 @@ inline IoOperation<void> async_msg_ring(const InboxAddress& to, std::int32_t num
                                    .head = head(Opcode::msg_ring)});
 }
 
-/// Sends a file to an inbox: it is in both tables then.
+/// Sends a file to an inbox. After that the file is in both tables.
 /// | MSG_RING (SEND_FD) | 6.0 | io_uring_enter(2) | `file`, the inbox's worker | ENFILE: no free slot there; ENXIO: no table |
 inline IoOperation<void> async_msg_ring(const InboxAddress& to, const FixedFile& file) noexcept {
   return IoOperation<void>(Request{.addr = abi::msg_send_fd,

@@ -15,9 +15,9 @@ class PipeReader {
  public:
   explicit PipeReader(Fd fd) noexcept : fd_(std::move(fd)) {}
 
-  /// What there is, at most `into.size()` bytes; 0 when every writer has closed.
+  /// Reads what is there, at most `into.size()` bytes. Returns 0 when every writer has closed its end.
   auto read(std::span<std::byte> into) const noexcept { return async_read(fd_, into, current_position); }
-  /// ... without a buffer of one's own. See ReadStream.
+  /// Makes a stream of what can be read, in buffers of `pool`. See ReadStream.
   [[nodiscard]] ReadStream stream(BufferPool& pool) const { return ReadStream(fd_, pool); }
 
   auto close() noexcept { return async_close(std::move(fd_)); }
@@ -32,17 +32,18 @@ class PipeWriter {
  public:
   explicit PipeWriter(Fd fd) noexcept : fd_(std::move(fd)) {}
 
-  /// Some of `from`, or all. EPIPE when every reader has closed: workers block the signal.
+  /// Writes some of `from`, or all of it.
+  /// errors: EPIPE when every reader has closed its end; workers block the signal
   auto write(std::span<const std::byte> from) const noexcept {
     return async_write(fd_, from, current_position);
   }
-  /// All of `from`, or an error.
+  /// Writes all of `from`, or fails.
   [[nodiscard]] Task<Result<void>> write_all(std::span<const std::byte> from) const;
   [[nodiscard]] Task<Result<void>> write_all(std::string_view from) const {
     return write_all(std::as_bytes(std::span(from)));
   }
 
-  /// The reader reads the end.
+  /// Closes this end. Then the reader reads the end of the stream.
   auto close() noexcept { return async_close(std::move(fd_)); }
   [[nodiscard]] const Fd& fd() const noexcept { return fd_; }
 
@@ -54,12 +55,14 @@ struct Pipe {
   PipeReader reader;
   PipeWriter writer;
 
-  /// pipe2(2), which does not wait. EMFILE, ENFILE.
+  /// Makes a pipe. It does not wait.
+  /// errors: EMFILE, ENFILE · follows: pipe2(2)
   [[nodiscard]] static Result<Pipe> create();
 };
 
-/// Standard input, output and error: a terminal, a pipe, a file or a socket; read and written at its own
-/// position. A copy of the descriptor, so that closing it closes only the copy. EBADF when it is closed.
+/// Return the standard input, output and error: a terminal, a pipe, a file or a socket, which is read or
+/// written at its own position. The result owns a copy of the descriptor, so closing it closes only the copy.
+/// errors: EBADF when the standard stream is closed
 [[nodiscard]] Result<PipeReader> standard_input();
 [[nodiscard]] Result<PipeWriter> standard_output();
 [[nodiscard]] Result<PipeWriter> standard_error();

@@ -15,11 +15,12 @@ namespace detail {
 class SendRing;
 }
 
-/// What one connection is to send. Made and used on one worker; destroyed there, or after that has ended,
-/// when nothing is being sent from it.
+/// Holds the buffers that one connection will send. Destroy it only when nothing is being sent from it.
+/// thread: make and use it on one worker; destroy it there, or after that worker has ended
 class SendQueue {
  public:
-  /// On a worker. Room for `capacity` buffers, a power of two up to 32768, else EINVAL.
+  /// Makes a queue with room for `capacity` buffers, which must be a power of two up to 32768.
+  /// errors: EINVAL for another capacity · thread: a worker
   [[nodiscard]] static Result<SendQueue> create(std::uint32_t capacity = 256);
 
   SendQueue(SendQueue&& other) noexcept : ring_(std::exchange(other.ring_, nullptr)) {}
@@ -29,8 +30,9 @@ class SendQueue {
   }
   ~SendQueue();
 
-  /// Puts a buffer at the end, which stays alive until it has been sent. False when there is no room, for
-  /// nothing, or for more than 1 GiB.
+  /// Puts a buffer at the end. Returns false if there is no room, if `bytes` is empty, or if it is larger
+  /// than 1 GiB.
+  /// keep alive: `bytes` until they have been sent
   [[nodiscard]] bool push(std::span<const std::byte> bytes) noexcept;
 
   [[nodiscard]] std::size_t buffers() const noexcept;
@@ -50,7 +52,7 @@ class SendQueueAnswer {
  public:
   explicit SendQueueAnswer(SendRing& ring) noexcept : ring_(&ring) {}
   void rewrite(Request& request, const Capabilities& there) noexcept;
-  /// Takes what has gone out of the queue.
+  /// Removes the bytes that have been sent from the queue.
   std::size_t decode(const Reply& reply) const noexcept;
 
  private:
@@ -62,10 +64,11 @@ class SendQueueAnswer {
 
 }  // namespace detail
 
-/// Sends what is in `queue`, in order, as far as one request takes it (at least 256 buffers), and returns how
-/// many bytes that were; they have left the queue, the rest of a buffer that went in part stays. On a stream
-/// socket, one at a time, and nothing is pushed meanwhile. After an error what has gone is not known: the
-/// connection is done for. An older kernel makes it a SENDMSG.
+/// Sends the buffers in `queue`, in order, as many as one request takes (at least 256), and returns how many
+/// bytes were sent. They have left the queue; the rest of a buffer that was sent in part stays. The socket
+/// must be a stream socket. Only one request may run at a time, and nothing may be pushed meanwhile. After an
+/// error it is not known how much was sent: the connection cannot be used any more. An older kernel uses a
+/// SENDMSG instead.
 /// | SEND (BUNDLE) | 6.10 | send(2) | `queue` and its buffers | EPIPE, ECONNRESET; ENOBUFS: it is empty |
 inline auto async_send_bundle(const Descriptor& socket, const SendQueue& queue, int flags = 0) noexcept {
   Request request =

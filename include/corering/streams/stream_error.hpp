@@ -7,8 +7,8 @@ namespace corering {
 
 enum class StreamErrc {
   end = 1,         ///< nothing more will come; the peer, or the file, has ended
-  unexpected_end,  ///< ... in the middle of what was asked for
-  too_long,        ///< no end of line, or of whatever was looked for, within the limit
+  unexpected_end,  ///< the end came in the middle of what was asked for
+  too_long,        ///< the end of the line, or the delimiter, did not come within the limit
 };
 
 [[nodiscard]] const std::error_category& stream_category() noexcept;
@@ -17,7 +17,7 @@ enum class StreamErrc {
   return {static_cast<int>(error), stream_category()};
 }
 
-/// True for the regular end of a stream, which is no failure.
+/// Returns true for the regular end of a stream, which is not a failure.
 [[nodiscard]] inline bool is_end(const std::error_code& error) noexcept {
   return error == make_error_code(StreamErrc::end);
 }

@@ -6,11 +6,13 @@
 ///       ...
 ///     }
 ///
-/// A stream belongs to one worker, where it is made, used and destroyed (or after that one has ended), and
-/// next() is awaited by one coroutine at a time. If next() is cancelled, with the scope's reason, the stream
-/// stays armed and nothing is lost; destroying it cancels it, and disposes of what nobody took. It does not
-/// own its descriptor, which stays open as long. What ends a request but not the stream (a full completion
-/// queue, no free buffer, no free descriptor) is mended here. The rows are explained in io/file_calls.hpp.
+/// A stream does not own its descriptor. Destroying a stream cancels its request and disposes of what nobody
+/// took. Some conditions end a request but not the stream (a full completion queue, no free buffer, no free
+/// descriptor): the stream handles them itself. The rows are explained in io/file_calls.hpp.
+/// cancelled: next() fails with the scope's reason; the stream stays armed, and nothing is lost
+/// keep alive: the descriptor stays open as long as the stream exists
+/// thread: make, use and destroy a stream on one worker, or destroy it after that worker has ended; one
+///   coroutine at a time awaits next()
 #pragma once
 
 #include <cerrno>
@@ -34,7 +36,7 @@ namespace corering {
 
 namespace detail {
 
-/// A buffer's payload that keeps the ring.
+/// The payload for a lent buffer. It keeps the ring of buffers alive.
 class HeldLent {
  public:
   explicit HeldLent(const BufferPool& pool) noexcept : ring_(pool.ring()) {}
@@ -46,7 +48,7 @@ class HeldLent {
   HeldRing ring_;
 };
 
-/// A slot's payload that keeps the table.
+/// The payload for a slot. It keeps the file table alive.
 class HeldSlot {
  public:
   explicit HeldSlot(const FileTable& table) noexcept : slots_(table.slots()) {}
@@ -56,7 +58,7 @@ class HeldSlot {
   HeldSlots slots_;
 };
 
-/// The message's frame lies in the block.
+/// The payload for a message. The msghdr of the request lies in the stream's block.
 class HeldMessage : public HeldLent {
  public:
   HeldMessage(const BufferPool& pool, std::uint32_t control_size) noexcept : HeldLent(pool) {
@@ -78,28 +80,28 @@ class HeldInterval : public Answer<void> {
   abi::Timespec time_;
 };
 
-/// The next connection's reply, past what passes by itself.
+/// Waits for the reply that brings the next connection. Errors that pass by themselves are not returned.
 template <class Payload>
 Task<Result<Reply>> next_connection(Multishot<Payload>& shots);
 
 }  // namespace detail
 
-/// Connections of a listener, close-on-exec.
+/// The connections that a listener accepts. Their descriptors are close-on-exec.
 /// | ACCEPT (MULTISHOT) | 5.19 | accept(2) | the listener | EMFILE, ENFILE, ENOBUFS, ENOMEM: waited for; EINVAL: not listening |
 class AcceptStream {
  public:
   /// When `limit` connections wait to be taken, the others stay in the listener's backlog.
   explicit AcceptStream(const Descriptor& listener, std::size_t limit = 64);
 
-  /// The next connection. Errors of a single connection (ECONNABORTED) are skipped. While there is no free
-  /// descriptor it waits, and tries again every 20 ms.
+  /// Waits for the next connection. Errors of a single connection (ECONNABORTED) are skipped. While no
+  /// descriptor is free it waits, and tries again every 20 ms.
   [[nodiscard]] Task<Result<Fd>> next();
 
  private:
   Multishot<Answer<Fd>> shots_;
 };
 
-/// ... into free slots of a file table.
+/// The connections that a listener accepts, put into free slots of a file table.
 /// | ACCEPT (MULTISHOT, direct) | 5.19 | accept(2) | the listener, `table` | ENFILE: waited for |
 class FixedAcceptStream {
  public:
@@ -110,14 +112,15 @@ class FixedAcceptStream {
   Multishot<detail::HeldSlot> shots_;
 };
 
-/// What arrives on a connection, in buffers of `pool`, which outlives this.
+/// The bytes that arrive on a connection, in buffers of `pool`.
+/// keep alive: `pool`, longer than the stream
 /// | RECV (MULTISHOT) | 6.0 | recv(2) | the socket, `pool` | ENOBUFS: waited for; ECONNRESET |
 class RecvStream {
  public:
   RecvStream(const Descriptor& socket, BufferPool& pool);
 
-  /// The next piece, never empty. StreamErrc::end when the peer has ended the stream. An older kernel
-  /// receives piece by piece.
+  /// Waits for the next piece, which is never empty. An older kernel receives piece by piece.
+  /// errors: StreamErrc::end when the peer has ended the stream
   [[nodiscard]] Task<Result<LentBuffer>> next();
 
  private:
@@ -126,15 +129,16 @@ class RecvStream {
   Multishot<detail::HeldLent> shots_;
 };
 
-/// What can be read from a pipe, a terminal, an eventfd and the like, in buffers of `pool`, which outlives
-/// this.
+/// The bytes that can be read from a pipe, a terminal, an eventfd and the like, in buffers of `pool`.
+/// keep alive: `pool`, longer than the stream
 /// | READ_MULTISHOT | 6.7 | read(2) | the file, `pool` | ENOBUFS: waited for |
 class ReadStream {
  public:
   ReadStream(const Descriptor& file, BufferPool& pool);
 
-  /// The next piece, never empty. StreamErrc::end at the end. An older kernel, or a file that cannot be
-  /// polled, as regular ones, is read piece by piece.
+  /// Waits for the next piece, which is never empty. With an older kernel, or with a file that cannot be
+  /// polled, such as a regular file, it reads piece by piece.
+  /// errors: StreamErrc::end at the end
   [[nodiscard]] Task<Result<LentBuffer>> next();
 
  private:
@@ -144,15 +148,15 @@ class ReadStream {
   bool one_by_one_ = false;
 };
 
-/// One datagram, and whose it is.
+/// One datagram, and the address that it came from.
 class Datagram {
  public:
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
   [[nodiscard]] const sockaddr* from() const noexcept { return reinterpret_cast<const sockaddr*>(&from_); }
   [[nodiscard]] socklen_t from_length() const noexcept { return from_length_; }
-  /// Ancillary data as CMSG_FIRSTHDR reads it; empty unless asked for.
+  /// Returns the ancillary data as CMSG_FIRSTHDR reads it. It is empty unless it was asked for.
   [[nodiscard]] std::span<std::byte> control() noexcept { return control_; }
-  /// The buffer was too small: the rest is lost.
+  /// Returns true if the buffer was too small. The rest of the datagram is lost then.
   [[nodiscard]] bool is_truncated() const noexcept { return truncated_; }
 
  private:
@@ -166,8 +170,9 @@ class Datagram {
   bool truncated_ = false;
 };
 
-/// Datagrams, in buffers of `pool`, which outlives this and is not incremental. A buffer must hold a
-/// datagram, its address (128 bytes), `control_size` bytes and 16 more.
+/// Datagrams, in buffers of `pool`, which must not be incremental. A buffer must hold a datagram, its address
+/// (128 bytes), `control_size` bytes and 16 more.
+/// keep alive: `pool`, longer than the stream
 /// | RECVMSG (MULTISHOT) | 6.0 | recvmsg(2) | the socket, `pool` | ENOBUFS: waited for; EFAULT, EINVAL: buffers too small |
 class RecvmsgStream {
  public:
@@ -185,27 +190,27 @@ class RecvmsgStream {
   Multishot<detail::HeldMessage> shots_;
 };
 
-/// Readiness, again and again: edges, as epoll's EPOLLET.
+/// Reports readiness again and again. It reports edges, as epoll does with EPOLLET.
 /// | POLL_ADD (MULTI) | 5.13 | poll(2) | the descriptor | - |
 class PollStream {
  public:
   PollStream(const Descriptor& fd, unsigned events);
 
-  /// The next time that one of the events holds anew; which ones.
+  /// Waits until one of the events holds anew, and returns which ones do.
   [[nodiscard]] Task<Result<unsigned>> next();
 
  private:
   Multishot<Answer<unsigned>> shots_;
 };
 
-/// Ticks of the kernel's clock, CLOCK_MONOTONIC. sleep_until in a loop does the same without an SQE.
+/// Ticks of the kernel's clock, CLOCK_MONOTONIC. A loop with sleep_until does the same without an SQE.
 /// | TIMEOUT (MULTISHOT) | 6.4 | io_uring_enter(2) | - | EINVAL: not positive |
 class TimeoutStream {
  public:
   explicit TimeoutStream(Duration interval);
 
-  /// The next tick. Those that were missed are not made up for beyond 64. An older kernel sets one timeout
-  /// after the other.
+  /// Waits for the next tick. At most 64 missed ticks are made up for. An older kernel sets one timeout after
+  /// the other.
   [[nodiscard]] Task<Result<void>> next();
 
  private:
