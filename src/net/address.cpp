@@ -71,7 +71,7 @@ Address from(const Specific& address) noexcept {
   return Address(reinterpret_cast<const sockaddr*>(&address), sizeof address);
 }
 
-/// "%eth0" or "%2"; 0 when there is none.
+/// Parses "%eth0" or "%2". Returns 0 when there is no scope.
 Result<std::uint32_t> parse_scope(std::string_view text) {
   if (text.empty()) return 0U;
   const std::string name(text.substr(1));
@@ -140,7 +140,7 @@ Result<Address> Address::unix_path(std::string_view path) {
   if (path.size() >= sizeof address.sun_path) return wrong(AddressErrc::path_too_long);
   std::ranges::copy(path, address.sun_path);
   if (is_abstract) address.sun_path[0] = '\0';
-  // An abstract name is as long as it is; a path ends with its NUL.
+  // The length of an abstract name has no NUL in it; that of a path includes its NUL.
   const std::size_t length = offsetof(sockaddr_un, sun_path) + path.size() + (is_abstract ? 0 : 1);
   return Address(reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(length));
 }
@@ -206,7 +206,7 @@ Result<HostAndPort> split_host_and_port(std::string_view text) {
   if (port.empty()) return wrong(AddressErrc::port);
   const bool in_brackets = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
   if (in_brackets) host = host.substr(1, host.size() - 2);
-  // Two colons without brackets: who can tell where the port begins?
+  // With two colons and no brackets, it is not clear where the port begins.
   const bool ambiguous = !in_brackets && host.find(':') != std::string_view::npos;
   if (host.empty() || ambiguous || host.find_first_of("[]") != std::string_view::npos)
     return wrong(AddressErrc::form);

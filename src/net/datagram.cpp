@@ -1,4 +1,4 @@
-/// datagram.cpp — messages, and whose they are.
+/// datagram.cpp — messages, and the addresses that they came from.
 #include <cerrno>
 
 #include <corering/net/datagram.hpp>

@@ -15,7 +15,7 @@ struct TcpServer::State {
   State(WorkerPool& pool, ConnectionHandler handler, AcceptPolicy policy)
       : pool(pool), handler(std::move(handler)), policy(policy), counts(pool.size()) {}
 
-  /// Connections of one worker, on a cache line of its own.
+  /// Counts the connections of one worker, on its own cache line.
   struct alignas(64) Counts {
     std::atomic<std::size_t> open = 0;
     std::atomic<std::size_t> total = 0;
@@ -26,10 +26,10 @@ struct TcpServer::State {
   const AcceptPolicy policy;
   Address address;
   std::vector<Counts> counts;
-  std::size_t next = 0;  // the acceptor's
+  std::size_t next = 0;  // used by the acceptor only
   std::vector<JoinHandle<void>> accepting;
 
-  /// The one to serve the next connection.
+  /// Returns the worker that will serve the next connection.
   std::size_t choose(std::size_t acceptor) noexcept {
     if (policy == AcceptPolicy::reuse_port) return acceptor;
     if (policy == AcceptPolicy::round_robin) return next++ % counts.size();
@@ -60,7 +60,7 @@ Task<void> serve_one(std::shared_ptr<State> state, std::size_t index, TcpStream 
 }
 
 void hand_over(const std::shared_ptr<State>& state, std::size_t index, TcpStream stream) {
-  // Counted before it is there: the next choice has to see it.
+  // It is counted before it is handed over, because the next choice has to see it.
   state->counts[index].open.fetch_add(1, std::memory_order_relaxed);
   state->counts[index].total.fetch_add(1, std::memory_order_relaxed);
   Result<JoinHandle<void>> serving = state->pool[index].spawn(serve_one(state, index, std::move(stream)));
@@ -116,11 +116,12 @@ Result<TcpServer> serve(WorkerPool& pool, const Address& address, ConnectionHand
   const bool everywhere = options.policy == AcceptPolicy::reuse_port;
   ListenOptions listen = options.listen;
   listen.reuse_port |= everywhere;
-  // All are bound before the first accepts: then an error leaves nothing running.
+  // All are bound before the first one accepts, so that an error leaves nothing running.
   std::vector<TcpListener> listeners;
   state->address = address;
   if (everywhere && !options.listen.reuse_port) {
-    // Somebody else's group of sockets would let us in silently: once without asking for that.
+    // With SO_REUSEPORT, another program's group of sockets would let us in silently. So this binds once
+    // without it.
     const Result<TcpListener> alone = TcpListener::bind(address, options.listen);
     if (!alone) return std::unexpected(alone.error());
     state->address = alone->local_address().value_or(address);
@@ -130,7 +131,7 @@ Result<TcpServer> serve(WorkerPool& pool, const Address& address, ConnectionHand
     if (!listener) return std::unexpected(listener.error());
     const Result<Address> bound = listener->local_address();
     if (!bound) return std::unexpected(bound.error());
-    state->address = *bound;  // with the port that 0 has become
+    state->address = *bound;  // with the port that was chosen for 0
     listeners.push_back(std::move(*listener));
   }
   for (std::size_t i = 0; i < listeners.size(); ++i) {

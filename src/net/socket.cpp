@@ -25,7 +25,7 @@ bool bind_to(int socket, const Address& address) noexcept {
   return ::bind(socket, address.get(), address.length()) == 0;
 }
 
-// What a helper thread of the kernel is doing cannot be cancelled, only waited for.
+// Work that a helper thread of the kernel does cannot be cancelled. We can only wait for it.
 constexpr int quick_tries = 8;
 constexpr Duration between_tries = std::chrono::milliseconds(1);
 

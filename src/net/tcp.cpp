@@ -15,7 +15,7 @@ namespace {
 // RFC 8305, section 5: the connection attempt delay.
 constexpr Duration attempt_delay = std::chrono::milliseconds(250);
 
-/// RFC 8305, section 4: the families in turn, beginning with the first address's.
+/// RFC 8305, section 4: this puts the families in turn, and begins with that of the first address.
 std::vector<Address> interleave(const std::vector<Address>& addresses) {
   std::vector<Address> first, second, all;
   for (const Address& address : addresses) {
@@ -32,7 +32,7 @@ struct Attempts {
   Fd winner;
   std::error_code last_error;
   std::size_t running = 0;
-  Event ended;  ///< one more
+  Event ended;  ///< one more attempt has ended
 };
 
 Task<void> attempt(Attempts& attempts, Address address) {
@@ -46,7 +46,7 @@ Task<void> attempt(Attempts& attempts, Address address) {
   attempts.ended.set();
 }
 
-/// Waits for one more to end, but not longer than the delay.
+/// Waits until one more attempt ends, but not longer than the delay.
 Task<void> give_time(Attempts& attempts) {
   (void)co_await with_timeout(attempt_delay, attempts.ended.wait());
   attempts.ended.reset();

@@ -1,4 +1,4 @@
-/// unix.cpp — sockets of one machine, and descriptors through them.
+/// unix.cpp — sockets within one machine, and descriptors that go through them.
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -22,7 +22,8 @@ class FdMessage {
     buffer_ = {const_cast<void*>(memory), length};
     message_.msg_iov = &buffer_;
     message_.msg_iovlen = 1;
-    // Not all of control_: its rounding up would let another descriptor in.
+    // The length is not that of all of control_: control_ is rounded up, and there would be room for one more
+    // descriptor.
     message_.msg_control = count_ == 0 ? nullptr : control_.data();
     message_.msg_controllen = count_ == 0 ? 0 : CMSG_LEN(count_ * sizeof(int));
     return message_;
@@ -59,13 +60,13 @@ class FdMessage {
   msghdr message_{};
 };
 
-/// A socket file at which nobody listens: the last server did not remove it.
+/// Returns true for a socket file at which nobody listens: the last server did not remove it.
 bool is_stale(const Address& address) noexcept {
   const auto* const name = reinterpret_cast<const sockaddr_un*>(address.get());
   struct stat status{};
   if (address.family() != AF_UNIX || name->sun_path[0] == '\0') return false;
   if (::stat(name->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
-  // A datagram socket: it would be told EPROTOTYPE by a server, which would not notice.
+  // The probe is a datagram socket: at a server's socket it gets EPROTOTYPE, and the server does not notice.
   const Fd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   return ::connect(probe.get(), address.get(), address.length()) != 0 && errno == ECONNREFUSED;
 }

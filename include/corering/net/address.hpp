@@ -1,4 +1,4 @@
-/// address.hpp — where a socket is: IPv4, IPv6 or a name of the Unix family.
+/// address.hpp — the address of a socket: IPv4, IPv6 or a name of the Unix family.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 namespace corering {
 
 enum class AddressErrc {
-  form = 1,       ///< neither IPv4:port, [IPv6]:port nor unix:path
-  host,           ///< the part before the port is no number
+  form = 1,       ///< not written as IPv4:port, [IPv6]:port or unix:path
+  host,           ///< the part before the port is not a number
   port,           ///< not a number from 0 to 65535
   path_too_long,  ///< more than 107 bytes
   path_has_nul,
@@ -23,45 +23,50 @@ enum class AddressErrc {
   return {static_cast<int>(error), address_category()};
 }
 
-/// A value, as connect(2) and bind(2) take it. Copies freely; operations take it along.
+/// A socket address, as connect(2) and bind(2) take it. It is a value: you may copy it freely, and operations
+/// keep a copy of it.
 class Address {
  public:
-  /// No address: what accept and receive write over.
+  /// Makes an empty address, which accept and receive write over.
   Address() noexcept = default;
   Address(const sockaddr* address, socklen_t length) noexcept;
 
-  /// "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80", "unix:/run/socket", "unix:@abstract". Numbers only; for
-  /// names see lookup() (net/lookup.hpp). AddressErrc.
+  /// Parses "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80", "unix:/run/socket" or "unix:@abstract". It takes
+  /// numbers only; for names see lookup() (net/lookup.hpp).
+  /// errors: AddressErrc
   [[nodiscard]] static Result<Address> parse(std::string_view text);
-  /// The same for host and port apart, the host without brackets.
+  /// The same, with host and port given apart. The host has no brackets.
   [[nodiscard]] static Result<Address> parse(std::string_view host, std::string_view port);
 
-  /// A path, or after "@" a name of the abstract name space. AddressErrc.
+  /// Makes an address from a path or, after "@", from a name of the abstract name space.
+  /// errors: AddressErrc
   [[nodiscard]] static Result<Address> unix_path(std::string_view path);
 
-  /// 127.0.0.1 and 0.0.0.0.
+  /// Return 127.0.0.1 and 0.0.0.0.
   [[nodiscard]] static Address loopback(std::uint16_t port) noexcept;
   [[nodiscard]] static Address any(std::uint16_t port) noexcept;
-  /// ::1 and ::, which also takes IPv4 unless the socket says otherwise.
+  /// Return ::1 and ::. The second also takes IPv4 unless the socket says otherwise.
   [[nodiscard]] static Address loopback6(std::uint16_t port) noexcept;
   [[nodiscard]] static Address any6(std::uint16_t port) noexcept;
 
-  /// Of a bound socket, and of the other end of a connected one. getsockname(2), getpeername(2).
+  /// Return the address of a bound socket, and of the other end of a connected one.
+  /// follows: getsockname(2), getpeername(2)
   [[nodiscard]] static Result<Address> of_socket(int socket) noexcept;
   [[nodiscard]] static Result<Address> of_peer(int socket) noexcept;
 
   [[nodiscard]] int family() const noexcept { return storage_.ss_family; }
-  /// 0 for the Unix family.
+  /// Returns 0 for the Unix family.
   [[nodiscard]] std::uint16_t port() const noexcept;
   [[nodiscard]] Address with_port(std::uint16_t port) const noexcept;
 
-  /// As parse() takes it; "unix:" for a socket without a name, "-" for no address.
+  /// Returns the text that parse() takes. It is "unix:" for a socket without a name, and "-" for an empty
+  /// address.
   [[nodiscard]] std::string to_string() const;
 
   [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage_); }
   [[nodiscard]] socklen_t length() const noexcept { return length_; }
 
-  /// For system calls that write an address: give the room, then say how long it has become.
+  /// For system calls that write an address: give them the room, then set the length that the address has.
   [[nodiscard]] sockaddr* room() noexcept { return reinterpret_cast<sockaddr*>(&storage_); }
   static constexpr socklen_t room_size = sizeof(sockaddr_storage);
   void set_length(socklen_t length) noexcept { length_ = length; }
@@ -73,11 +78,13 @@ class Address {
   socklen_t length_ = 0;
 };
 
-/// "host:port" or "[host]:port" in two; AddressErrc::form or ::port.
+/// The two parts of "host:port" or "[host]:port".
 struct HostAndPort {
   std::string host;
   std::string port;
 };
+/// Splits a text into host and port.
+/// errors: AddressErrc::form, AddressErrc::port
 [[nodiscard]] Result<HostAndPort> split_host_and_port(std::string_view text);
 
 }  // namespace corering

@@ -1,4 +1,4 @@
-/// lookup.hpp — names to addresses, without blocking a worker.
+/// lookup.hpp — from names to addresses, without blocking a worker.
 #pragma once
 
 #include <string>
@@ -11,12 +11,13 @@
 
 namespace corering {
 
-/// Errors of getaddrinfo(3): EAI_NONAME and its kin, with gai_strerror's text.
+/// Errors of getaddrinfo(3): EAI_NONAME and similar ones, with the text of gai_strerror.
 [[nodiscard]] const std::error_category& lookup_category() noexcept;
 
-/// getaddrinfo(3) on a thread of `pool`, for stream sockets, in the order in which they should be tried.
-/// Empty `host` means this machine, for listening. Errors: lookup_category(), or the errno where getaddrinfo
-/// says EAI_SYSTEM. While it waits for a thread it can be cancelled.
+/// Calls getaddrinfo(3) on a thread of `pool`, for stream sockets. Returns the addresses in the order in
+/// which they should be tried. An empty `host` means this machine, for listening.
+/// cancelled: only while it waits for a thread
+/// errors: lookup_category(), or the errno where getaddrinfo says EAI_SYSTEM
 [[nodiscard]] Task<Result<std::vector<Address>>> lookup(BlockingPool& pool, std::string host,
                                                         std::string service);
 

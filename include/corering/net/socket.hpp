@@ -1,4 +1,4 @@
-/// socket.hpp — what every kind of socket has: options, addresses, and an orderly end.
+/// socket.hpp — what every kind of socket has: options, addresses, and a close that is safe.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,7 @@ namespace corering {
 
 namespace detail {
 
-/// An address that lies with whoever waits, so that nobody has to keep it.
+/// A message with its own copy of the address, so that the caller need not keep the address alive.
 class AddressedTo : public OneBufferMessage {
  public:
   AddressedTo(std::span<const std::byte> from, const Address& to) noexcept
@@ -40,13 +40,14 @@ class AddressedTo : public OneBufferMessage {
 
 }  // namespace detail
 
-/// Closes a socket in use: cancels what this worker has in flight on it, waits until that has ended, and then
-/// closes. Those who waited on it get ECANCELED, or what came first; nobody gets bytes of whoever is given
-/// the number next. Works in a cancelled scope too.
+/// Closes a socket that is in use: cancels what this worker has in flight on it, waits until that has ended,
+/// and then closes it. Coroutines that waited on it get ECANCELED, or the result that came first. None of
+/// them gets bytes that belong to the next owner of the number.
+/// cancelled: it works in a cancelled scope too
 [[nodiscard]] Task<Result<void>> close_in_order(Fd socket);
 
-/// Owns a socket. Its destructor closes at once, which must not happen while an operation on it is in flight;
-/// close() may be awaited at any time.
+/// Owns a socket. Its destructor closes the socket at once; no operation on it may be in flight then. close()
+/// may be awaited at any time.
 class Socket {
  public:
   explicit Socket(Fd fd) noexcept : fd_(std::move(fd)) {}
@@ -62,7 +63,8 @@ class Socket {
   [[nodiscard]] Result<Address> local_address() const noexcept { return Address::of_socket(fd_.get()); }
   [[nodiscard]] Result<Address> peer_address() const noexcept { return Address::of_peer(fd_.get()); }
 
-  /// setsockopt(2) and getsockopt(2), which do not wait.
+  /// These do not wait.
+  /// follows: setsockopt(2), getsockopt(2)
   Result<void> set_option(int level, int name, int value) noexcept;
   [[nodiscard]] Result<int> option(int level, int name) const noexcept;
 
@@ -75,35 +77,37 @@ class StreamSocket : public Socket {
  public:
   using Socket::Socket;
 
-  /// What has arrived, at most `into.size()` bytes; 0 is the end. See async_recv.
+  /// Reads what has arrived, at most `into.size()` bytes. Returns 0 at the end. See async_recv.
   auto read(std::span<std::byte> into) const noexcept { return async_recv(fd(), into); }
-  /// ... in a buffer of `pool`. See async_recv.
+  /// The same, into a buffer of `pool`. See async_recv.
   auto read(const BufferPool& pool) const noexcept { return async_recv(fd(), pool); }
-  /// Some of `from`, or all. See async_send.
+  /// Writes some of `from`, or all of it. See async_send.
   auto write(std::span<const std::byte> from) const noexcept { return async_send(fd(), from); }
-  /// All of `from`, of whatever size, or an error; how much has gone then is not known.
+  /// Writes all of `from`, of any size, or fails.
+  /// errors: after an error it is not known how much was sent
   [[nodiscard]] Task<Result<void>> write_all(std::span<const std::byte> from);
   [[nodiscard]] Task<Result<void>> write_all(std::string_view from) {
     return write_all(std::as_bytes(std::span(from)));
   }
 
-  /// What arrives from now on, without a buffer of one's own. See RecvStream.
+  /// Makes a stream of what arrives from now on, in buffers of `pool`. See RecvStream.
   [[nodiscard]] RecvStream stream(BufferPool& pool) const { return RecvStream(fd(), pool); }
 
-  /// Half-close: the peer reads the end, and may still send. See async_shutdown.
+  /// Closes one direction (half-close): the peer reads the end, and may still send. See async_shutdown.
   auto shutdown_write() const noexcept { return async_shutdown(fd(), SHUT_WR); }
 };
 
 struct ListenOptions {
   int backlog = 4096;  ///< at most net.core.somaxconn
   bool reuse_address = true;
-  /// Several sockets on one address, as one per worker: the kernel spreads the connections.
+  /// Allows several sockets on one address, for example one per worker. The kernel spreads the connections
+  /// over them.
   bool reuse_port = false;
 };
 
 namespace detail {
 
-/// A listener's stream, and whether somebody awaits it.
+/// Holds a listener's stream, and knows whether somebody awaits it.
 class Accepting {
  public:
   explicit Accepting(const Fd& listener) : stream_(listener) {}
@@ -118,14 +122,16 @@ class Accepting {
 
 }  // namespace detail
 
-/// Listens; each connection is a Stream. Made anywhere; belongs to the worker of the first accept().
+/// Listens for connections; each of them is a Stream.
+/// thread: make it anywhere; it belongs to the worker of the first accept()
 template <class Stream>
 class Listener : public Socket {
  public:
   explicit Listener(Fd fd) noexcept : Socket(std::move(fd)) {}
 
-  /// The next connection, close-on-exec. Waits, and does not spin, while the process or the system has no
-  /// descriptor left. One coroutine at a time. See AcceptStream.
+  /// Waits for the next connection, which is close-on-exec. It also waits, and does not spin, while the
+  /// process or the system has no descriptor left. See AcceptStream.
+  /// thread: one coroutine at a time
   [[nodiscard]] Task<Result<Stream>> accept() {
     if (accepting_ == nullptr) accepting_ = std::make_unique<detail::Accepting>(fd());
     Result<Fd> connection = co_await accepting_->next();
@@ -134,7 +140,7 @@ class Listener : public Socket {
   }
 
   /// Ends a pending accept() with ECANCELED and waits for that (at most 20 ms longer, if it had no
-  /// descriptor), drops the connections that nobody took, and frees the address.
+  /// descriptor). Then it drops the connections that nobody took, and frees the address.
   [[nodiscard]] Task<Result<void>> close() {
     if (accepting_ != nullptr) {
       detail::close_streams_on(fd().get());
@@ -151,10 +157,10 @@ class Listener : public Socket {
 
 namespace detail {
 
-/// socket, options, bind, listen: none of them waits.
+/// Makes a socket, sets its options, binds it and listens. None of these steps waits.
 [[nodiscard]] Result<Fd> listen_at(const Address& address, const ListenOptions& options);
 [[nodiscard]] Result<Fd> bind_datagram(const Address& address, bool reuse_port);
-/// A socket of the address's family, connected to it.
+/// Makes a socket of the address's family, and connects it to the address.
 [[nodiscard]] Task<Result<Fd>> connect_to(Address address);
 
 }  // namespace detail

@@ -1,4 +1,4 @@
-/// tcp.hpp — TCP: connections, and those who wait for them.
+/// tcp.hpp — TCP: connections and listeners.
 #pragma once
 
 #include <string>
@@ -12,20 +12,23 @@ class TcpStream : public StreamSocket {
  public:
   using StreamSocket::StreamSocket;
 
-  /// On a worker. ECONNREFUSED, ETIMEDOUT, ...; put a deadline around it.
+  /// Connects to `address`. Put a deadline around it.
+  /// errors: ECONNREFUSED, ETIMEDOUT, ... · thread: a worker
   [[nodiscard]] static Task<Result<TcpStream>> connect(Address address);
 
-  /// Looks the name up and tries its addresses, the families in turn: the next one when the last has failed
-  /// or has not answered within 250 ms. The first connection wins; the others are cancelled ("happy
-  /// eyeballs", RFC 8305). The error is the last one's, or lookup()'s.
+  /// Looks the name up and tries its addresses, with the address families in turn. It tries the next address
+  /// when the last one has failed or has not answered within 250 ms. The first connection wins, and the other
+  /// attempts are cancelled ("happy eyeballs", RFC 8305).
+  /// errors: that of the last attempt that failed, or that of lookup()
   [[nodiscard]] static Task<Result<TcpStream>> connect(BlockingPool& pool, std::string host,
                                                        std::string service);
-  /// ... with addresses that are known.
+  /// The same, with addresses that are already known.
   [[nodiscard]] static Task<Result<TcpStream>> connect(std::vector<Address> addresses);
 
-  /// Small writes go at once: TCP_NODELAY.
+  /// With `on`, small writes are sent at once: TCP_NODELAY.
   Result<void> set_no_delay(bool on) noexcept;
-  /// Finds out about a peer that is gone after `idle` and 3 probes `interval` apart; whole seconds.
+  /// Finds out that a peer is gone, after `idle` and 3 probes that are `interval` apart. Both count
+  /// in whole seconds.
   Result<void> set_keep_alive(Duration idle, Duration interval) noexcept;
 };
 
@@ -33,7 +36,8 @@ class TcpListener : public Listener<TcpStream> {
  public:
   using Listener::Listener;
 
-  /// Port 0 takes a free one: see local_address(). EADDRINUSE, EACCES, EADDRNOTAVAIL.
+  /// Binds to `address` and listens. Port 0 takes a free port: see local_address().
+  /// errors: EADDRINUSE, EACCES, EADDRNOTAVAIL
   [[nodiscard]] static Result<TcpListener> bind(const Address& address, const ListenOptions& options = {});
 };
 

@@ -1,11 +1,11 @@
-/// unix.hpp — sockets of one machine; they can carry descriptors.
+/// unix.hpp — sockets within one machine, which can carry descriptors.
 #pragma once
 
 #include <corering/net/socket.hpp>
 
 namespace corering {
 
-/// What recv_fds has received.
+/// What recv_fds() has received.
 struct ReceivedFds {
   std::size_t bytes = 0;
   std::vector<Fd> fds;  ///< close-on-exec
@@ -16,15 +16,17 @@ class UnixStream : public StreamSocket {
   using StreamSocket::StreamSocket;
 
   [[nodiscard]] static Task<Result<UnixStream>> connect(Address address);
-  /// Two that are connected with each other. socketpair(2).
+  /// Makes two sockets that are connected with each other.
+  /// follows: socketpair(2)
   [[nodiscard]] static Result<std::pair<UnixStream, UnixStream>> pair();
 
-  /// Sends `bytes`, at least one, and with the first of them copies of up to 253 descriptors. Returns how
-  /// many bytes have gone. EINVAL for no byte or too many descriptors.
+  /// Sends `bytes`, at least one, and with the first byte copies of up to 253 descriptors. Returns how many
+  /// bytes were sent.
+  /// errors: EINVAL for no bytes or too many descriptors
   [[nodiscard]] Task<Result<std::size_t>> send_fds(std::span<const std::byte> bytes,
                                                    std::span<const int> fds);
-  /// Receives bytes and up to `most` descriptors (253 at most); those beyond that are closed, as are those
-  /// that come when nobody asks for them.
+  /// Receives bytes and up to `most` descriptors (253 at most). Further descriptors are closed, and so are
+  /// those that come when nobody asks for them.
   [[nodiscard]] Task<Result<ReceivedFds>> recv_fds(std::span<std::byte> into, std::size_t most = 16);
 };
 
@@ -32,8 +34,10 @@ class UnixListener : public Listener<UnixStream> {
  public:
   using Listener::Listener;
 
-  /// Binds to a path, after removing a socket that a server before has left there and nobody listens at any
-  /// more, or to an abstract name. EADDRINUSE when somebody does. The path stays when this is closed.
+  /// Binds to a path or to an abstract name, and listens. If an earlier server left a socket at the path and
+  /// nobody listens there any more, that socket is removed first. The path stays when this listener is
+  /// closed.
+  /// errors: EADDRINUSE when somebody listens there
   [[nodiscard]] static Result<UnixListener> bind(const Address& address, const ListenOptions& options = {});
 };
 
