@@ -1,4 +1,4 @@
-/// copy_file.cpp — two buffers: one is read into while the other is written.
+/// copy_file.cpp — two buffers: one of them is filled while the other is written.
 #include <array>
 #include <cerrno>
 #include <exception>
@@ -49,7 +49,7 @@ bool are_the_same(const struct statx& one, const struct statx& other) noexcept {
          one.stx_dev_minor == other.stx_dev_minor;
 }
 
-/// The target; whether it was created is in `created`.
+/// Opens the target. `created` says whether it was created.
 Task<Result<File>> open_target(const std::string& path, bool overwrite, bool& created) {
   OpenOptions create{.read = false, .write = true, .create = true, .exclusive = true, .mode = 0600};
   Result<File> target = co_await File::open(path, create);
@@ -59,7 +59,7 @@ Task<Result<File>> open_target(const std::string& path, bool overwrite, bool& cr
   co_return co_await File::open(path, existing);
 }
 
-/// Content, length and permissions.
+/// Copies the content, the length and the permissions.
 Task<Result<std::uint64_t>> copy_into(const File& source, const struct statx& status, const File& target,
                                       const CopyOptions& options) {
   const Result<struct statx> its_status = co_await target.stat();
@@ -67,9 +67,9 @@ Task<Result<std::uint64_t>> copy_into(const File& source, const struct statx& st
   if (!S_ISREG(its_status->stx_mode) || are_the_same(status, *its_status)) co_return failure(EINVAL);
   const Result<std::uint64_t> copied = co_await copy_content(source, target, options);
   if (!copied) co_return copied;
-  const Result<void> cut = co_await target.truncate(*copied);  // it may have been longer
+  const Result<void> cut = co_await target.truncate(*copied);  // the target may have been longer
   if (!cut) co_return std::unexpected(cut.error());
-  // open's mode had the umask taken off. Set-user-ID would be that of another owner.
+  // open() has taken the umask off the mode. Set-user-ID is left out: it would be that of another owner.
   if (::fchmod(target.fd().get(), status.stx_mode & 0777) != 0) co_return failure(errno);
   co_return copied;
 }

@@ -16,7 +16,7 @@ std::string join(const std::string& directory, const std::string& name) {
 
 unsigned char type_of_mode(unsigned mode) noexcept { return static_cast<unsigned char>(IFTODT(mode)); }
 
-/// For file systems that do not say it in the directory.
+/// Asks for the type, for file systems that do not store it in the directory.
 Task<unsigned char> type_of(std::string path) {
   struct statx status{};
   const Result<void> known =
@@ -24,17 +24,18 @@ Task<unsigned char> type_of(std::string path) {
   co_return known ? type_of_mode(status.stx_mode) : static_cast<unsigned char>(DT_REG);
 }
 
-/// One level of the walk: what is left of it.
+/// One level of the walk, with the entries that are left.
 struct Level {
   std::string path;  // below the top
   std::vector<DirectoryEntry> entries;
   std::size_t next = 0;
 };
 
-// Not what a link points to: a link in its place is ELOOP or ENOTDIR.
+// Opens a directory, but not through a link: a link in its place is ELOOP or ENOTDIR.
 constexpr int directory_itself = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
-/// Everything in an open directory. By descriptors, so that nobody can put a link where a directory was.
+/// Removes everything in an open directory. It uses descriptors, so that nobody can put a link where a
+/// directory was.
 Task<Result<void>> remove_content(BlockingPool& pool, const Fd& directory) {
   Result<std::vector<DirectoryEntry>> entries =
       co_await list_directory(pool, "/proc/self/fd/" + std::to_string(directory.get()));

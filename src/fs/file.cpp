@@ -1,4 +1,4 @@
-/// file.cpp — opening, and reading and writing to the end.
+/// file.cpp — how to open a file, and how to read and write all of something.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -47,8 +47,8 @@ std::unexpected<std::error_code> misaligned() noexcept {
   return std::unexpected(make_error_code(FileErrc::misaligned));
 }
 
-// <sys/stat.h> of Debian 12 does not know it; Linux does since 6.1. Where it is not known, a page is enough
-// for every device there is.
+// Linux has this flag since 6.1, but <sys/stat.h> of Debian 12 does not. On an older kernel, a page is enough
+// for every device that exists.
 constexpr unsigned statx_dioalign = 0x2000;
 constexpr std::size_t usual_alignment = 4096;
 
@@ -56,7 +56,7 @@ std::size_t direct_alignment(int fd) noexcept {
   struct statx status{};
   if (::statx(fd, "", AT_EMPTY_PATH, statx_dioalign, &status) != 0) return usual_alignment;
   if ((status.stx_mask & statx_dioalign) == 0) return usual_alignment;
-  // stx_dio_mem_align and stx_dio_offset_align: bytes 152 to 159 of struct statx.
+  // stx_dio_mem_align and stx_dio_offset_align are the bytes 152 to 159 of struct statx.
   std::array<std::uint32_t, 2> dio{};
   std::memcpy(dio.data(), reinterpret_cast<const char*>(&status) + 152, sizeof dio);
   const std::size_t wanted = std::max(dio[0], dio[1]);
@@ -95,7 +95,7 @@ bool File::is_aligned(const void* memory, std::size_t length, std::uint64_t offs
 
 Task<Result<std::size_t>> File::read_at(std::span<std::byte> into, std::uint64_t offset) const {
   if (!is_aligned(into.data(), into.size(), offset)) {
-    // Behind the last block, which need not be whole, is the end, and no mistake.
+    // The last block need not be whole. An offset after it is the end, and not a mistake.
     const bool only_the_offset = is_aligned(into.data(), into.size(), 0);
     if (only_the_offset) {
       const Result<std::uint64_t> length = co_await size();
@@ -123,7 +123,7 @@ Task<Result<void>> File::read_exact_at(std::span<std::byte> into, std::uint64_t 
     const Result<std::size_t> got = co_await read_at(into.subspan(done), offset + done);
     if (!got) co_return std::unexpected(got.error());
     done += *got;
-    // With O_DIRECT the end is where a read stops short of a whole block; behind it nothing can be asked for.
+    // With O_DIRECT the end is where a read stops short of a whole block: nothing after it can be asked for.
     const bool at_the_end = *got == 0 || (done < into.size() && *got % alignment_ != 0);
     if (at_the_end) {
       co_return std::unexpected(make_error_code(done == 0 ? StreamErrc::end : StreamErrc::unexpected_end));

@@ -19,7 +19,7 @@ Result<std::vector<DirectoryEntry>> list_blocking(const std::string& path) {
   if (directory == nullptr) return failure(errno);
   std::vector<DirectoryEntry> entries;
   for (;;) {
-    errno = 0;  // the end and an error look alike otherwise
+    errno = 0;  // otherwise the end and an error look alike
     const dirent* const entry = ::readdir(directory.get());
     if (entry == nullptr) break;
     std::string name = entry->d_name;

@@ -10,10 +10,10 @@
 namespace corering {
 namespace {
 
-// inotify(7): a buffer that holds one event of any name is enough; this holds many.
+// inotify(7): a buffer is large enough if it holds one event with any name. This one holds many.
 constexpr std::size_t buffer_size = 64 * (sizeof(inotify_event) + NAME_MAX + 1);
 
-/// The record at `at`, which moves behind it.
+/// Returns the record at `at`, and moves `at` to the next one.
 WatchEvent take_event(std::span<const std::byte> records, std::size_t& at) {
   inotify_event header;
   std::memcpy(&header, records.data() + at, sizeof header);

@@ -1,4 +1,4 @@
-/// directory.hpp — directories: what is in them, what is below them, and changing that.
+/// directory.hpp — directories: their entries, everything below them, and how to change them.
 #pragma once
 
 #include <cstddef>
@@ -13,63 +13,71 @@
 
 namespace corering {
 
-/// What walk() finds: the path below the top, and what kind of thing it is.
+/// What walk() finds: a path below the top, and its type.
 struct WalkEntry {
   std::string path;        ///< relative to the top
   unsigned char type = 0;  ///< DT_REG, DT_DIR, DT_LNK, ...; never DT_UNKNOWN
-  std::error_code error;   ///< of a directory that could not be read; its content is missing
+  std::error_code error;   ///< set if it is a directory that could not be read; its content is missing
 };
 
-/// A directory by its path. All of these are awaited on a worker; what blocks runs on `pool`.
+/// A directory, given by its path. What blocks runs on `pool`.
+/// thread: await all of these on a worker
 class Directory {
  public:
   explicit Directory(std::string path) : path_(std::move(path)) {}
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
-  /// The path of something in it.
+  /// Returns the path of `name` in this directory.
   [[nodiscard]] std::string operator/(const std::string& name) const;
 
-  /// What is in it, by name. See list_directory().
+  /// Returns the entries of this directory, sorted by name. See list_directory().
   [[nodiscard]] Task<Result<std::vector<DirectoryEntry>>> list(BlockingPool& pool) const {
     return list_directory(pool, path_);
   }
 
-  /// Everything below it, each directory before what is in it, in the order of names. Symbolic links are
-  /// named, not followed. The pool and this outlive the generator.
+  /// Yields everything below this directory, in the order of names, and each directory before its entries.
+  /// Symbolic links are named, and not followed.
+  /// keep alive: `pool` and this object, longer than the generator
   [[nodiscard]] AsyncGenerator<WalkEntry> walk(BlockingPool& pool) const;
 
-  /// mkdirat(2). EEXIST.
+  /// Makes the directory.
+  /// errors: EEXIST · follows: mkdirat(2)
   [[nodiscard]] Task<Result<void>> create(mode_t mode = 0777) const;
-  /// ... with all that lead to it; it may exist already.
+  /// The same, with all directories that lead to it. The directory may exist already.
   [[nodiscard]] Task<Result<void>> create_all(mode_t mode = 0777) const;
-  /// rename(2): replaces an empty directory of that name.
+  /// Renames the directory. An empty directory at `to` is replaced.
+  /// follows: rename(2)
   [[nodiscard]] Task<Result<void>> rename(std::string to);
-  /// rmdir(2). ENOTEMPTY.
+  /// Removes the directory, which must be empty.
+  /// errors: ENOTEMPTY · follows: rmdir(2)
   [[nodiscard]] Task<Result<void>> remove() const;
-  /// It and everything below it; links themselves, not what they point to, also if somebody puts one there
-  /// meanwhile. Stops at the first error; ENOTDIR or ELOOP if it is a link itself.
+  /// Removes the directory and everything below it. Links are removed, and what they point to is not, even if
+  /// somebody puts a link there meanwhile. It stops at the first error.
+  /// errors: ENOTDIR or ELOOP if the path is itself a link
   [[nodiscard]] Task<Result<void>> remove_all(BlockingPool& pool) const;
 
  private:
   std::string path_;
 };
 
-/// Other names: of files, links and the like. unlink(2), rename(2).
+/// Remove and rename files, links and the like.
+/// follows: unlink(2), rename(2)
 [[nodiscard]] Task<Result<void>> unlink(std::string path);
 [[nodiscard]] Task<Result<void>> rename(std::string from, std::string to);
 
 struct CopyOptions {
-  CopyOptions() noexcept {}  // no aggregate: g++ 12 would destroy it twice in a co_await
-  bool overwrite = true;     ///< else EEXIST if the target is there
+  CopyOptions() noexcept {}  // not an aggregate: g++ 12 would destroy it twice in a co_await
+  bool overwrite = true;     ///< if false, an existing target is EEXIST
   std::size_t chunk_size = 256 * 1024;
-  /// Called after every chunk, on the worker, with how many bytes have been copied so far.
+  /// It is called after every chunk, on the worker, with the number of bytes that have been copied so far.
   std::function<void(std::uint64_t)> progress = nullptr;
 };
 
-/// Copies the content and the permission bits (not set-user-ID and its kin) of a regular file; the next chunk
-/// is read while the last is written. Returns how many bytes that were. EISDIR for a directory; EINVAL if
-/// either is no regular file, or both are the same. If it fails, is cancelled, or `progress` throws, the
-/// target is removed if it was created here, else it is incomplete.
+/// Copies the content and the permission bits of a regular file, without the set-user-ID bit and similar
+/// ones. The next chunk is read while the last one is written. Returns how many bytes were copied. If the
+/// copy fails, is cancelled, or `progress` throws, the target is removed if it was created here; otherwise it
+/// is incomplete.
+/// errors: EISDIR for a directory · EINVAL if either file is not a regular file, or both are the same
 [[nodiscard]] Task<Result<std::uint64_t>> copy_file(std::string from, std::string to,
                                                     CopyOptions options = {});
 

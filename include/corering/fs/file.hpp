@@ -1,4 +1,4 @@
-/// file.hpp — an open file, with the loops around the operations.
+/// file.hpp — an open file, with the loops that repeat an operation until everything is done.
 #pragma once
 
 #include <cstddef>
@@ -29,42 +29,49 @@ enum class FileErrc {
 struct OpenOptions {
   bool read = true;
   bool write = false;
-  bool create = false;     ///< if it is not there
-  bool exclusive = false;  ///< with create: EEXIST if it is
+  bool create = false;     ///< makes the file if it does not exist
+  bool exclusive = false;  ///< with create: EEXIST if the file exists
   bool truncate = false;
   bool append = false;  ///< every write goes to the end
-  /// O_DIRECT: past the page cache. Offsets, lengths and memory must be multiples of File::alignment(); see
-  /// AlignedBuffer. EINVAL where the file system has none.
+  /// O_DIRECT: transfers do not use the page cache. Offsets, lengths and memory must be multiples of
+  /// File::alignment(); see AlignedBuffer. open() fails with EINVAL if the file system has no O_DIRECT.
   bool direct = false;
-  mode_t mode = 0666;  ///< of a file that is created, less the umask
+  mode_t mode = 0666;  ///< of a file that is created, without the bits of the umask
 };
 
-/// Owns an open file. Reads and writes at an offset, any number at a time, on any worker; read() and write()
-/// at the file's own position, one at a time. Buffers stay alive until they return. Larger than 2 GiB is
-/// split, never cut short silently.
+/// Owns an open file. A transfer larger than 2 GiB is split, and is never cut short silently.
+/// keep alive: buffers, until the function has returned its result
+/// thread: any worker; any number of reads and writes at an offset at a time, but only one read() or write(),
+///   which use the file's own position
 class File {
  public:
   explicit File(Fd fd) noexcept : fd_(std::move(fd)) {}
 
-  /// On a worker. openat(2); a path with a NUL byte is FileErrc::path_has_nul.
+  /// Opens a file.
+  /// errors: FileErrc::path_has_nul for a path with a NUL byte · follows: openat(2) · thread: a worker
   [[nodiscard]] static Task<Result<File>> open(std::string path, OpenOptions options = {});
-  /// For reading; for writing, created if need be and emptied.
+  /// open_to_read() opens for reading. create() opens for reading and writing; it makes the file if
+  /// necessary, and empties it.
   [[nodiscard]] static Task<Result<File>> open_to_read(std::string path) { return open(std::move(path)); }
   [[nodiscard]] static Task<Result<File>> create(std::string path);
 
-  /// Some of what is at `offset`: 0 at the end and behind it. What is in the page cache may come without a
-  /// suspension (async_read_cached), unless the file came as an Fd.
+  /// Reads some of the bytes at `offset`. Returns 0 at the end of the file and after it.
+  /// suspends: perhaps not, if the bytes are in the page cache (async_read_cached); always, if the File was
+  ///   made from an Fd
   [[nodiscard]] Task<Result<std::size_t>> read_at(std::span<std::byte> into, std::uint64_t offset) const;
-  /// Fills `into`. StreamErrc::end when the file ends there, unexpected_end when it ends within.
+  /// Fills `into`.
+  /// errors: StreamErrc::end when the file ends at `offset`, unexpected_end when it ends within `into`
   [[nodiscard]] Task<Result<void>> read_exact_at(std::span<std::byte> into, std::uint64_t offset) const;
   [[nodiscard]] Task<Result<std::size_t>> write_at(std::span<const std::byte> from,
                                                    std::uint64_t offset) const;
-  /// All of `from`, or an error; what was written before it stays.
+  /// Writes all of `from`, or fails. Bytes that were written before the error stay.
   [[nodiscard]] Task<Result<void>> write_all_at(std::span<const std::byte> from, std::uint64_t offset) const;
-  /// Behind what is there, as one write as far as the kernel takes it at once (RWF_APPEND).
+  /// Writes after the end of the file (RWF_APPEND). It is one write, as far as the kernel takes `from` at
+  /// once.
   [[nodiscard]] Task<Result<void>> append(std::span<const std::byte> from) const;
 
-  /// Several buffers at once. `parts` stay alive.
+  /// These read and write several buffers at once.
+  /// keep alive: `parts`
   auto readv_at(std::span<const iovec> parts, std::uint64_t offset) const noexcept {
     return async_readv(fd_, parts, offset);
   }
@@ -72,21 +79,23 @@ class File {
     return async_writev(fd_, parts, offset);
   }
 
-  /// At the file's own position: what Reader and Writer (streams/byte_stream.hpp) take. Not with O_DIRECT
-  /// (FileErrc::no_position): the kernel does not move the position when such a request ends later.
+  /// Read and write at the file's own position, as Reader and Writer (streams/byte_stream.hpp) need it.
+  /// errors: FileErrc::no_position with O_DIRECT: the kernel does not move the position when such a request
+  ///   ends later
   [[nodiscard]] Task<Result<std::size_t>> read(std::span<std::byte> into) const;
   [[nodiscard]] Task<Result<std::size_t>> write(std::span<const std::byte> from) const;
 
   auto truncate(std::uint64_t length) const noexcept { return async_ftruncate(fd_, length); }
   auto sync(Sync what_to_sync = Sync::everything) const noexcept { return async_fsync(fd_, what_to_sync); }
-  /// statx(2), the basic fields.
+  /// Returns the basic fields of the file's status.
+  /// follows: statx(2)
   [[nodiscard]] Task<Result<struct statx>> stat() const;
   [[nodiscard]] Task<Result<std::uint64_t>> size() const;
 
   [[nodiscard]] Task<Result<void>> close();
 
   [[nodiscard]] const Fd& fd() const noexcept { return fd_; }
-  /// What O_DIRECT wants multiples of; 1 without it.
+  /// Returns the number that O_DIRECT wants multiples of. It is 1 without O_DIRECT.
   [[nodiscard]] std::size_t alignment() const noexcept { return alignment_; }
 
  private:
@@ -94,13 +103,13 @@ class File {
 
   Fd fd_;
   std::size_t alignment_ = 1;
-  bool has_cache_ = false;  // it is known not to be open with O_DIRECT
+  bool has_cache_ = false;  // true if it is known not to be open with O_DIRECT
 };
 
 /// Memory for O_DIRECT.
 class AlignedBuffer {
  public:
-  /// `size` is rounded up to a multiple of `alignment`, a power of two. Throws std::bad_alloc.
+  /// `size` is rounded up to a multiple of `alignment`, which must be a power of two. Throws std::bad_alloc.
   explicit AlignedBuffer(std::size_t size, std::size_t alignment = 4096);
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {memory_.get(), size_}; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -113,7 +122,8 @@ class AlignedBuffer {
   std::unique_ptr<std::byte[], Free> memory_;
 };
 
-/// True if `path` can be one; else operations on it fail with FileErrc::path_has_nul.
+/// Succeeds if `path` can be a path. Otherwise it fails, as operations on the path do, with
+/// FileErrc::path_has_nul.
 [[nodiscard]] Result<void> check_path(const std::string& path) noexcept;
 
 }  // namespace corering

@@ -1,4 +1,4 @@
-/// list_directory.hpp — what is in a directory, without blocking a worker.
+/// list_directory.hpp — the entries of a directory, without blocking a worker.
 #pragma once
 
 #include <string>
@@ -11,13 +11,14 @@ namespace corering {
 
 struct DirectoryEntry {
   std::string name;
-  /// DT_REG, DT_DIR, ... as in readdir(3); DT_UNKNOWN where the file system does not say.
+  /// DT_REG, DT_DIR and the others of readdir(3); DT_UNKNOWN if the file system does not say it.
   unsigned char type = 0;
 };
 
-/// opendir(3) and readdir(3) on a thread of `pool`, because io_uring has no operation for it: every entry but
-/// "." and "..", in the order of their names. The errno of what failed. While it waits for a thread it can be
-/// cancelled.
+/// Returns every entry except "." and "..", in the order of their names. It calls opendir(3) and readdir(3)
+/// on a thread of `pool`, because io_uring has no operation for this.
+/// cancelled: only while it waits for a thread
+/// errors: the errno of the call that failed
 [[nodiscard]] Task<Result<std::vector<DirectoryEntry>>> list_directory(BlockingPool& pool, std::string path);
 
 }  // namespace corering

@@ -1,4 +1,4 @@
-/// watcher.hpp — being told what happens in files and directories: inotify(7).
+/// watcher.hpp — what happens in files and directories, reported as events: inotify(7).
 #pragma once
 
 #include <cstdint>
@@ -12,25 +12,28 @@
 namespace corering {
 
 struct WatchEvent {
-  int watch = -1;          ///< which, as add() returned it; -1 with IN_Q_OVERFLOW
-  std::uint32_t what = 0;  ///< IN_CREATE, IN_MODIFY, ...; IN_Q_OVERFLOW: some have been lost, look anew
+  int watch = -1;          ///< the watch, as add() returned it; -1 with IN_Q_OVERFLOW
+  std::uint32_t what = 0;  ///< IN_CREATE, IN_MODIFY, ...; IN_Q_OVERFLOW: some events are lost, look again
   std::uint32_t pair = 0;  ///< connects IN_MOVED_FROM and IN_MOVED_TO
-  std::string name;        ///< within a watched directory
+  std::string name;        ///< the name within a watched directory
 };
 
-/// Belongs to whoever holds it; next() is awaited by one coroutine at a time, on a worker.
+/// Watches files and directories, and reports events.
+/// thread: its owner; one coroutine at a time awaits next(), on a worker
 class Watcher {
  public:
-  /// EMFILE: the sysctl fs.inotify.max_user_instances, or RLIMIT_NOFILE.
+  /// Makes a watcher without watches.
+  /// errors: EMFILE: the limit is the sysctl fs.inotify.max_user_instances, or RLIMIT_NOFILE
   [[nodiscard]] static Result<Watcher> create();
 
-  /// Watches `path`, a file or a directory, but not what is below that. Looks the path up, on the calling
-  /// thread. ENOENT, EACCES; ENOSPC: the sysctl fs.inotify.max_user_watches.
+  /// Watches `path`, which is a file or a directory, but not what is below the directory. The path is looked
+  /// up on the calling thread.
+  /// errors: ENOENT, EACCES; ENOSPC: the limit is the sysctl fs.inotify.max_user_watches
   [[nodiscard]] Result<int> add(const std::string& path,
                                 std::uint32_t what = IN_CREATE | IN_DELETE | IN_MODIFY | IN_MOVE);
   Result<void> remove(int watch) noexcept;
 
-  /// Waits for the next event, in the order in which they happened.
+  /// Waits for the next event. Events come in the order in which they happened.
   [[nodiscard]] Task<Result<WatchEvent>> next();
 
  private:
