@@ -1,4 +1,4 @@
-/// child.cpp — posix_spawn, and the pidfd of what it has started.
+/// child.cpp — posix_spawn, and the pidfd of the child that it starts.
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -14,7 +14,7 @@ namespace {
 
 using Stream = ChildOptions::Stream;
 
-/// posix_spawn's lists, freed at the end.
+/// Holds the lists of posix_spawn, and frees them at the end.
 class SpawnPlan {
  public:
   SpawnPlan() {
@@ -51,7 +51,8 @@ class SpawnPlan {
   posix_spawnattr_t attributes_;
 };
 
-/// Our end and the child's of one of its standard streams. The child's is closed when it has been started.
+/// The two ends of one of the child's standard streams, ours and the child's. We close the child's end when
+/// the child has been started.
 struct Connection {
   Fd ours;
   Fd childs;
@@ -70,7 +71,7 @@ Result<Connection> connect_stream(SpawnPlan& plan, Stream stream, int number) {
   return connection;
 }
 
-/// Nobody could wait for it or stop it later.
+/// Kills the child, because nobody could wait for it or stop it later.
 std::unexpected<std::error_code> give_up(pid_t pid, int why) noexcept {
   ::kill(pid, SIGKILL);
   ::waitpid(pid, nullptr, 0);
@@ -98,7 +99,7 @@ Result<Child> Child::spawn(const std::vector<std::string>& arguments, const Chil
   if (!error) return std::unexpected(error.error());
   pid_t pid = -1;
   if (const int failed = plan.start(pid, arguments); failed != 0) return failure(failed);
-  // It is our child and nobody has waited for it: the number is its own.
+  // It is our child and nobody has waited for it, so no other process can have its number.
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd.is_open()) return give_up(pid, errno);
   Child child(pid, std::move(pidfd));
@@ -109,7 +110,7 @@ Result<Child> Child::spawn(const std::vector<std::string>& arguments, const Chil
 }
 
 Task<Result<ChildExit>> Child::wait() {
-  input_.reset();  // a child that reads to the end would wait for us
+  input_.reset();  // otherwise a child that reads to the end would wait for us
   siginfo_t how{};
   const Result<void> ended = co_await async_waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), how, WEXITED);
   if (!ended) co_return std::unexpected(ended.error());

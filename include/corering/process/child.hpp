@@ -1,4 +1,4 @@
-/// child.hpp — child processes: started, talked to, and waited for.
+/// child.hpp — child processes: how to start them, talk to them and wait for them.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace corering {
 
 struct ChildOptions {
   enum class Stream : std::uint8_t {
-    inherit,  ///< the one of this process
+    inherit,  ///< the stream of this process
     nothing,  ///< /dev/null
     pipe,     ///< a pipe to this process: Child::input(), output(), error()
   };
@@ -23,37 +23,40 @@ struct ChildOptions {
   Stream error = Stream::inherit;
 };
 
-/// How a process has ended: by exit() with a code, or by a signal.
+/// Says how a process has ended: by exit() with a code, or by a signal.
 struct ChildExit {
   std::optional<int> code;
   std::optional<int> signal;
   [[nodiscard]] bool success() const noexcept { return code == 0; }
 };
 
-/// A child process. Destroying it while it runs leaves it running, and nobody to wait for it: await wait().
+/// A child process. If you destroy this object while the child runs, the child continues and nobody waits for
+/// it. So await wait() first.
 class Child {
  public:
-  /// posix_spawnp(3): `arguments` begins with the program, which is looked for in PATH. The child has default
-  /// signal dispositions, no blocked signals, and none of our other descriptors, which are close-on-exec.
-  /// ENOENT, EACCES, EMFILE; EINVAL for no program, or a NUL byte in an argument. On any thread; takes the
-  /// time of a vfork.
+  /// Starts a child. `arguments` begins with the program, which is looked for in PATH. The child has default
+  /// signal dispositions and no blocked signals. It has none of our other descriptors, which are
+  /// close-on-exec. The call takes as long as a vfork.
+  /// errors: ENOENT, EACCES, EMFILE · EINVAL for no program, or a NUL byte in an argument
+  /// follows: posix_spawnp(3) · thread: any
   [[nodiscard]] static Result<Child> spawn(const std::vector<std::string>& arguments,
                                            const ChildOptions& options = {});
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
-  /// The pipes that were asked for; empty otherwise, and after they have been moved from or reset.
+  /// The pipes that were asked for. They are empty otherwise, and after they have been moved from or reset.
   [[nodiscard]] std::optional<PipeWriter>& input() noexcept { return input_; }
   [[nodiscard]] std::optional<PipeReader>& output() noexcept { return output_; }
   [[nodiscard]] std::optional<PipeReader>& error() noexcept { return error_; }
 
-  /// Closes input(), waits for the child's end, on a worker, and takes it off the system's list. Once; ECHILD
-  /// then. Cancelled, it can be awaited again. Who feeds a child that also writes reads at the same time
-  /// (when_all): a pipe holds 64 KiB.
+  /// Closes input(), waits until the child ends, and takes the child off the system's list. A caller that
+  /// feeds a child which also writes must read at the same time (when_all), because a pipe holds only 64 KiB.
+  /// cancelled: it can be awaited again · errors: ECHILD after it has succeeded once · thread: a worker
   [[nodiscard]] Task<Result<ChildExit>> wait();
 
-  /// kill(2), through its pidfd: never somebody else who has been given the number. ESRCH when it has ended
-  /// and been waited for.
+  /// Sends a signal through the child's pidfd, so it never reaches another process that has been given the
+  /// same number.
+  /// errors: ESRCH when the child has ended and has been waited for · follows: kill(2)
   Result<void> kill(int signal) noexcept;
 
  private:

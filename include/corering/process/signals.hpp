@@ -1,4 +1,4 @@
-/// signals.hpp — signals as something to await, and two that servers want.
+/// signals.hpp — signals that a coroutine can await, and a task that dumps all tasks on a signal.
 #pragma once
 
 #include <initializer_list>
@@ -11,18 +11,19 @@
 
 namespace corering {
 
-/// Takes signals out of the ordinary delivery and hands them to whoever awaits next(): a signalfd(2), read
-/// through the ring. Make it at the top of main, before any thread starts: the signals are blocked in the
-/// calling thread and in those that it starts later, and a thread that does not block them would still be
-/// interrupted. They stay blocked when it is destroyed.
+/// Takes signals out of the ordinary delivery and gives them to the coroutine that awaits next(). It is a
+/// signalfd(2) that is read through the ring. Make it at the top of main, before any thread starts: the
+/// signals are blocked in the calling thread and in the threads that it starts later. A thread that does not
+/// block them would still be interrupted. The signals stay blocked when this object is destroyed.
 class Signals {
  public:
-  /// Blocks `signals` and opens the descriptor; the errno of sigprocmask(2) or signalfd(2) if that fails.
+  /// Blocks `signals` and opens the descriptor.
+  /// errors: the errno of sigprocmask(2) or signalfd(2)
   [[nodiscard]] static Result<Signals> block(std::initializer_list<int> signals);
 
-  /// Waits for the next of the signals and returns its number. One await at a time gets each signal; equal
-  /// signals that arrive before they are awaited count once, as ever. Fails with the scope's reason when
-  /// cancelled.
+  /// Waits for the next of the signals and returns its number. When several coroutines await, one of them
+  /// gets each signal. Equal signals that arrive before they are awaited count once, as signals always do.
+  /// cancelled: fails with the scope's reason
   [[nodiscard]] Task<Result<int>> next();
 
  private:
@@ -30,10 +31,11 @@ class Signals {
   Fd fd_;
 };
 
-/// Writes to `output`, for each signal that `signals` gives, the dump of every worker (Worker::dump_tasks()),
-/// until it is cancelled. For a Signals of SIGUSR1 of its own, as in
-/// `spawn(dump_tasks_on(signals, workers)).detach()`. A worker that does not answer within a second is named
-/// as such; for so long it also keeps this one waiting. `signals` and the workers outlive it.
+/// Writes the dump of every worker (Worker::dump_tasks()) to `output`, for each signal that `signals` gives.
+/// It needs a Signals object for itself, for example for SIGUSR1: `spawn(dump_tasks_on(signals,
+/// workers)).detach()`. A worker that does not answer within a second is named as such; until then it also
+/// blocks the worker that this task runs on.
+/// cancelled: ends the task · keep alive: `signals` and the workers, until the task has ended
 [[nodiscard]] Task<void> dump_tasks_on(Signals& signals, std::span<Worker* const> workers,
                                        int output = STDERR_FILENO);
 
