@@ -14,8 +14,8 @@
 namespace corering::trace {
 namespace {
 
-/// Written by one thread, read by any: every word is an atomic of its own, relaxed. A reader that is
-/// overtaken notices by the write count and drops what may be torn.
+/// One thread writes it and any thread may read it: every word is a relaxed atomic. A reader that the writer
+/// overtakes sees that from the write count, and drops the events that may be torn.
 class Ring {
  public:
   Ring(std::size_t capacity, int tid, std::string name)
@@ -28,13 +28,13 @@ class Ring {
     const std::uint64_t at = written_.load(std::memory_order_relaxed);
     Event& slot = events_[at & (capacity_ - 1)];
     claimed_.store(at + 1, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_release);  // a reader that sees the new words sees the claim
+    std::atomic_thread_fence(std::memory_order_release);  // who sees the new words sees the claim
     store(slot.ticks, event.ticks);
     store(slot.id_and_kind, event.id_and_kind);
     store(slot.a, event.a);
     store(slot.b, event.b);
     written_.store(at + 1, std::memory_order_release);
-    // The ring is larger than the nearer caches: by the time it is needed, the line is here.
+    // The ring is larger than the nearer caches. The prefetched line is here by the time it is needed.
     __builtin_prefetch(&events_[(at + prefetched) & (capacity_ - 1)], 1);
   }
 
@@ -56,7 +56,7 @@ class Ring {
   }
 
  private:
-  static constexpr std::uint64_t prefetched = 8;  // events, which are four lines
+  static constexpr std::uint64_t prefetched = 8;  // in events; that is four cache lines
 
   static void store(std::uint64_t& word, std::uint64_t value) noexcept {
     std::atomic_ref(word).store(value, std::memory_order_relaxed);
@@ -68,7 +68,7 @@ class Ring {
             std::atomic_ref(slot.b).load(std::memory_order_relaxed)};
   }
 
-  // The slots the writer has claimed since may be half old, half new.
+  // The slots that the writer has claimed meanwhile may be half old and half new.
   void drop_overtaken(ThreadRecording& recording, std::uint64_t begin) const {
     std::atomic_thread_fence(std::memory_order_acquire);
     const std::uint64_t claimed = claimed_.load(std::memory_order_relaxed);
@@ -84,11 +84,11 @@ class Ring {
   std::unique_ptr<Event[]> events_;
   int tid_;
   std::string name_;
-  std::atomic<std::uint64_t> claimed_ = 0;  // events begun
-  std::atomic<std::uint64_t> written_ = 0;  // events whole
+  std::atomic<std::uint64_t> claimed_ = 0;  // events that have been begun
+  std::atomic<std::uint64_t> written_ = 0;  // events that are complete
 };
 
-/// Every ring of the present recording. Never destroyed: threads may record while main ends.
+/// Every ring of the present recording. It is never destroyed, because threads may record while main ends.
 struct Rings {
   std::mutex mutex;
   std::vector<std::shared_ptr<Ring>> all;
@@ -96,7 +96,8 @@ struct Rings {
   ClockPair started;
 };
 
-/// Which recording this is. Beside the rings, so that it is read without asking whether they exist yet.
+/// Says which recording this is. It lies outside Rings, so that reading it need not ask whether Rings exists
+/// yet.
 constinit std::atomic<std::uint64_t> generation = 0;
 
 Rings& rings() noexcept {
@@ -104,8 +105,8 @@ Rings& rings() noexcept {
   return instance;
 }
 
-/// The calling thread's ring, if it belongs to the present recording. Without a destructor, so that it is
-/// read without asking whether it exists yet; kept alive by ThreadRing.
+/// The calling thread's ring, if it belongs to the present recording. It has no destructor, so that reading
+/// it need not ask whether it exists yet. ThreadRing keeps the ring alive.
 struct OwnRing {
   Ring* ring = nullptr;
   std::uint64_t generation = 0;
@@ -129,7 +130,8 @@ std::string thread_name() {
   return name.data();
 }
 
-/// A ring of the present recording; null when the thread is ending, and what it records is lost.
+/// Returns a ring of the present recording. Returns null when the thread is ending; then what the thread
+/// records is lost.
 [[gnu::noinline]] Ring* make_ring() noexcept {
   if (thread_is_ending) return nullptr;
   static thread_local ThreadRing mine;

@@ -21,7 +21,8 @@ bool has_invariant_tsc() noexcept {
 
 const bool use_tsc = has_invariant_tsc();
 
-// The tightest of a few readings: between the two halves of one the thread may have lost its processor.
+// Takes the tightest of a few readings: the thread may have lost its processor between the two halves of one
+// reading.
 ClockPair ClockPair::now() noexcept {
   ClockPair best;
   std::uint64_t tightest = UINT64_MAX;

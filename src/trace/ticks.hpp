@@ -1,4 +1,4 @@
-/// ticks.hpp — the cheapest clock there is, and the way from its ticks to nanoseconds.
+/// ticks.hpp — the cheapest clock of the machine, and how to turn its ticks into nanoseconds.
 #pragma once
 
 #include <cstdint>
@@ -10,17 +10,17 @@
 
 namespace corering::trace {
 
-/// CLOCK_MONOTONIC_RAW in nanoseconds.
+/// Returns CLOCK_MONOTONIC_RAW in nanoseconds.
 [[nodiscard]] inline std::int64_t raw_clock_ns() noexcept {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC_RAW, &now);
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
-/// True where the time stamp counter ticks evenly, whatever the core does: only there it may stand for time.
+/// True if the time stamp counter ticks evenly, whatever the core does. Only then may it be used as a clock.
 extern const bool use_tsc;
 
-/// The time stamp counter, or else the raw clock.
+/// Returns the time stamp counter, or else the raw clock.
 [[nodiscard]] inline std::uint64_t ticks_now() noexcept {
 #if defined(__x86_64__)
   if (use_tsc) return __rdtsc();
@@ -36,7 +36,7 @@ struct ClockPair {
   [[nodiscard]] static ClockPair now() noexcept;
 };
 
-/// The line through two moments.
+/// Turns ticks into nanoseconds along the line through two moments.
 class TickScale {
  public:
   TickScale(const ClockPair& from, const ClockPair& to) noexcept;

@@ -1,4 +1,4 @@
-/// event.hpp — what a recorded event is: 32 bytes, fixed.
+/// event.hpp — a recorded event, which always has 32 bytes.
 #pragma once
 
 #include <array>
@@ -8,18 +8,19 @@
 
 namespace corering::trace {
 
-/// The moments in the life of an I/O. `id` names what the event belongs to: the address of the awaiter (it is
-/// the SQE's user_data too, but for its low three bits, so kernel events join), of the root coroutine for
-/// sync_wait, of the coroutine for spawn.
+/// The moments in the life of an I/O. `id` names what the event belongs to: usually it is the address of the
+/// awaiter, for sync_wait that of the root coroutine, for spawn that of the coroutine. Except for its low
+/// three bits, the awaiter's address is also the user_data of the SQE, so events of the kernel can be joined
+/// with these.
 enum class Kind : std::uint8_t {
   none,
   sync_wait_begin,    ///< a plain thread begins to wait; id: root
-  sync_wait_end,      ///< ... and has its result; id: root
-  root_done,          ///< the awaited coroutine has ended, on whatever thread; id: root
+  sync_wait_end,      ///< the plain thread has its result; id: root
+  root_done,          ///< the awaited coroutine has ended, on any thread; id: root
   await,              ///< co_await of a hop or an operation; a: coroutine, b: where, see pack_place()
-  pushed,             ///< handle pushed on a worker's MPSC queue; a: coroutine, b: worker
+  pushed,             ///< the handle is pushed on a worker's MPSC queue; a: coroutine, b: worker
   wake_written,       ///< the eventfd is written, because the worker is asleep
-  wake_elided,        ///< ... or is not, because the worker is awake or somebody has woken it already
+  wake_elided,        ///< the eventfd is not written: the worker is awake, or somebody has woken it already
   suspended,          ///< the awaiting coroutine has given its thread back
   popped,             ///< the worker took the handle from its queue
   resumed_on_worker,  ///< the hopped coroutine runs again; a: coroutine
@@ -27,7 +28,7 @@ enum class Kind : std::uint8_t {
   sqe_filled,         ///< a: fd << 32 | len, b: offset
   submitted,          ///< io_uring_enter is called; a: SQEs handed over, b: 1 if it may sleep
   entered,            ///< io_uring_enter returned; a: its result
-  woken,              ///< ... after a wait: the worker runs again; a: its result
+  woken,              ///< io_uring_enter returned after a wait, and the worker runs again; a: its result
   processed,          ///< the completion was reaped; a: res << 32 | cqe flags
   resumed,            ///< the awaiting coroutine has its result; a: res
   thread_start,       ///< Worker::start() is called; id: worker, a: 1 if an init_callback came with it
@@ -49,17 +50,18 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Kind::cou
     "init_callback", "spawned",         "timer_armed",       "timer_fired",
     "read_now"};
 
-/// Opcode field of events that belong to no kernel operation.
+/// The opcode field of events that belong to no kernel operation.
 inline constexpr std::uint8_t no_opcode = 0xff;
 
-/// A place in the source as one word: the address of the file's name (it lives as long as the program) and
+/// A place in the source as one word: the address of the file's name, which lives as long as the program, and
 /// the line.
 [[nodiscard]] inline std::uint64_t pack_place(std::source_location where) noexcept {
   return reinterpret_cast<std::uintptr_t>(where.file_name()) |
          (static_cast<std::uint64_t>(where.line()) << 48);
 }
 
-/// One record, four words. Addresses of user space fit 48 bits, so kind and opcode share a word with the id.
+/// One record of four words. Addresses of user space fit into 48 bits, so the kind and the opcode share a
+/// word with the id.
 struct Event {
   std::uint64_t ticks = 0;
   std::uint64_t id_and_kind = 0;

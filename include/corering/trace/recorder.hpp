@@ -1,9 +1,9 @@
-/// recorder.hpp — records the life of every I/O; switched at run time. A build with CORERING_TRACE=OFF
-/// records nothing, ever, whatever is called here.
+/// recorder.hpp — records the life of every I/O; it is switched on and off at run time. A build with
+/// CORERING_TRACE=OFF never records anything, whatever is called here.
 ///
-/// Each thread writes to a ring of its own: no lock, no system call, and no allocation after its first event.
-/// The newest events win; what was overwritten is counted. Recording costs 9 to 20 ns per event, and one
-/// load and branch when off.
+/// Each thread writes to its own ring: there is no lock, no system call, and no allocation after its first
+/// event. New events replace the oldest ones, and those that were overwritten are counted. Recording costs 9
+/// to 20 ns per event; when it is off, it costs one load and one branch.
 #pragma once
 
 #include <atomic>
@@ -15,8 +15,9 @@
 
 namespace corering::trace {
 
-/// Begins to record, in rings of `events_per_thread` (rounded up to a power of two, 32 bytes each). Forgets
-/// what was recorded before. Any thread, but not while another one calls start() or snapshot().
+/// Begins to record, in rings of `events_per_thread` events (rounded up to a power of two, 32 bytes each).
+/// Forgets what was recorded before.
+/// thread: any, but not while another one calls start() or snapshot()
 void start(std::size_t events_per_thread = std::size_t{1} << 16);
 
 /// Ends recording. What was recorded stays until the next start().
@@ -32,11 +33,12 @@ inline std::atomic<bool> on = false;
 [[nodiscard]] inline bool enabled() noexcept { return recorder::on.load(std::memory_order_relaxed); }
 #endif
 
-/// The present time, for events that happen in one go: reading the clock is most of what an event costs.
+/// Returns the present time, for several events that happen at once: reading the clock is most of the cost of
+/// an event.
 [[nodiscard]] std::uint64_t stamp() noexcept;
 
-/// Appends one event to the calling thread's ring, with the present time or that of a stamp(). Call it only
-/// when enabled().
+/// Append one event to the calling thread's ring, with the present time or with that of a stamp(). Call them
+/// only when enabled() returns true.
 void record(Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a = 0,
             std::uint64_t b = 0) noexcept;
 void record_at(std::uint64_t stamp, Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a = 0,
@@ -52,16 +54,16 @@ struct TimedEvent {
   std::uint8_t opcode = no_opcode;
 };
 
-/// What one thread recorded, oldest first.
+/// The events that one thread recorded, oldest first.
 struct ThreadRecording {
   int tid = 0;
   std::string name;
-  std::uint64_t lost = 0;  ///< overwritten before the snapshot
+  std::uint64_t lost = 0;  ///< events that were overwritten before the snapshot
   std::vector<TimedEvent> events;
 };
 
-/// Copies what is recorded so far. Other threads may go on recording: events they overwrite meanwhile count
-/// as lost.
+/// Copies what has been recorded so far. Other threads may continue to record: events that they overwrite
+/// meanwhile count as lost.
 [[nodiscard]] std::vector<ThreadRecording> snapshot();
 
 }  // namespace corering::trace
