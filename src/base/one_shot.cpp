@@ -1,4 +1,4 @@
-/// one_shot.cpp — the futex behind OneShot.
+/// one_shot.cpp — the futex that OneShot uses.
 #include <ctime>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -12,7 +12,7 @@
 namespace corering {
 namespace {
 
-// The address is all the kernel needs: a wake that finds the word gone wakes nobody.
+// The kernel needs only the address: if the word is gone, the call wakes nobody.
 void futex_wake(const void* word) noexcept {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
@@ -22,7 +22,7 @@ void futex_wait(const void* word, std::uint32_t value, const timespec* until) no
   syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, until, nullptr, FUTEX_BITSET_MATCH_ANY);
 }
 
-/// Each thread learns by itself how long it waits.
+/// Each thread learns for itself how long it waits.
 Spinner& own_spinner() noexcept {
   static thread_local Spinner spinner(std::chrono::microseconds(100));
   return spinner;
@@ -32,11 +32,11 @@ Spinner& own_spinner() noexcept {
 
 void OneShot::set() noexcept {
   const void* const word = &state_;
-  // Nobody sleeps: nobody need be woken.
+  // If nobody sleeps, nobody must be woken.
   if (state_.exchange(set_, std::memory_order_acq_rel) == awaited_) futex_wake(word);
 }
 
-// False when it has been set.
+// Returns false when it has been set.
 bool OneShot::must_sleep() noexcept {
   std::uint32_t state = unset_;
   return state_.compare_exchange_strong(state, awaited_, std::memory_order_acquire) || state == awaited_;

@@ -1,6 +1,6 @@
 /// assert.hpp — checks that stay on in every build.
 ///
-/// CORERING_ASSERT is for programmer errors: what it names can only be false if the program is wrong. The
+/// CORERING_ASSERT is for programmer errors: its condition can only be false if the program is wrong. The
 /// world's failures (files, peers, limits) are `Result`s and never end here.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace corering {
 
-/// Prints one line (what was expected, where) on stderr and aborts. Needs no memory and takes no lock.
+/// Prints one line (what was expected, and where) on stderr and aborts. It needs no memory and takes no lock.
 [[noreturn]] void fail_assertion(const char* condition, const char* message,
                                  std::source_location where) noexcept;
 

@@ -1,4 +1,4 @@
-/// backlog.hpp — what has come and waits to be taken, first in, first out.
+/// backlog.hpp — items that wait to be taken, first in, first out.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,8 @@
 
 namespace corering {
 
-/// A vector that is taken from at the front. Its memory is bounded by twice the most that ever waited.
+/// A vector from which items are taken at the front. It holds at most twice the largest number of items that
+/// ever waited.
 template <class T>
 class Backlog {
  public:
@@ -16,7 +17,7 @@ class Backlog {
 
   void push(T item) { items_.push_back(std::move(item)); }
 
-  /// The oldest; there must be one.
+  /// Takes the oldest item. There must be one.
   [[nodiscard]] T take() {
     T first = std::move(items_[next_++]);
     if (2 * next_ >= items_.size()) {

@@ -1,4 +1,4 @@
-/// fd.hpp — a file descriptor that somebody owns.
+/// fd.hpp — a file descriptor with an owner.
 #pragma once
 
 #include <unistd.h>
@@ -6,8 +6,8 @@
 
 namespace corering {
 
-/// Owns one descriptor until it is destroyed, moved from or released. Destroying closes it with close(2),
-/// which must not happen while an operation on it is in flight: the kernel would keep that operation armed.
+/// Owns one descriptor until this object is destroyed, moved from or released. The destructor closes it with
+/// close(2). No operation on it may be in flight then: the kernel would keep that operation armed.
 class Fd {
  public:
   Fd() noexcept = default;
@@ -23,11 +23,11 @@ class Fd {
   [[nodiscard]] int get() const noexcept { return fd_; }
   [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
 
-  /// Gives the number away: from here on the caller closes it.
+  /// Gives the number away. From then on the caller must close it.
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
 
-  /// Closes what is owned and takes `fd` instead. close(2)'s errors are not reported: by then the number is
-  /// gone.
+  /// Closes the owned descriptor and takes `fd` instead. Errors of close(2) are not reported: the number is
+  /// already gone then.
   void reset(int fd = -1) noexcept {
     if (const int old = std::exchange(fd_, fd); old >= 0) ::close(old);
   }

@@ -1,11 +1,12 @@
-/// intrusive_list.hpp — a list of things that live elsewhere; putting in and taking out never allocates.
+/// intrusive_list.hpp — a list of objects that live elsewhere; adding and removing never allocates.
 #pragma once
 
 #include <cstddef>
 
 namespace corering {
 
-/// What can be in one list at a time. Leaves it when destroyed. One thread at a time, as the list itself.
+/// A base for objects that can be in one list at a time. It leaves the list when it is destroyed.
+/// thread: one thread at a time uses the node and its list
 class ListNode {
  public:
   ListNode() noexcept = default;
@@ -14,7 +15,7 @@ class ListNode {
 
   [[nodiscard]] bool is_linked() const noexcept { return next_ != nullptr; }
 
-  /// Leaves whatever list it is in, or does nothing.
+  /// Leaves the list that it is in. Does nothing if it is in no list.
   void unlink() noexcept {
     if (next_ == nullptr) return;
     previous_->next_ = next_;
@@ -23,7 +24,7 @@ class ListNode {
   }
 
  protected:
-  /// The caller knows that it is in no list: the compiler may know it too.
+  /// The caller knows that this is in no list. The call tells the compiler so.
   void assume_unlinked() const noexcept {
     if (next_ != nullptr) __builtin_unreachable();
   }
@@ -35,7 +36,8 @@ class ListNode {
   ListNode* previous_ = nullptr;
 };
 
-/// First in, first out. Owns nothing: what is in it must leave before either is destroyed.
+/// A list that is first in, first out. It owns nothing: its items must leave before they or the list are
+/// destroyed.
 template <class T>
 class IntrusiveList {
  public:
@@ -60,7 +62,7 @@ class IntrusiveList {
     return first;
   }
 
-  /// Calls `visit` with each; it may take out the one it is given, and no other.
+  /// Calls `visit` with each item. `visit` may take out the item that it is given, but no other.
   template <class Visit>
   void for_each(Visit&& visit) {
     for (ListNode* node = ends_.next_; node != &ends_;) {
@@ -73,7 +75,7 @@ class IntrusiveList {
  private:
   void clear() noexcept { ends_.next_ = ends_.previous_ = &ends_; }
 
-  // Linked to itself, so its own destructor has nothing to do.
+  // It is linked to itself only, so its own destructor changes nothing else.
   ListNode ends_;
 };
 

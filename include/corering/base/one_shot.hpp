@@ -1,4 +1,4 @@
-/// one_shot.hpp — an event that happens once, for which a plain thread may sleep.
+/// one_shot.hpp — an event that happens once; a plain thread may sleep until then.
 #pragma once
 
 #include <atomic>
@@ -8,22 +8,22 @@
 
 namespace corering {
 
-/// One thread sets, one thread waits, on a futex(2). The waiter may destroy the event as soon as a wait has
-/// returned true, even while set() is still on its way out: set() touches nothing but the address after the
-/// store.
+/// An event that one thread sets and one thread waits for, on a futex(2). The waiter may destroy the event as
+/// soon as a wait has returned true, even if set() has not returned yet: after its store, set() uses only the
+/// address.
 class OneShot {
  public:
   OneShot() noexcept = default;
   OneShot(OneShot&&) = delete;
 
-  /// Wakes the waiter; everything written before is visible to it.
+  /// Wakes the waiter, which then sees everything that was written before this call.
   void set() noexcept;
 
-  /// Blocks the calling thread until set(). If its last waits here were short, it watches for up to 100
+  /// Blocks the calling thread until set(). If this thread's last waits were short, it watches for up to 100
   /// microseconds before it sleeps.
   void wait() noexcept;
 
-  /// Blocks until set() or until `deadline`; false when time ran out first.
+  /// Blocks until set() or until `deadline`. Returns false if the time ran out first.
   [[nodiscard]] bool wait_until(TimePoint deadline) noexcept;
 
   [[nodiscard]] bool is_set() const noexcept { return state_.load(std::memory_order_acquire) == set_; }

@@ -1,4 +1,4 @@
-/// result.hpp — how the world's failures travel: a value, or the kernel's errno.
+/// result.hpp — how the world's failures are returned: a value, or the kernel's errno.
 #pragma once
 
 #include <expected>
@@ -6,13 +6,13 @@
 
 namespace corering {
 
-/// What an operation came to. The error is an errno in `std::system_category()`, so it compares with
-/// `std::errc` and prints as the system's text; set-up errors use `setup_category()` (uring/setup_error.hpp)
+/// The result of an operation. The error is an errno in `std::system_category()`, so it compares with
+/// `std::errc` and prints as the system's text. Set-up errors use `setup_category()` (uring/setup_error.hpp)
 /// instead.
 template <class T>
 using Result = std::expected<T, std::error_code>;
 
-/// The failure side of a Result, from a positive errno.
+/// Makes the failure side of a Result from a positive errno.
 [[nodiscard]] inline std::unexpected<std::error_code> failure(int errno_value) noexcept {
   return std::unexpected(std::error_code(errno_value, std::system_category()));
 }

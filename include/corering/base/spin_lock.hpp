@@ -8,9 +8,9 @@
 
 namespace corering {
 
-/// For std::lock_guard. Held for a handful of instructions and at most one write to an eventfd; whoever waits
-/// longer gives its processor away. Whoever destroys it must have taken it once after its last other user, or
-/// have learned in another way that this one has let go.
+/// A lock for std::lock_guard. It is held for a handful of instructions and at most one write to an eventfd;
+/// a thread that waits longer gives its processor away. Before you destroy it, take it once after its last
+/// other user, or learn in another way that this user has let go.
 class SpinLock {
  public:
   SpinLock() noexcept = default;

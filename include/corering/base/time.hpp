@@ -5,13 +5,13 @@
 
 namespace corering {
 
-/// CLOCK_MONOTONIC: what the kernel's waits count in.
+/// CLOCK_MONOTONIC, in which the kernel's waits are counted.
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
 static_assert(std::is_same_v<Duration, std::chrono::nanoseconds>, "deadlines are counted in nanoseconds");
 
-/// `from + by`, held at TimePoint::max() and min() instead of wrapping round.
+/// Returns `from + by`. It stops at TimePoint::max() and min() and does not wrap around.
 [[nodiscard]] constexpr TimePoint saturating_add(TimePoint from, Duration by) noexcept {
   if (by > Duration::zero() && from > TimePoint::max() - by) return TimePoint::max();
   if (by < Duration::zero() && from < TimePoint::min() - by) return TimePoint::min();
