@@ -1,4 +1,4 @@
-/// capabilities.cpp — the list of what is newer than our oldest kernel, and how each is tried.
+/// capabilities.cpp — what is newer than our oldest kernel, and how we try each of these things.
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -56,7 +56,7 @@ constexpr std::array opcode_offers = {
 
 // ---- trying ----
 
-/// A ring of our own to try things on.
+/// A ring that is used only to try things.
 class Trial {
  public:
   explicit Trial(Kernel& kernel) { open_ = ring_.open(kernel, 8, 16).has_value(); }
@@ -64,7 +64,7 @@ class Trial {
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   [[nodiscard]] Ring& ring() noexcept { return ring_; }
 
-  /// What the kernel says to one SQE, in its first CQE.
+  /// Returns what the kernel answers to one SQE in its first CQE.
   std::int32_t answer_to(Sqe sqe) noexcept {
     sqe.user_data = 1;
     Sqe* const slot = ring_.next_sqe();
@@ -91,7 +91,7 @@ class Trial {
   bool open_ = false;
 };
 
-// A flag that the kernel does not know is refused before it looks at the descriptor, which is bad.
+// The descriptor is bad. The kernel refuses a flag that it does not know before it looks at the descriptor.
 bool knows_ioprio(Trial& trial, Opcode opcode, std::uint32_t ioprio, std::uint32_t sqe_flags = 0) {
   return trial.answer_to({.opcode = static_cast<std::uint8_t>(opcode),
                           .flags = static_cast<std::uint8_t>(sqe_flags),
@@ -213,7 +213,7 @@ Mask read_mask(std::string_view names) noexcept {
     if (!name.empty() && !hide(name, mask.hidden) && mask.wrong_name.empty()) mask.wrong_name = name;
   }
   if (mask.hidden.has(Feature::single_issuer)) {
-    mask.setup_flags |= abi::setup_single_issuer | abi::setup_defer_taskrun;  // which needs it
+    mask.setup_flags |= abi::setup_single_issuer | abi::setup_defer_taskrun;  // the second needs the first
     mask.hidden.set(Feature::defer_taskrun, true);
   }
   if (mask.hidden.has(Feature::defer_taskrun)) mask.setup_flags |= abi::setup_defer_taskrun;

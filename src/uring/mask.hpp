@@ -9,13 +9,13 @@
 namespace corering {
 
 struct Mask {
-  Capabilities hidden;  ///< those that it has are hidden
+  Capabilities hidden;  ///< the things that it has are hidden
   std::uint32_t setup_flags = 0;
   std::uint32_t features = 0;
   std::string_view wrong_name;
 };
 
-/// Of this process; read from the environment once.
+/// Returns the mask of this process, which is read from the environment once.
 [[nodiscard]] const Mask& process_mask() noexcept;
 
 }  // namespace corering

@@ -1,7 +1,7 @@
 /// real_kernel.cpp — the seam on Linux, through stock liburing.
 ///
-/// The only file of the library that includes liburing. From it come the system calls and the mappings;
-/// everything newer than its headers is our own constants (abi.hpp).
+/// This is the only file of the library that includes liburing. It takes the system calls and the mappings
+/// from it; for everything newer than liburing's headers it uses our own constants (abi.hpp).
 #include <cerrno>
 #include <climits>
 #include <ctime>
@@ -28,8 +28,8 @@ class RealRing final : public KernelRing {
   RealRing(const RealRing&) = delete;
   ~RealRing() override {
     if (memory_.sqes == nullptr) return;
-    // The registration holds a reference: closing the descriptor alone would keep the ring alive with the
-    // thread.
+    // The registration holds a reference: if only the descriptor were closed, the ring would live as long as
+    // the thread.
     if (enter_flags_ != 0) {
       abi::RsrcUpdate update{.offset = static_cast<std::uint32_t>(enter_fd_)};
       register_resource(abi::unregister_ring_fds, &update, 1);
@@ -38,7 +38,7 @@ class RealRing final : public KernelRing {
   }
 
   int open(RingParams& wanted) noexcept {
-    // CORERING_MASK makes this an older kernel, which refuses what it does not know.
+    // CORERING_MASK makes this act as an older kernel, which refuses what it does not know.
     const Mask& mask = process_mask();
     if ((wanted.flags & mask.setup_flags) != 0) return -EINVAL;
     io_uring_params params{};
@@ -51,7 +51,7 @@ class RealRing final : public KernelRing {
       return mapped;
     }
     wanted = {params.sq_entries, params.cq_entries, params.flags, params.features & ~mask.features};
-    // The k-pointers have been there since liburing 2.0; the copies beside them have not.
+    // The k-pointers have existed since liburing 2.0. The copies next to them have not.
     memory_ = {.sq_head = ring_.sq.khead,
                .sq_tail = ring_.sq.ktail,
                .sq_flags = ring_.sq.kflags,
@@ -82,7 +82,8 @@ class RealRing final : public KernelRing {
   }
 
  private:
-  // Saves the kernel a descriptor look-up per enter (5.18). Where it is refused the plain descriptor serves.
+  // This saves the kernel a descriptor look-up per enter (5.18). If it is refused, the plain descriptor is
+  // used.
   void register_own_descriptor() noexcept {
     enter_fd_ = ring_.ring_fd;
     abi::RsrcUpdate update{.offset = UINT_MAX, .data = static_cast<std::uint64_t>(ring_.ring_fd)};
@@ -113,9 +114,9 @@ class RealKernel final : public Kernel {
   }
 
   int wake(int eventfd) noexcept override {
-    // Past the wrapper, which the thread sanitizer watches: it would see this write race with the worker's
-    // close of the eventfd, because it cannot see that the worker waits for exactly this write to come out of
-    // the ring first.
+    // This avoids the wrapper of write(2), which the thread sanitizer watches. It would report that this
+    // write races with the worker's close of the eventfd: it cannot see that the worker first waits until
+    // exactly this write comes out of the ring.
     const std::uint64_t one = 1;
     return ::syscall(SYS_write, eventfd, &one, sizeof one) == sizeof one ? 0 : -errno;
   }

@@ -1,5 +1,5 @@
-/// setup_error.cpp — the sentences for failed set-ups. Each names every usual cause, because the errno alone
-/// does not.
+/// setup_error.cpp — the sentences for set-ups that failed. Each sentence names every usual cause, because
+/// the errno alone does not.
 #include <array>
 #include <cerrno>
 #include <string>

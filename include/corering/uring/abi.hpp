@@ -1,8 +1,8 @@
-/// abi.hpp — what the kernel and we agreed on: SQE, CQE, opcodes, flags.
+/// abi.hpp — what we share with the kernel: SQE, CQE, opcodes, flags.
 ///
-/// Our own copy, because the headers of a distribution know fewer operations than the kernels it runs on. A
-/// test compares it with the system's <linux/io_uring.h> wherever that one knows the name. Man pages:
-/// io_uring(7), io_uring_setup(2), io_uring_enter(2), io_uring_register(2).
+/// These are our own copies, because the headers of a distribution know fewer operations than the kernels
+/// that it runs on. A test compares them with the system's <linux/io_uring.h> wherever that header knows the
+/// name. Man pages: io_uring(7), io_uring_setup(2), io_uring_enter(2), io_uring_register(2).
 #pragma once
 
 #include <array>
@@ -14,7 +14,8 @@
 
 namespace corering {
 
-/// One submission queue entry, 64 bytes. Fields that the kernel overlays are named after their commonest use.
+/// One submission queue entry, which has 64 bytes. Fields that the kernel overlays are named after their most
+/// common use.
 struct Sqe {
   std::uint8_t opcode = 0;
   std::uint8_t flags = 0;
@@ -173,13 +174,14 @@ inline constexpr std::array<std::string_view, 63> opcode_names = {"nop",
                                                                   "pipe"};
 static_assert(opcode_names.size() == static_cast<std::size_t>(Opcode::pipe) + 1);
 
-/// The opcode in the kernel's own words, lower case: "openat". "unknown" for numbers we do not know.
+/// Returns the opcode's name in the kernel's own words and in lower case, for example "openat". Returns
+/// "unknown" for numbers that we do not know.
 [[nodiscard]] constexpr std::string_view name_of(Opcode opcode) noexcept {
   const auto index = static_cast<std::size_t>(opcode);
   return index < opcode_names.size() ? opcode_names[index] : "unknown";
 }
 
-/// Request::head.
+/// Makes the value of Request::head.
 [[nodiscard]] constexpr std::uint32_t head(Opcode opcode, std::uint32_t sqe_flags = 0,
                                            std::uint32_t ioprio = 0) noexcept {
   return static_cast<std::uint32_t>(opcode) | sqe_flags << 8 | ioprio << 16;
@@ -187,9 +189,10 @@ static_assert(opcode_names.size() == static_cast<std::size_t>(Opcode::pipe) + 1)
 
 /// What an operation will write into an SQE.
 ///
-/// Not simply an Sqe: it is written field by field when the operation is made and read a few instructions
-/// later, and a processor cannot forward a wide load from narrower stores. With an Sqe copied whole, a
-/// profile of nops at depth 128 put 10 % of the time on that one load; the order of the fields keeps
+/// It is not simply an Sqe: it is written field by field when the operation is made, and read a few
+/// instructions later, and a processor cannot forward a wide load from narrower stores. When a whole Sqe was
+/// copied, a profile of nops at depth 128 showed 10 % of the time on that one load. The order of the fields
+/// keeps compilers from joining them.
 /// compilers from joining them.
 struct Request {
   std::uint64_t addr = 0;
@@ -234,7 +237,7 @@ struct Request {
   }
 };
 
-/// Request::extra.
+/// Make the value of Request::extra.
 [[nodiscard]] constexpr std::uint64_t in_buffer(std::uint16_t index_or_group) noexcept {
   return index_or_group;
 }
@@ -294,7 +297,7 @@ inline constexpr std::uint32_t cancel_op = 1U << 5;  // 6.6
 // FSYNC, sqe.fsync_flags
 inline constexpr std::uint32_t fsync_datasync = 1U << 0;
 
-// TIMEOUT and its kin, sqe.timeout_flags
+// TIMEOUT and similar opcodes, sqe.timeout_flags
 inline constexpr std::uint32_t timeout_abs = 1U << 0;
 inline constexpr std::uint32_t timeout_update = 1U << 1;
 inline constexpr std::uint32_t timeout_boottime = 1U << 2;
@@ -307,7 +310,7 @@ inline constexpr std::uint32_t timeout_multishot = 1U << 6;  // 6.4
 inline constexpr std::uint32_t poll_add_multi = 1U << 0;
 inline constexpr std::uint32_t poll_update_events = 1U << 1;
 
-// SEND, RECV and their kin, sqe.ioprio
+// SEND, RECV and similar opcodes, sqe.ioprio
 inline constexpr std::uint32_t recvsend_poll_first = 1U << 0;
 inline constexpr std::uint32_t recv_multishot = 1U << 1;        // 6.0
 inline constexpr std::uint32_t recvsend_fixed_buf = 1U << 2;    // 6.0
@@ -340,7 +343,7 @@ inline constexpr std::uint64_t socket_siocoutq = 1;
 inline constexpr std::uint64_t socket_getsockopt = 2;  // 6.7
 inline constexpr std::uint64_t socket_setsockopt = 3;  // 6.7
 
-/// sqe.file_index, which counts from 1: the kernel picks a free slot.
+/// For sqe.file_index, which counts from 1: the kernel picks a free slot.
 inline constexpr std::uint32_t file_index_alloc = ~0U;
 
 // io_uring_register(2), opcodes
@@ -360,7 +363,7 @@ inline constexpr std::uint32_t rsrc_register_sparse = 1U << 0;
 inline constexpr std::uint32_t pbuf_ring_inc = 1U << 1;  // 6.12
 inline constexpr std::uint32_t probe_op_supported = 1U << 0;
 
-/// struct io_uring_probe with room for every opcode there can be.
+/// struct io_uring_probe, with room for every possible opcode.
 struct Probe {
   struct Op {
     std::uint8_t op = 0;
@@ -403,8 +406,8 @@ struct BufferRingRegister {
   std::array<std::uint64_t, 3> reserved{};
 };
 
-/// struct io_uring_buf: an entry of a provided-buffer ring. The ring's tail lies where the first entry has
-/// its last field.
+/// struct io_uring_buf: an entry of a ring of provided buffers. The ring's tail lies in the last field of the
+/// first entry.
 struct RingBuffer {
   std::uint64_t address = 0;
   std::uint32_t length = 0;
@@ -413,7 +416,7 @@ struct RingBuffer {
 };
 static_assert(sizeof(RingBuffer) == 16);
 
-/// struct io_uring_recvmsg_out: stands in front of what a multishot recvmsg has received.
+/// struct io_uring_recvmsg_out: the header before the data that a multishot recvmsg has received.
 struct RecvmsgOut {
   std::uint32_t name_length = 0;
   std::uint32_t control_length = 0;

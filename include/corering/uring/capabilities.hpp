@@ -1,8 +1,9 @@
 /// capabilities.hpp — what this kernel can do with a ring, found by asking and by trying.
 ///
-/// Never from a version string: distributions port features back, and seccomp profiles take them away. What
-/// corering cannot do without (Linux 5.19) is not listed. What is listed has a fallback, or fails with
-/// `std::errc::operation_not_supported` and a message that names the kernel it needs.
+/// Nothing relies on a version string: distributions port features back, and seccomp profiles take them
+/// away. Features that corering cannot do without (Linux 5.19) are not listed. A listed feature has a
+/// fallback, or what needs it fails with `std::errc::operation_not_supported` and a message that names the
+/// kernel it needs.
 #pragma once
 
 #include <array>
@@ -18,7 +19,7 @@
 
 namespace corering {
 
-/// What is no opcode, but a flag of one or of the ring, or a way to register something.
+/// Something that is not an opcode, but a flag of an opcode or of the ring, or a way to register something.
 enum class Feature : std::uint8_t {
   single_issuer,
   defer_taskrun,
@@ -36,7 +37,7 @@ enum class Feature : std::uint8_t {
   count_,
 };
 
-/// How something is called in CORERING_MASK and by `corering doctor`, since when Linux has it, and what
+/// What CORERING_MASK and `corering doctor` call something, the Linux version that first had it, and what
 /// stands in for it where it is missing.
 struct Offer {
   std::string_view name;
@@ -46,16 +47,17 @@ struct Offer {
 
 [[nodiscard]] const Offer& offer_of(Feature feature) noexcept;
 
-/// For opcodes newer than 5.19; null for those that every kernel has that corering runs on.
+/// For opcodes newer than 5.19. Returns null for the opcodes that every kernel has on which corering runs.
 [[nodiscard]] const Offer* offer_of(Opcode opcode) noexcept;
 
-/// One of both.
+/// Either an opcode or a feature.
 class Need {
  public:
   Need(Opcode opcode) noexcept : value_(static_cast<int>(opcode)) {}           // NOLINT: meant to convert
   Need(Feature feature) noexcept : value_(256 + static_cast<int>(feature)) {}  // NOLINT
 
-  /// "futex_wait needs Linux 6.7 or newer, ...". Equals std::errc::operation_not_supported.
+  /// The error for a need that the kernel does not meet: "futex_wait needs Linux 6.7 or newer, ...". It
+  /// equals std::errc::operation_not_supported.
   [[nodiscard]] std::error_code unmet() const noexcept;
 
  private:
@@ -83,12 +85,13 @@ class Capabilities {
   std::bitset<static_cast<std::size_t>(Feature::count_)> features_;
 };
 
-/// Opens a ring for a moment and finds out; nothing if it cannot be opened. What the environment variable
-/// CORERING_MASK names, separated by commas, as in `CORERING_MASK=bind,bundles`, is made to be missing: the
-/// way to test fallbacks on a new kernel.
+/// Opens a ring for a moment and finds out what the kernel can do. Returns nothing if the ring cannot be
+/// opened. The environment variable CORERING_MASK names things, separated by commas, that will seem to be
+/// missing, as in `CORERING_MASK=bind,bundles`. That is how to test fallbacks on a new kernel.
 [[nodiscard]] std::optional<Capabilities> probe(Kernel& kernel);
 
-/// The first name in CORERING_MASK that is none of an Offer; empty if all are. A worker does not start then.
+/// Returns the first name in CORERING_MASK that is not the name of an Offer, or an empty text if there is
+/// none. With a wrong name, a worker does not start.
 [[nodiscard]] std::string_view wrong_name_in_mask() noexcept;
 
 }  // namespace corering

@@ -1,8 +1,8 @@
 /// kernel.hpp — the seam: everything a worker asks of the outside, in one interface.
 ///
-/// It is crossed once per turn of the loop, not once per operation (but for reads that ask the page cache
-/// first), so a virtual call costs the hot path nothing and a simulated kernel can stand behind it. All calls
-/// return what the system call returns, or -errno.
+/// A worker crosses it once per turn of the loop, not once per operation (except for reads that ask the page
+/// cache first). So a virtual call costs the hot path nothing, and a simulated kernel can be used instead.
+/// All calls return what the system call returns, or -errno.
 #pragma once
 
 #include <cerrno>
@@ -15,7 +15,7 @@
 
 namespace corering {
 
-/// What a ring is asked for, and what it came to.
+/// The parameters that a ring is asked for, and those that it got.
 struct RingParams {
   std::uint32_t sq_entries = 0;
   std::uint32_t cq_entries = 0;
@@ -23,7 +23,7 @@ struct RingParams {
   std::uint32_t features = 0;  ///< filled by the kernel
 };
 
-/// Where the shared memory of an open ring lies. Owned by whoever opened the ring.
+/// The addresses of an open ring's shared memory. The object that opened the ring owns it.
 struct RingMemory {
   std::uint32_t* sq_head = nullptr;
   std::uint32_t* sq_tail = nullptr;
@@ -37,58 +37,67 @@ struct RingMemory {
   std::uint32_t cq_entries = 0;
 };
 
-/// One ring of a kernel. Made, used and destroyed on the worker's thread.
+/// One ring of a kernel.
+/// thread: make, use and destroy it on the worker's thread
 class KernelRing {
  public:
   virtual ~KernelRing() = default;
 
-  /// The ring's memory, valid until destruction.
+  /// Returns the ring's memory, which is valid until this object is destroyed.
   [[nodiscard]] virtual const RingMemory& memory() const noexcept = 0;
 
-  /// io_uring_enter(2); `flags` are abi::enter_*. `arg` may be null.
+  /// `flags` are abi::enter_*. `arg` may be null.
+  /// follows: io_uring_enter(2)
   virtual int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
                     const abi::GetEventsArg* arg) noexcept = 0;
 
-  /// The ring's descriptor, for messages from other rings; -1 if there is none.
+  /// Returns the ring's descriptor, for messages from other rings, or -1 if it has none.
   [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
 
-  /// io_uring_register(2).
+  /// Registers or unregisters a resource of the ring.
+  /// follows: io_uring_register(2)
   virtual int register_resource(unsigned opcode, void* arg, unsigned count) noexcept = 0;
 };
 
-/// A kernel. Must outlive every worker that uses it; wake() and now() are called from any thread.
+/// A kernel.
+/// keep alive: it, longer than every worker that uses it · thread: any may call wake() and now()
 class Kernel {
  public:
   virtual ~Kernel() = default;
 
-  /// io_uring_setup(2) and the mappings. On success fills `ring` and the parameters that the kernel decided
+  /// Opens a ring and maps its memory. On success it fills `ring` and the parameters that the kernel decided,
   /// and returns 0.
+  /// follows: io_uring_setup(2)
   virtual int open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) noexcept = 0;
 
-  /// eventfd(2), counting and close-on-exec.
+  /// Opens an eventfd that counts and is close-on-exec.
+  /// follows: eventfd(2)
   virtual int open_eventfd() noexcept = 0;
 
-  /// Adds 1 to the eventfd: write(2). Async-signal-safe.
+  /// Adds 1 to the eventfd. It is async-signal-safe.
+  /// follows: write(2)
   virtual int wake(int eventfd) noexcept = 0;
 
-  /// Blocks the calling thread for `how_long`: what a worker does when the kernel is short of memory.
+  /// Blocks the calling thread for `how_long`. A worker calls it when the kernel is short of memory.
   virtual void nap(Duration how_long) noexcept = 0;
 
-  /// close(2).
+  /// Closes a descriptor.
+  /// follows: close(2)
   virtual void close(int fd) noexcept = 0;
 
-  /// preadv2(2) with RWF_NOWAIT: what is in the page cache. EAGAIN where it would wait, or where there is no
-  /// such thing; less than was asked for where some of it is there.
+  /// Reads what is in the page cache. Returns less than was asked for if only a part of it is there.
+  /// errors: EAGAIN if it would wait, or if there is no page cache to ask · follows: preadv2(2) with
+  ///   RWF_NOWAIT
   virtual std::int32_t read_now(int fd, void* into, std::size_t size, std::int64_t offset) noexcept {
     (void)fd, (void)into, (void)size, (void)offset;
     return -EAGAIN;
   }
 
-  /// CLOCK_MONOTONIC.
+  /// Returns the time of CLOCK_MONOTONIC.
   [[nodiscard]] virtual TimePoint now() const noexcept = 0;
 };
 
-/// The kernel this process runs on.
+/// Returns the kernel that this process runs on.
 [[nodiscard]] Kernel& real_kernel() noexcept;
 
 }  // namespace corering

@@ -8,11 +8,11 @@ namespace corering {
 /// The step of a worker's set-up that failed.
 enum class SetupStep { ring, eventfd, thread, pinning, mask };
 
-/// Errors of this category name the failed step and the errno. Their message is one sentence that says what
-/// to do; they compare equal to the matching `std::errc`.
+/// The category of set-up errors. They name the failed step and the errno. Their message is one sentence that
+/// says what to do, and they compare equal to the matching `std::errc`.
 [[nodiscard]] const std::error_category& setup_category() noexcept;
 
-/// The error for `errno_value` at `step`.
+/// Returns the error for `errno_value` at `step`.
 [[nodiscard]] std::error_code setup_error(SetupStep step, int errno_value) noexcept;
 
 }  // namespace corering
