@@ -1,4 +1,4 @@
-/// cat.cpp — writes files, or what it is given, to standard output. "-" is standard input.
+/// cat.cpp — writes files, or its standard input, to standard output. "-" is standard input.
 #include <cstddef>
 #include <cstdio>
 #include <cstring>

@@ -1,4 +1,4 @@
-/// cp.cpp — copies a file or a tree, eight files at a time; shows how far it is, and compares what it wrote.
+/// cp.cpp — copies a file or a tree, eight files at a time; shows its progress, and compares the copies.
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -25,7 +25,7 @@ struct Copying {
   }
 };
 
-/// Success if both have the same content.
+/// Succeeds if both files have the same content.
 Task<Result<void>> compare(std::string one, std::string other) {
   const Result<File> first = co_await File::open(one);
   if (!first) co_return std::unexpected(first.error());

@@ -26,7 +26,7 @@ Task<void> echo(TcpStream client) {
 Task<void> serve(TcpListener listener) {
   for (;;) {
     Result<TcpStream> client = co_await listener.accept();
-    if (!client) break;  // the worker stops, most likely
+    if (!client) break;  // most likely, the worker is stopping
     spawn(echo(std::move(*client))).detach();
   }
   (void)co_await listener.close();
@@ -42,6 +42,6 @@ int main(int argc, char** argv) {
   server = &worker;
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { server->request_stop(); });
   const Result<void> ran = worker.run([&](Worker&) { spawn(serve(std::move(*listener))).detach(); });
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_IGN);  // the worker is about to go
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_IGN);  // the worker will be destroyed
   return ran ? 0 : (std::fprintf(stderr, "echo: %s\n", ran.error().message().c_str()), 1);
 }

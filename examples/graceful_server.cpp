@@ -1,5 +1,5 @@
-/// graceful_server.cpp — an echo server that, told to stop (Ctrl-C, SIGTERM), finishes the connections it
-/// has, for at most five seconds. SIGUSR1 shows on stderr what every task waits for.
+/// graceful_server.cpp — an echo server. When it is told to stop (Ctrl-C, SIGTERM), it finishes its
+/// connections, for at most five seconds. SIGUSR1 shows on stderr what every task waits for.
 #include <array>
 #include <chrono>
 #include <csignal>

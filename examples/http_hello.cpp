@@ -1,5 +1,6 @@
 /// http_hello.cpp — answers GET and HEAD on 127.0.0.1 in HTTP/1.1, one coroutine per connection. The kernel
-/// takes a buffer of the one pool when a request is there: an idle connection holds none. Ctrl-C ends it.
+/// takes a buffer from the one pool when a request has arrived: an idle connection holds none. Ctrl-C ends
+/// it.
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -16,10 +17,10 @@ using namespace corering;
 using namespace std::chrono_literals;
 using namespace std::string_view_literals;
 
-constexpr Duration patience = 30s;  // for a head to come, and for the answers to go
+constexpr Duration patience = 30s;  // for a head to arrive, and for the answers to be sent
 constexpr std::size_t largest_head = 8192;
 
-// ---- what is asked for, and the answer to it ----
+// ---- requests, and their answers ----
 
 struct HttpRequest {
   std::string_view status;  // of the answer
@@ -35,13 +36,14 @@ std::pair<std::string_view, std::string_view> split(std::string_view text, std::
   return {text.substr(0, end), text.substr(end + at.size())};
 }
 
-bool is_word(std::string_view text) {  // without spaces, and without what a terminal would act on
+bool is_word(std::string_view text) {  // it has no spaces, and nothing that a terminal would act on
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 127; });
 }
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-/// Bodies are not read here: where one may follow, nothing else is.
+/// Returns true if this field ends the connection. Bodies are not read here: where a body may follow, nothing
+/// else is read.
 bool ends_the_connection(std::string_view name, std::string_view value) {
   const auto is = [&](std::string_view other) { return std::ranges::equal(name, other, {}, lower); };
   if (is("connection")) return !std::ranges::search(value, "close"sv, {}, lower).empty();
@@ -53,7 +55,7 @@ std::string_view status_for(std::string_view method, std::string_view version) {
   return method == "GET" || method == "HEAD" ? "200 OK" : "405 Method Not Allowed";
 }
 
-/// `head` comes without the empty line at its end.
+/// `head` does not contain the empty line at its end.
 HttpRequest parse(std::string_view head) {
   auto [line, fields] = split(head, "\r\n");
   const auto [method, rest] = split(line, " ");
@@ -83,7 +85,8 @@ void append_answer(const HttpRequest& request, std::string& answers) {
   if (request.method != "HEAD") answers.append(body);
 }
 
-/// Answers the whole heads in `input` and takes them away. False when the connection is to end then.
+/// Answers the complete heads in `input` and removes them. Returns false if the connection must end after
+/// that.
 bool answer_heads(std::string_view& input, std::string& answers) {
   for (;;) {
     const std::size_t end = input.substr(0, largest_head).find("\r\n\r\n");
@@ -95,7 +98,7 @@ bool answer_heads(std::string_view& input, std::string& answers) {
   }
 }
 
-/// The same for a piece of what comes. `begun` is a head that has not come to its end yet: only then does a
+/// The same for a piece of the input. `begun` is a head whose end has not arrived yet: only then does a
 /// connection that waits need memory.
 bool answer_piece(std::string_view piece, std::string& begun, std::string& answers) {
   if (!begun.empty()) piece = begun.append(piece);
@@ -106,7 +109,8 @@ bool answer_piece(std::string_view piece, std::string& begun, std::string& answe
 
 // ---- connections ----
 
-/// Lets the client read the last answer: closing while it still sends would reset the connection.
+/// Waits until the client has read the last answer: closing while the client still sends would reset the
+/// connection.
 Task<void> see_off(const TcpStream& client, RecvStream& pieces) {
   (void)co_await client.shutdown_write();
   for (bool more = true; more;) {
@@ -116,7 +120,7 @@ Task<void> see_off(const TcpStream& client, RecvStream& pieces) {
 }
 
 Task<void> converse(TcpStream client, BufferPool& pool) {
-  (void)client.set_no_delay(true);  // an answer does not wait until the one before has arrived
+  (void)client.set_no_delay(true);  // an answer does not wait until the previous one has arrived
   RecvStream pieces = client.stream(pool);
   std::string begun;
   TimePoint deadline = Clock::now() + patience;
@@ -125,7 +129,7 @@ Task<void> converse(TcpStream client, BufferPool& pool) {
     if (!piece) break;
     std::string answers;
     goes_on = answer_piece(piece->text(), begun, answers);
-    piece->give_back();  // before waiting for the client
+    piece->give_back();  // before we wait for the client
     if (answers.empty()) continue;
     const Result<void> sent = co_await with_timeout(patience, client.write_all(answers));
     if (!sent) break;
@@ -145,7 +149,7 @@ Task<Result<void>> accept_all(TcpListener& listener, BufferPool& pool, TaskGroup
   }
 }
 
-/// The pool is made on its worker, and outlives the connections because the group does.
+/// The pool is made on its worker. It outlives the connections, because the group ends before it.
 Task<Result<void>> serve(TcpListener listener, Signals& stop) {
   Result<BufferPool> pool = BufferPool::create({.count = 256, .size = 4096});
   if (!pool) co_return std::unexpected(pool.error());

@@ -1,4 +1,4 @@
-/// pipeline.cpp — wc -lc: one task reads, another counts, and a handful of buffers go round between them.
+/// pipeline.cpp — wc -lc: one task reads, another counts, and a few buffers circulate between them.
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
@@ -20,7 +20,7 @@ struct Counts {
 
 Task<Result<void>> read_all(int file, Channel<Buffer>& empty, Channel<Buffer>& full) {
   for (;;) {
-    Result<Buffer> buffer = co_await empty.receive();  // waits when the counter is behind
+    Result<Buffer> buffer = co_await empty.receive();  // waits when the counter is slower
     if (!buffer) co_return std::unexpected(buffer.error());
     buffer->resize(buffer_size);
     const Result<std::size_t> got = co_await async_read(file, *buffer, current_position);
@@ -39,7 +39,7 @@ Task<Result<Counts>> count(const char* path) {
   if (!file) co_return std::unexpected(file.error());
   Channel<Buffer> empty(4), full(4);
   for (Buffer buffer; empty.try_send(buffer);) buffer = Buffer();
-  // A failed read cancels the counting; nothing is left when the group returns.
+  // A failed read cancels the counting. Nothing still runs when the group returns.
   co_return co_await with_group([&](TaskGroup& group) -> Task<Result<Counts>> {
     group.spawn(read_all(file->get(), empty, full));
     Counts counts;

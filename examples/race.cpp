@@ -11,7 +11,7 @@
 
 using namespace corering;
 
-/// A connection. A failure is no reason to win, unless it is the last one.
+/// Connects to `address`. A failure must not win the race, unless it is the last one.
 Task<Result<Fd>> connect_or_wait(Address address, std::size_t& left) {
   Fd socket(::socket(address.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const Result<void> connected = co_await async_connect(socket.get(), address.get(), address.length());
@@ -29,7 +29,8 @@ Task<Result<std::string>> first_to_answer(BlockingPool& pool, const char* host, 
   std::size_t left = addresses->size();
   std::vector<Task<Result<Fd>>> attempts;
   for (const Address& address : *addresses) attempts.push_back(connect_or_wait(address, left));
-  // The losers are cancelled and have ended when this returns; a late connection closes itself.
+  // The losers have been cancelled and have ended when this returns. A connection that comes late closes
+  // itself.
   const auto first = co_await with_timeout(std::chrono::seconds(5), when_any(std::move(attempts)));
   if (!first) co_return std::unexpected(first.error());
   if (!first->result) co_return std::unexpected(first->result.error());

@@ -1,5 +1,5 @@
-/// read_callback.cpp — cat: the coroutine is born on the worker and never leaves it. The "Worker Callback"
-/// flow.
+/// read_callback.cpp — cat: the coroutine is started on the worker and never leaves it. This is the "Worker
+/// Callback" flow.
 #include <cstddef>
 #include <cstdio>
 #include <fcntl.h>

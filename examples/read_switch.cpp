@@ -1,4 +1,5 @@
-/// read_switch.cpp — cat: the main thread awaits each read, a worker does it. The "Switch to Worker" flow.
+/// read_switch.cpp — cat: the main thread awaits each read, and a worker does it. This is the "Switch to
+/// Worker" flow.
 #include <cstddef>
 #include <cstdio>
 #include <fcntl.h>
@@ -23,7 +24,7 @@ int main(int argc, char** argv) {
 
   std::vector<std::byte> buffer(1U << 20);
   for (;;) {
-    // The coroutine behind on() pushes its handle on the worker's queue, wakes it, and reads over there.
+    // The coroutine inside on() pushes its handle on the worker's queue, wakes the worker, and reads there.
     const Result<std::size_t> got = sync_wait(async_read(file->get(), buffer, current_position).on(worker));
     if (!got) return fail(got.error());
     const bool written = std::fwrite(buffer.data(), 1, *got, stdout) == *got && std::fflush(stdout) == 0;

@@ -1,5 +1,6 @@
-/// sharded_counter.cpp — counts words of standard input. Each worker owns a part of the words and counts them
-/// without a lock: whoever has a word goes to its worker with SwitchToWorker, and comes back.
+/// sharded_counter.cpp — counts the words of standard input. Each worker owns a part of the words and counts
+/// them without a lock: a coroutine that has a word goes to the word's worker with SwitchToWorker, and comes
+/// back.
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
@@ -13,7 +14,7 @@
 
 using namespace corering;
 
-/// What one worker counts. Touched on that worker only.
+/// What one worker counts. Only that worker may use it.
 using Shard = std::map<std::string, std::size_t, std::less<>>;
 
 struct Counter {

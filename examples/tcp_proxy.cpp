@@ -1,4 +1,4 @@
-/// tcp_proxy.cpp — passes TCP connections on to another server, on every processor. Ctrl-C ends it.
+/// tcp_proxy.cpp — forwards TCP connections to another server, on every processor. Ctrl-C ends it.
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 using namespace corering;
 
-/// Carries bytes until `from` ends; then `to` reads the end, while the other direction goes on.
+/// Carries bytes until `from` ends. Then `to` reads the end, and the other direction continues.
 Task<Result<void>> carry(const TcpStream& from, TcpStream& to) {
   std::vector<std::byte> buffer(16 * 1024);
   for (;;) {
@@ -29,7 +29,7 @@ Task<void> pass_on(TcpStream client, BlockingPool& pool, const HostAndPort& targ
       co_await with_timeout(std::chrono::seconds(10), TcpStream::connect(pool, target.host, target.port));
   if (server) {
     const auto both = [&](TaskGroup& group) -> Task<void> {
-      group.spawn(carry(client, *server));  // one that fails takes the other along
+      group.spawn(carry(client, *server));  // if one fails, the other is cancelled
       group.spawn(carry(*server, client));
       co_return;
     };

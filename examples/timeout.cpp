@@ -24,7 +24,7 @@ Task<Result<void>> print_all(BlockingPool& pool, const char* host, const char* p
   }
 }
 
-// Everything in print_all is under this one deadline: the look-up, each connect, each read.
+// This one deadline covers everything in print_all: the look-up, each connect, each read.
 Task<Result<void>> print_in_time(BlockingPool& pool, char** argv, std::chrono::milliseconds limit) {
   co_return co_await with_timeout(limit, print_all(pool, argv[1], argv[2]));
 }
