@@ -1,4 +1,4 @@
-/// doctor.cpp — the examinations, each a function that returns what it found.
+/// doctor.cpp — the examinations. Each is a function that returns what it found.
 #include "doctor.hpp"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ std::string kibibytes(rlim_t bytes) {
 
 std::string count(rlim_t number) { return number == RLIM_INFINITY ? "unlimited" : std::to_string(number); }
 
-/// A whole file of /proc, without its newline; empty if it cannot be read.
+/// Returns a whole file of /proc without its newline, or an empty text if it cannot be read.
 std::string read_proc(const char* path) {
   std::ifstream in(path);
   std::string line;

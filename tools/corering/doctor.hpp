@@ -6,9 +6,9 @@
 
 namespace corering_tool {
 
-/// One thing that was looked at.
+/// The result of one examination.
 struct Finding {
-  enum class State { fine, worse, broken };  ///< worse: it works without, or with less
+  enum class State { fine, worse, broken };  ///< worse: it works without it, or with less
   std::string name;
   State state = State::fine;
   std::string says;
@@ -24,12 +24,12 @@ struct Optional {
 };
 
 struct Diagnosis {
-  bool usable = false;  ///< a worker runs here
+  bool usable = false;  ///< true if a worker runs here
   std::vector<Finding> findings;
   std::vector<Optional> optional;
 };
 
-/// Tries everything, on a worker of its own.
+/// Tries everything, on its own worker.
 [[nodiscard]] Diagnosis examine();
 
 [[nodiscard]] std::string as_text(const Diagnosis& diagnosis);

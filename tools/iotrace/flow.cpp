@@ -1,4 +1,4 @@
-/// flow.cpp — walks what each thread recorded, once, and names the steps.
+/// flow.cpp — goes once through what each thread recorded, and names the steps.
 #include "flow.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ using corering::trace::Kind;
 using corering::trace::ThreadRecording;
 using corering::trace::TimedEvent;
 
-/// Reads one thread's events forwards. A missing event leaves the place where it is: the step was not
+/// Reads one thread's events forwards. If an event is missing, the place does not move: the step was not
 /// observed.
 class Walker {
  public:
@@ -20,7 +20,7 @@ class Walker {
     while (at_ < events_.size() && events_[at_].ns < since_ns) ++at_;
   }
 
-  /// The next event for which `wanted` holds, and moves behind it.
+  /// Returns the next event for which `wanted` holds, and moves the place after it.
   template <class Wanted>
   const TimedEvent* next(const Wanted& wanted) {
     for (std::size_t at = at_; at < events_.size(); ++at) {
@@ -37,7 +37,8 @@ class Walker {
     return next([kind, id](const TimedEvent& event) { return event.kind == kind && event.id == id; });
   }
 
-  /// The last event of `kind` between the present place and the next event of `kind_after` with `id_after`.
+  /// Returns the last event of `kind` between the present place and the next event of `kind_after` with
+  /// `id_after`.
   const TimedEvent* last_before(Kind kind, Kind kind_after, std::uint64_t id_after) const {
     const TimedEvent* found = nullptr;
     for (std::size_t at = at_; at < events_.size(); ++at) {
@@ -75,7 +76,7 @@ std::string describe_result(const TimedEvent* processed) {
   return res < 0 ? "error " + std::to_string(-res) : std::to_string(res) + " bytes";
 }
 
-/// The half of a read that both flows share: from the SQE to the result, all on the worker.
+/// The half of a read that both flows share: from the SQE to the result, all of it on the worker.
 struct OnWorker {
   const TimedEvent* await = nullptr;
   const TimedEvent* filled = nullptr;
@@ -106,11 +107,12 @@ std::string describe_submit(const TimedEvent* submitted) {
   return "io_uring_enter() submits " + count + (submitted->b != 0 ? " and waits" : "");
 }
 
-// The recorder's clock is a line through two readings of the kernel's: they agree to about a microsecond.
+// The recorder's clock is a line through two readings of the kernel's clock. They agree to about a
+// microsecond.
 constexpr std::int64_t clock_slack_ns = 2000;
 
-/// When the kernel says that it posted the operation's CQE. Awaiters come back at the same address, so the
-/// time must fit too.
+/// Returns when the kernel says that it posted the operation's CQE. New awaiters often have the address of an
+/// old one, so the time must fit too.
 std::optional<std::int64_t> completion_time(const OnWorker& seen,
                                             const std::vector<KernelCompletion>& completions) {
   if (seen.submitted == nullptr || seen.processed == nullptr) return std::nullopt;
@@ -169,7 +171,7 @@ std::optional<ReadSteps> next_switch(Walker& main, Walker& worker,
   add({elided ? "eventfd_elided" : "eventfd_written", Actor::coroutine, Actor::eventfd, Line::solid,
        time_of(wake), elided ? "no write(): the worker is awake" : "write() to wake the worker"});
   add({"suspended", Actor::coroutine, Actor::main, Line::dashed, time_of(suspended), "suspends"});
-  // Whoever is awake is not woken: then there is nothing to draw.
+  // A worker that is awake is not woken; then there is nothing to draw.
   if (!elided)
     add({"woken", Actor::eventfd, Actor::worker, Line::dashed, time_of(woken),
          "wakes up, the event loop runs"});

@@ -15,7 +15,7 @@ namespace iotrace {
 
 enum class Flow : std::uint8_t { switch_to_worker, worker_callback };
 
-/// Who takes part. The names drawn are those of the flow (name_of).
+/// The participants. The flow decides under which names they are drawn (name_of).
 enum class Actor : std::uint8_t { main, coroutine, queue, eventfd, worker, kernel };
 
 /// How an arrow is drawn: dashed where control goes back to somebody, as in the brief.
@@ -27,16 +27,16 @@ struct Step {
   Actor from;
   Actor to;
   Line line = Line::solid;
-  std::optional<std::int64_t> ns;  ///< CLOCK_MONOTONIC_RAW; nothing: it was not observed
-  std::string text;                ///< what happened, for people
+  std::optional<std::int64_t> ns;  ///< CLOCK_MONOTONIC_RAW; empty if it was not observed
+  std::string text;                ///< what happened, for people to read
 };
 
-/// Everything that was seen of one read.
+/// Everything that was observed of one read.
 struct ReadSteps {
   std::vector<Step> steps;
 };
 
-/// What was done, and what was seen of it.
+/// What was done, and what was observed of it.
 struct FlowRecord {
   Flow flow;
   std::string file;
@@ -47,21 +47,21 @@ struct FlowRecord {
   std::vector<ReadSteps> drawn;  ///< the first few, in order
 };
 
-/// What was recorded, by whom.
+/// What was recorded, and by which threads.
 struct Recorded {
   std::vector<corering::trace::ThreadRecording> threads;
   int main_tid;
-  std::int64_t since_ns = 0;                  ///< what came before does not count
-  std::vector<KernelCompletion> completions;  ///< empty where the kernel could not be watched
+  std::int64_t since_ns = 0;                  ///< earlier events do not count
+  std::vector<KernelCompletion> completions;  ///< empty if the kernel could not be watched
 };
 
 /// Finds the steps of the first `most` reads of `flow`.
 [[nodiscard]] std::vector<ReadSteps> find_steps(Flow flow, const Recorded& recorded, std::size_t most);
 
-/// "SwitchToWorkerTask (Coro)", as the flow calls it.
+/// Returns an actor's name as the flow calls it, for example "SwitchToWorkerTask (Coro)".
 [[nodiscard]] std::string_view name_of(Flow flow, Actor actor) noexcept;
 
-/// The participants of the flow, in the order in which they are drawn.
+/// Returns the participants of the flow, in the order in which they are drawn.
 [[nodiscard]] std::vector<Actor> actors_of(Flow flow);
 
 }  // namespace iotrace

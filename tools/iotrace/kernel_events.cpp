@@ -23,7 +23,7 @@ namespace {
 using corering::Fd;
 
 constexpr std::size_t page = 4096;
-constexpr std::size_t data_bytes = 64 * page;  // a power of two; some 3,000 events
+constexpr std::size_t data_bytes = 64 * page;  // a power of two; room for about 3,000 events
 constexpr std::size_t ring_bytes = page + data_bytes;
 constexpr const char* tracefs = "/sys/kernel/tracing";
 constexpr const char* event_folder = "/sys/kernel/tracing/events/io_uring/io_uring_complete/";
@@ -39,10 +39,11 @@ std::string read_file(const std::string& path) {
   return content;
 }
 
-/// The tracepoint's id and its format, as tracefs has them, in one text; empty when it cannot be read.
+/// Returns the tracepoint's id and its format in one text, as tracefs has them, or an empty text if they
+/// cannot be read.
 std::string describe_event() { return read_file(std::string(event_folder) + "format"); }
 
-// What the child mounts nobody else sees, and it is gone with the child.
+// Nobody else sees what the child mounts, and the mount ends with the child.
 std::string describe_event_in_private_mount() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return "";
@@ -60,14 +61,14 @@ std::string describe_event_in_private_mount() {
   }
   writable.reset();
   if (child < 0) return "";
-  std::string text(16384, '\0');  // a format is under 2 KiB: it fits the pipe and one read
+  std::string text(16384, '\0');  // a format has less than 2 KiB, so it fits into the pipe and one read
   const ssize_t got = ::read(readable.get(), text.data(), text.size());
   ::waitpid(child, nullptr, 0);
   text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return text;
 }
 
-/// The number behind `label`, searched from `from` on.
+/// Returns the number after `label`. The search begins at `from`.
 std::optional<std::uint64_t> number_after(std::string_view text, std::string_view label,
                                           std::size_t from = 0) {
   const std::size_t at = text.find(label, from);
@@ -75,7 +76,7 @@ std::optional<std::uint64_t> number_after(std::string_view text, std::string_vie
   return std::strtoull(text.data() + at + label.size(), nullptr, 10);
 }
 
-/// One record of the ring, whole even where it wraps round.
+/// Reads one record of the ring, which may wrap around.
 class RingReader {
  public:
   explicit RingReader(void* ring)
@@ -142,7 +143,7 @@ std::vector<KernelCompletion> KernelEvents::collect() const {
     const auto header = reader.at<perf_event_header>(position);
     if (header.size == 0) break;
     if (header.type == PERF_RECORD_SAMPLE) {
-      // header, time, u32 size of the raw part, the raw part: in this order by the bits of sample_type
+      // header, time, u32 size of the raw part, the raw part: sample_type's bits give this order
       const std::uint64_t time_at = position + sizeof header;
       const std::uint64_t raw_at = time_at + sizeof(std::uint64_t) + sizeof(std::uint32_t);
       completions.push_back({.user_data = reader.at<std::uint64_t>(raw_at + tracepoint_->user_data_offset),

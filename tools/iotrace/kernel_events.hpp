@@ -1,4 +1,4 @@
-/// kernel_events.hpp — the kernel's own account of when it posted each CQE, where it may be asked.
+/// kernel_events.hpp — the kernel's own report of when it posted each CQE, if we may ask for it.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@ struct KernelCompletion {
 };
 
 /// Watches the tracepoint io_uring:io_uring_complete on one thread, through perf_event_open(2). That needs
-/// root or CAP_PERFMON, and tracefs; where it is refused nothing is seen, and nothing else changes.
+/// root or CAP_PERFMON, and tracefs. If it is refused, nothing is seen, and nothing else changes.
 class KernelEvents {
  public:
-  /// Learns the tracepoint's number and layout. If tracefs is not mounted, a child process looks at it in a
-  /// mount namespace of its own; so this is to be called before the first thread starts.
+  /// Learns the tracepoint's number and layout. If tracefs is not mounted, a child process looks at it in its
+  /// own mount namespace. So call this before the first thread starts.
   KernelEvents();
   KernelEvents(KernelEvents&&) = delete;
   ~KernelEvents();
@@ -29,7 +29,8 @@ class KernelEvents {
   /// Begins to watch the calling thread.
   void watch_this_thread();
 
-  /// What was seen so far. Any thread, once the watched one has ended or makes no more events of interest.
+  /// Returns what has been seen so far.
+  /// thread: any, after the watched thread has ended or makes no more events of interest
   [[nodiscard]] std::vector<KernelCompletion> collect() const;
 
  private:

@@ -31,11 +31,11 @@ struct Options {
   std::string out;
 };
 
-/// Prints the one line and returns the exit code: 2 for a wrong call, 1 for a failure.
+/// Prints one line and returns the exit code: 2 for a wrong call, 1 for a failure.
 int complain(int code, const std::string& sentence) {
   std::string line = sentence;
   for (char& c : line)
-    c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;  // a name may hold anything
+    c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;  // a file name may hold any byte
   std::fprintf(stderr, "iotrace: %s\n", line.c_str());
   return code;
 }
@@ -52,7 +52,8 @@ bool parse_format(std::string_view text, Format& format) {
   return false;
 }
 
-/// Takes one option and its value; the returned sentence says what is wrong with it, empty when nothing is.
+/// Takes one option and its value. Returns a sentence that says what is wrong, or an empty text if nothing
+/// is.
 std::string take_option(std::string_view option, std::string_view value, Options& options) {
   std::uint64_t number = 0;
   if (option == "--format") {

@@ -16,7 +16,7 @@ namespace {
 
 using namespace corering;
 
-/// Stops a worker that has made no progress for too long: whatever it waits for then ends with ECANCELED.
+/// Stops a worker that has made no progress for too long. What it waits for then ends with ECANCELED.
 class Watchdog {
  public:
   Watchdog(Worker& worker, Duration patience)
@@ -53,7 +53,7 @@ class Watchdog {
 /// The file while it is being read.
 struct Source {
   Fd fd;
-  std::uint64_t size = 0;  ///< 0: unknown, read until nothing comes
+  std::uint64_t size = 0;  ///< 0: unknown; then it reads until nothing comes
   bool seekable = true;
 
   std::uint64_t done = 0;
@@ -61,7 +61,7 @@ struct Source {
 
   [[nodiscard]] std::uint64_t offset() const noexcept { return seekable ? done : current_position; }
 
-  /// Takes a read's result in; true when more is to come.
+  /// Adds the result of a read. Returns true if there is more to read.
   bool advance(std::size_t got) noexcept {
     done += got;
     ++reads;
@@ -91,7 +91,7 @@ Task<Result<Source>> open_source(Worker& worker, const char* path) {
   co_return source;
 }
 
-// A worker of its own, so that the recorded one starts fresh with the first read.
+// It uses its own worker, so that the recorded one begins with the first read.
 std::expected<Source, std::string> open_before_recording(const ReadOptions& options) {
   Worker opener;
   if (const Result<void> started = opener.start(); !started)
@@ -105,21 +105,21 @@ std::expected<Source, std::string> open_before_recording(const ReadOptions& opti
   return std::unexpected(sentence(options, source.error(), watchdog.has_bitten()));
 }
 
-// The flow begins with a worker that is idle and asleep. Nothing tells when it has fallen asleep, nor needs
-// to: a worker that is still awake only makes the first wake-up be elided, and the trace says so.
+// The flow begins with a worker that is idle and asleep. Nothing tells us when it has fallen asleep, and we
+// need not know: if it is still awake, only the first wake-up is elided, and the trace says so.
 void let_fall_asleep(Worker& worker) {
   if (!sync_wait(async_nop().on(worker))) return;
   real_kernel().nap(std::chrono::milliseconds(5));
 }
 
-/// Records the first `most` reads only: the rest is read, counted, and left out.
+/// Records only the first `most` reads. The others are read and counted, but not recorded.
 class Recording {
  public:
   explicit Recording(std::size_t most) : most_(most) {}
 
   void begin() { trace::start(most_ * 64 + 1024); }
 
-  /// The same, but what was recorded until now was only to warm up: each thread's first event makes its ring.
+  /// The same, but the events until now were only a warm-up: each thread's first event makes its ring.
   void begin_again() {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC_RAW, &now);
@@ -137,7 +137,7 @@ class Recording {
   std::int64_t since_ns_ = 0;
 };
 
-// Flow 1: the main thread awaits each read; the coroutine switches to the worker and its result comes back
+// Flow 1: the main thread awaits each read. The coroutine switches to the worker, and its result comes back
 // here.
 Result<void> read_by_switch(Worker& worker, Source& source, std::span<std::byte> buffer, Recording& recording,
                             Watchdog& watchdog) {
@@ -152,7 +152,7 @@ Result<void> read_by_switch(Worker& worker, Source& source, std::span<std::byte>
   return {};
 }
 
-// Flow 2: the coroutine is born on the worker and never leaves it.
+// Flow 2: the coroutine is started on the worker and never leaves it.
 Task<Result<void>> read_on_this_worker(Source& source, std::span<std::byte> buffer, Recording& recording,
                                        std::atomic<Watchdog*>& watchdog) {
   for (bool more = true; more;) {

@@ -1,4 +1,4 @@
-/// read_file.hpp — reads a whole file by one of the two flows, and records it.
+/// read_file.hpp — reads a whole file with one of the two flows, and records it.
 #pragma once
 
 #include <chrono>
@@ -14,11 +14,11 @@ struct ReadOptions {
   Flow flow = Flow::switch_to_worker;
   std::string file;
   std::uint64_t chunk = 64 * 1024;
-  std::chrono::seconds timeout{10};  ///< without progress
+  std::chrono::seconds timeout{10};  ///< the time without progress
   std::size_t most_drawn = 4;
 };
 
-/// Reads the file to its end, through io_uring, in chunks. The error is one sentence for the user.
+/// Reads the file to its end, in chunks, through io_uring. The error is one sentence for the user.
 [[nodiscard]] std::expected<FlowRecord, std::string> read_and_record(const ReadOptions& options);
 
 }  // namespace iotrace

@@ -14,7 +14,7 @@ std::string format(const char* pattern, Arguments... arguments) {
   return line.data();
 }
 
-/// The first moment of the record; every time is shown relative to it.
+/// Returns the first moment of the record. Every time is shown relative to it.
 std::int64_t origin_of(const FlowRecord& record) {
   for (const ReadSteps& read : record.drawn) {
     for (const Step& step : read.steps) {
@@ -43,7 +43,7 @@ std::string summary(const FlowRecord& record) {
   return text;
 }
 
-/// The arrow's words; a step that nobody saw says so.
+/// Returns the text of an arrow. A step that nobody saw says so.
 std::string words(const Step& step) { return step.ns ? step.text : step.text + " (not observed)"; }
 
 // ---- text ----
@@ -61,7 +61,7 @@ std::string text_line(const Step& step, Flow flow, std::int64_t origin, const St
 
 // ---- Mermaid ----
 
-// In a label ';' ends the statement and '#' starts an entity; control characters break the line.
+// In a label, ';' ends the statement and '#' starts an entity. Control characters break the line.
 std::string mermaid_escaped(std::string_view text) {
   std::string escaped;
   for (const char c : text) {
@@ -89,7 +89,7 @@ std::string mermaid_arrow(const Step& step, std::int64_t origin) {
          mermaid_escaped(words(step) + time) + "\n";
 }
 
-/// Remarks of the brief that are no arrows.
+/// Remarks in the brief's diagrams that are not arrows.
 std::string mermaid_note_before(const Step& step, Flow flow) {
   if (step.name == "woken" && step.ns) return "    Note over W: asleep in io_uring_enter() until now\n";
   if (step.name == "filled" && flow == Flow::switch_to_worker)

@@ -7,14 +7,14 @@
 
 namespace iotrace {
 
-/// A line per step: seconds since the first one, who, what, and in angle brackets the time to the next step,
-/// as strace -T.
+/// Returns a line per step: the seconds since the first step, the participants, what happened, and in angle
+/// brackets the time to the next step, as strace -T does.
 [[nodiscard]] std::string render_text(const FlowRecord& record);
 
-/// A sequence diagram that Mermaid parses. Dashed and named "not observed": what nobody saw.
+/// Returns a sequence diagram that Mermaid parses. A step that nobody saw is dashed and named "not observed".
 [[nodiscard]] std::string render_mermaid(const FlowRecord& record);
 
-/// One object; times in nanoseconds since the first step, null where nothing was observed.
+/// Returns one object. Times are nanoseconds since the first step, and null if the step was not observed.
 [[nodiscard]] std::string render_json(const FlowRecord& record);
 
 }  // namespace iotrace
