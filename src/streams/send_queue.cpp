@@ -91,7 +91,7 @@ class SendRing final : public RingResource {
 
  private:
   /// The kernel has taken an entry out of the ring although a part of it is left, and entries cannot be put
-  /// at the front. So the ring is registered anew, with what is left.
+  /// at the front. So the ring is registered again, with what is left.
   void begin_anew() noexcept {
     const std::vector<iovec> left = all();
     abi::BufferRingRegister wish{

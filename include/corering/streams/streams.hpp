@@ -196,7 +196,7 @@ class PollStream {
  public:
   PollStream(const Descriptor& fd, unsigned events);
 
-  /// Waits until one of the events holds anew, and returns which ones do.
+  /// Waits until one or more of the events newly hold, and returns which ones do.
   [[nodiscard]] Task<Result<unsigned>> next();
 
  private:
