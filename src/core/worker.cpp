@@ -107,7 +107,7 @@ class WithoutSigpipe {
 
 void Worker::assert_never_ran() const noexcept {
   CORERING_ASSERT(!thread_.joinable() && !loop_->is_attached() && !loop_->has_ended(),
-                  "a worker lives once: it was started before, make another one");
+                  "a worker lives once, and this one was started before: make another one");
 }
 
 Result<void> Worker::start(InitCallback init_callback) {
@@ -165,7 +165,7 @@ void Worker::request_stop() noexcept { loop_->mailbox().request_stop(); }
 
 void Worker::join() {
   CORERING_ASSERT(current() != this,
-                  "a worker cannot wait for itself: request_stop() and let somebody else join");
+                  "a worker cannot wait for itself: call request_stop(), and let another thread join");
   if (thread_.joinable()) thread_.join();
 }
 

@@ -14,7 +14,7 @@ void MultishotBlock::wanted() noexcept {
 void MultishotBlock::bind() noexcept {
   Loop* const here = here::loop();
   CORERING_ASSERT(here != nullptr && (home_ == nullptr || here == home_),
-                  "a stream was used on another worker than its own");
+                  "a stream was used on a worker that is not its own");
   if (home_ == nullptr) here->knows(*this);
   home_ = here;
 }
@@ -69,7 +69,7 @@ void MultishotBlock::close() noexcept {
 }
 
 void MultishotBlock::abandon() noexcept {
-  CORERING_ASSERT(line_.empty(), "a stream was destroyed while somebody awaited its next()");
+  CORERING_ASSERT(line_.empty(), "a stream was destroyed while a coroutine awaited its next()");
   while (has_reply()) dispose(take());
   StreamNode::unlink();
   if (is_idle()) {
@@ -77,7 +77,7 @@ void MultishotBlock::abandon() noexcept {
     return;
   }
   CORERING_ASSERT(here::loop() == home_,
-                  "a stream was destroyed on another thread than its worker's, which has not ended");
+                  "a stream was destroyed on a thread that is not its worker's, before that worker ended");
   abandoned_ = true;
   // Its SQE names a descriptor that may be closed, and be somebody else's, before the next submission.
   home_->cancel_and_submit(*this);

@@ -19,12 +19,12 @@ class FileCategory final : public std::error_category {
   std::string message(int value) const override {
     switch (static_cast<FileErrc>(value)) {
       case FileErrc::path_has_nul:
-        return "the path has a NUL byte in it";
+        return "the path contains a NUL byte";
       case FileErrc::misaligned:
-        return "O_DIRECT wants offset, length and memory to be multiples of the file's alignment "
-               "(AlignedBuffer)";
+        return "with O_DIRECT, offset, length and memory must be multiples of the file's alignment (use "
+               "AlignedBuffer)";
       case FileErrc::no_position:
-        return "a file that is open with O_DIRECT is read and written at an offset: read_at, write_at";
+        return "with O_DIRECT, use read_at() and write_at(): the file has no position of its own";
     }
     return "unknown";
   }

@@ -21,13 +21,13 @@ class AddressCategory final : public std::error_category {
   std::string message(int value) const override {
     switch (static_cast<AddressErrc>(value)) {
       case AddressErrc::form:
-        return "an address is written 127.0.0.1:80, [::1]:80 or unix:/path";
+        return "write an address as 127.0.0.1:80, [::1]:80 or unix:/path";
       case AddressErrc::host:
-        return "the host is neither an IPv4 nor an IPv6 number (names go through lookup)";
+        return "the host is not an IPv4 or IPv6 number (use lookup() for names)";
       case AddressErrc::port:
         return "the port is not a number from 0 to 65535";
       case AddressErrc::path_too_long:
-        return "the path of a Unix socket has at most 107 bytes";
+        return "the path of a Unix socket is longer than 107 bytes";
       case AddressErrc::path_has_nul:
         return "the path of a Unix socket has a NUL byte or is empty";
     }

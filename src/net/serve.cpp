@@ -109,7 +109,7 @@ void TcpServer::stop_accepting() {
 Result<TcpServer> serve(WorkerPool& pool, const Address& address, ConnectionHandler handler,
                         const ServeOptions& options) {
   for (std::size_t i = 0; i < pool.size(); ++i) {
-    CORERING_ASSERT(pool[i].setup_flags() != 0, "serve() needs workers that run: start() the pool first");
+    CORERING_ASSERT(pool[i].setup_flags() != 0, "serve() needs running workers: start() the pool first");
   }
   auto state = std::make_shared<State>(pool, std::move(handler), options.policy);
   TcpServer server(state);

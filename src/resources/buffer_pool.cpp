@@ -104,8 +104,9 @@ class BufferRing final : public RingResource {
   void abandon() noexcept {
     {
       const std::lock_guard lock(lock_);
-      CORERING_ASSERT(!open_ || here::loop() == home_,
-                      "a buffer pool was destroyed on another thread than its worker's, which has not ended");
+      CORERING_ASSERT(
+          !open_ || here::loop() == home_,
+          "a buffer pool was destroyed on a thread that is not its worker's, before that worker ended");
     }
     CORERING_ASSERT(lent() == 0, "a buffer pool was destroyed while one of its buffers was still lent");
     abandoned_ = true;
@@ -131,7 +132,7 @@ class BufferRing final : public RingResource {
 
   std::uint32_t account_piece(std::uint16_t id, std::uint32_t length, bool kernel_keeps_it) noexcept {
     CORERING_ASSERT(id < count_ && slots_[id].in_kernel && slots_[id].used + length <= size_,
-                    "the kernel named a buffer that it did not have");
+                    "the kernel returned a buffer that was not with the kernel");
     Slot& slot = slots_[id];
     const std::uint32_t offset = slot.used;
     slot.used += length;
@@ -282,7 +283,7 @@ void LentBuffer::give_back() noexcept {
 }
 
 Result<BufferPool> BufferPool::create(BufferPoolOptions options) {
-  here::require_worker("a buffer pool is made on the worker that uses it: hop there first");
+  here::require_worker("a buffer pool must be made on the worker that uses it: hop there first");
   constexpr std::size_t largest = std::size_t{1} << 30;
   if (!std::has_single_bit(options.count) || options.count > 32768) return failure(EINVAL);
   if (options.size == 0 || options.size > largest) return failure(EINVAL);

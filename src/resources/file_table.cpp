@@ -37,7 +37,7 @@ class FileSlots final : public RingResource {
   void release(std::uint32_t number) noexcept {
     --used_;
     if (home_ == nullptr) return;
-    check_thread("a FixedFile was destroyed on another thread than its worker's, which has not ended");
+    check_thread("a FixedFile was destroyed on a thread that is not its worker's, before that worker ended");
     std::int32_t nothing = -1;
     abi::RsrcUpdate update{.offset = number, .data = reinterpret_cast<std::uintptr_t>(&nothing)};
     here::register_resource(abi::register_files_update, &update, 1);
@@ -53,7 +53,8 @@ class FileSlots final : public RingResource {
   void abandon() noexcept {
     CORERING_ASSERT(used_ == 0, "a FileTable was destroyed while one of its files was still in use");
     if (home_ != nullptr) {
-      check_thread("a FileTable was destroyed on another thread than its worker's, which has not ended");
+      check_thread(
+          "a FileTable was destroyed on a thread that is not its worker's, before that worker ended");
     }
     abandoned_ = true;
     if (holders_ == 0) destroy();
@@ -100,7 +101,7 @@ void FixedFile::release() noexcept {
 }
 
 Result<FileTable> FileTable::create(std::uint32_t slots) {
-  here::require_worker("a FileTable is made on the worker that uses it: hop there first");
+  here::require_worker("a FileTable must be made on the worker that uses it: hop there first");
   constexpr std::uint32_t most = 1U << 20;
   if (slots == 0 || slots > most) return failure(EINVAL);
   if (here::file_table() != nullptr) return failure(EBUSY);

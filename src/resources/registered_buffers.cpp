@@ -74,7 +74,7 @@ class BufferTable final : public RingResource {
   }
   void check_thread() const noexcept {
     CORERING_ASSERT(home_ == nullptr || here::loop() == home_,
-                    "registered buffers are used and destroyed on their worker, or after it has ended");
+                    "registered buffers must be used and destroyed on their worker, or after it has ended");
   }
 
   const std::uint16_t count_;
@@ -91,7 +91,7 @@ FixedBuffer::~FixedBuffer() {
 }
 
 Result<RegisteredBuffers> RegisteredBuffers::create(RegisteredBuffersOptions options) {
-  here::require_worker("buffers are registered on the worker that uses them: hop there first");
+  here::require_worker("buffers must be registered on the worker that uses them: hop there first");
   constexpr std::size_t largest = std::size_t{1} << 30;
   if (options.count == 0 || options.size == 0 || options.size > largest) return failure(EINVAL);
   if (here::buffer_table() != nullptr) return failure(EBUSY);

@@ -60,7 +60,7 @@ Task<Result<void>> Reader::read_exact(std::span<std::byte> into) {
 }
 
 Task<Result<std::string_view>> Reader::read_until(std::string_view delimiter, std::size_t limit) {
-  CORERING_ASSERT(!delimiter.empty(), "read_until() needs something to look for");
+  CORERING_ASSERT(!delimiter.empty(), "read_until() needs a delimiter that is not empty");
   std::size_t searched = 0;
   for (;;) {
     const std::string_view there = buffered();

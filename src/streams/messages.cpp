@@ -11,7 +11,7 @@ InboxQueue::InboxQueue() {
 }
 
 InboxQueue::~InboxQueue() {
-  CORERING_ASSERT(line_.empty(), "an inbox was destroyed while somebody waited at it");
+  CORERING_ASSERT(line_.empty(), "an inbox was destroyed while a coroutine waited for its next message");
   if (address_.ring >= 0) here::close_inbox(address_.user_data);
   unlink();
 }

@@ -77,8 +77,9 @@ class SendRing final : public RingResource {
   [[nodiscard]] std::uint16_t group() const noexcept { return group_; }
 
   void close() noexcept {
-    CORERING_ASSERT(home_ == nullptr || here::loop() == home_,
-                    "a SendQueue was destroyed on another thread than its worker's, which has not ended");
+    CORERING_ASSERT(
+        home_ == nullptr || here::loop() == home_,
+        "a SendQueue was destroyed on a thread that is not its worker's, before that worker ended");
     if (home_ != nullptr) {
       abi::BufferRingRegister which{.group = group_};
       here::register_resource(abi::unregister_pbuf_ring, &which, 1);
@@ -101,7 +102,7 @@ class SendRing final : public RingResource {
     bytes_ = 0;
     std::atomic_ref(entries_[0].tail).store(0, std::memory_order_release);
     const int registered = here::register_resource(abi::register_pbuf_ring, &wish, 1);
-    CORERING_ASSERT(registered == 0, "a ring of buffers to send could not be registered again");
+    CORERING_ASSERT(registered == 0, "the kernel refused to register a SendQueue's ring again");
     for (const iovec& part : left) {
       (void)push({static_cast<const std::byte*>(part.iov_base), part.iov_len});
     }
@@ -148,7 +149,7 @@ std::uint16_t group_of(const SendRing& ring) noexcept { return ring.group(); }
 }  // namespace detail
 
 Result<SendQueue> SendQueue::create(std::uint32_t capacity) {
-  here::require_worker("a SendQueue is made on the worker that uses it: hop there first");
+  here::require_worker("a SendQueue must be made on the worker that uses it: hop there first");
   if (!std::has_single_bit(capacity) || capacity > 32768) return failure(EINVAL);
   auto ring = std::make_unique<detail::SendRing>(capacity);
   if (const Result<void> opened = ring->open(); !opened) return std::unexpected(opened.error());

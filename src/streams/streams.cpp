@@ -23,7 +23,7 @@ class StreamCategory final : public std::error_category {
       case StreamErrc::unexpected_end:
         return "the stream ended in the middle of what was expected";
       case StreamErrc::too_long:
-        return "what was looked for did not come within the limit";
+        return "the delimiter did not come within the limit";
     }
     return "unknown";
   }

@@ -5,8 +5,8 @@ namespace corering {
 
 void SleepAwaiter::suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
   here::require_worker(
-      "a sleep was awaited on a thread without a worker: name one, as in sleep_for(time).on(worker), or hop "
-      "first, with co_await SwitchToWorker(worker)",
+      "a sleep was awaited on a thread without a worker: name a worker, as in sleep_for(time).on(worker), or "
+      "hop there first with co_await SwitchToWorker(worker)",
       promise);
   coroutine_ = coroutine;
   begin_wait(promise);

@@ -8,7 +8,7 @@
 namespace corering {
 
 TaskGroup::~TaskGroup() {
-  CORERING_ASSERT(unfinished_ == 0, "a coroutine was destroyed while tasks of its group ran");
+  CORERING_ASSERT(unfinished_ == 0, "a coroutine was destroyed while tasks of its group were still running");
 }
 
 void TaskGroup::begin(std::coroutine_handle<> joining, PromiseBase* outer) noexcept {
@@ -33,7 +33,7 @@ void TaskGroup::body_failed(std::exception_ptr exception) noexcept {
 }
 
 void TaskGroup::add(ChildBase& child, std::source_location where) noexcept {
-  CORERING_ASSERT(is_home(), "a task was spawned into a group on another worker than the group's");
+  CORERING_ASSERT(is_home(), "a task was spawned into a group on a worker that is not the group's worker");
   child.spawned_at = where;
   ++unfinished_;
   if (running_count_ < max_running_) return start(child);
@@ -89,7 +89,7 @@ void TaskGroup::finish_if_ended() noexcept {
 }
 
 void TaskGroup::cancel() noexcept {
-  CORERING_ASSERT(is_home(), "a group was cancelled on another worker than its own");
+  CORERING_ASSERT(is_home(), "a group was cancelled on a worker that is not its own");
   if (!is_cancelled()) cancelled_by_itself_ = true;
   // The coroutine that awaits the group stays where the group is.
   CancelProtocol::cancel_here(*this, {.reason = CancelReason::asked()});

@@ -7,7 +7,7 @@
 namespace corering::detail {
 
 Members::~Members() {
-  CORERING_ASSERT(left_ == 0, "a coroutine was destroyed while it awaited members that run");
+  CORERING_ASSERT(left_ == 0, "a coroutine was destroyed while members that it awaits were still running");
 }
 
 void Members::prepare(std::coroutine_handle<> outer, PromiseBase* promise) noexcept {

@@ -17,18 +17,18 @@ namespace corering {
 namespace {
 
 constexpr std::array<Offer, static_cast<std::size_t>(Feature::count_)> feature_offers = {{
-    {"single_issuer", "6.0", "a ring that locks a little more"},
+    {"single_issuer", "6.0", "a ring with a little more locking"},
     {"defer_taskrun", "6.1", "COOP_TASKRUN: completions interrupt system calls"},
-    {"recv_multishot", "6.0", "one RECV after the other"},
+    {"recv_multishot", "6.0", "one RECV at a time"},
     {"send_zc_report_usage", "6.2", "zero-copy sends that do not say whether the kernel copied"},
-    {"timeout_multishot", "6.4", "one TIMEOUT after the other"},
+    {"timeout_multishot", "6.4", "one TIMEOUT at a time"},
     {"cancel_by_opcode", "6.6", ""},
     {"socket_options", "6.7", "getsockopt(2) and setsockopt(2), which do not wait"},
     {"bundles", "6.10", "one buffer for each receive"},
     {"accept_dontwait", "6.10", ""},
     {"nop_inject_result", "6.10", ""},
     {"incremental_buffers", "6.12", "whole buffers for each receive"},
-    {"no_iowait", "6.15", "an idle worker that shows as iowait"},
+    {"no_iowait", "6.15", "an idle worker is counted as iowait"},
     {"send_vectorized", "6.17", "SENDMSG"},
 }};
 
@@ -39,7 +39,7 @@ struct OpcodeOffer {
 constexpr std::array opcode_offers = {
     OpcodeOffer{Opcode::send_zc, {"send_zc", "6.0", "SEND, which copies"}},
     OpcodeOffer{Opcode::sendmsg_zc, {"sendmsg_zc", "6.1", "SENDMSG, which copies"}},
-    OpcodeOffer{Opcode::read_multishot, {"read_multishot", "6.7", "one READ after the other"}},
+    OpcodeOffer{Opcode::read_multishot, {"read_multishot", "6.7", "one READ at a time"}},
     OpcodeOffer{Opcode::waitid, {"waitid", "6.7", "pidfd_open(2) and POLL, for one process"}},
     OpcodeOffer{Opcode::futex_wait, {"futex_wait", "6.7", ""}},
     OpcodeOffer{Opcode::futex_wake, {"futex_wake", "6.7", "futex(2), which does not wait"}},
@@ -235,7 +235,7 @@ class UnsupportedCategory final : public std::error_category {
     if (offer == nullptr) return "the kernel does not offer this operation";
     std::string text(offer->name);
     text.append(" needs Linux ").append(offer->since);
-    text.append(" or newer, which this kernel is not (or a seccomp profile or CORERING_MASK hides it)");
+    text.append(" or newer: this kernel is older, or a seccomp profile or CORERING_MASK hides it");
     return text;
   }
 

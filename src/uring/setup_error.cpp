@@ -36,15 +36,16 @@ constexpr std::array advices = {
            "no memory for the ring: raise RLIMIT_MEMLOCK (ulimit -l), or ask for fewer sq_entries and "
            "cq_entries"},
     Advice{SetupStep::ring, EMFILE,
-           "no descriptor left for the ring: raise RLIMIT_NOFILE (ulimit -n), or close what is not needed"},
-    Advice{SetupStep::ring, ENFILE, "the system has no file left for the ring: raise the sysctl fs.file-max"},
+           "no descriptor is left for the ring: raise RLIMIT_NOFILE (ulimit -n), or close descriptors that "
+           "you do not need"},
+    Advice{SetupStep::ring, ENFILE, "the system has too many open files: raise the sysctl fs.file-max"},
     Advice{SetupStep::ring, EINVAL,
            "the kernel refused the ring even without optional flags: sq_entries must be 1 to 32768, and "
            "cq_entries 0 "
            "or at least sq_entries"},
-    Advice{
-        SetupStep::eventfd, EMFILE,
-        "no descriptor left for the eventfd: raise RLIMIT_NOFILE (ulimit -n), or close what is not needed"},
+    Advice{SetupStep::eventfd, EMFILE,
+           "no descriptor is left for the eventfd: raise RLIMIT_NOFILE (ulimit -n), or close descriptors "
+           "that you do not need"},
     Advice{SetupStep::thread, EAGAIN,
            "no thread could be started: raise RLIMIT_NPROC (ulimit -u) or the cgroup's pids.max"},
     Advice{
@@ -52,9 +53,8 @@ constexpr std::array advices = {
         "the worker cannot be pinned: the processor asked for does not exist or is not in this process's set "
         "(taskset -p, cgroup cpuset)"},
     Advice{SetupStep::mask, EINVAL,
-           "the environment variable CORERING_MASK names something that cannot be hidden: unset it, or take "
-           "names "
-           "that `corering doctor` prints, separated by commas"},
+           "the environment variable CORERING_MASK names something that cannot be hidden: unset it, or use "
+           "names that `corering doctor` prints, separated by commas"},
 };
 
 constexpr std::array step_names = {"io_uring_setup", "eventfd", "starting the thread", "pinning the thread",

@@ -11,6 +11,7 @@
 
 #include "support/faulty_kernel.hpp"
 #include "support/story.hpp"
+#include "support/tasks.hpp"
 #include "support/working.hpp"
 
 namespace corering {

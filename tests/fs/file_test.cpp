@@ -62,7 +62,7 @@ Task<void> opens_badly(std::string directory) {
   EXPECT_EQ(missing.error(), std::errc::no_such_file_or_directory);
   const Result<File> nul = co_await File::open(std::string("a\0b", 3));
   EXPECT_EQ(nul.error(), make_error_code(FileErrc::path_has_nul));
-  EXPECT_EQ(nul.error().message(), "the path has a NUL byte in it");
+  EXPECT_EQ(nul.error().message(), "the path contains a NUL byte");
   const Result<File> empty = co_await File::open("");
   EXPECT_EQ(empty.error(), std::errc::no_such_file_or_directory);
   OpenOptions exclusive;

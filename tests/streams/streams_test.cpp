@@ -309,7 +309,7 @@ TEST(StreamDeathTest, a_stream_that_is_destroyed_on_another_worker_ends_the_prog
     test::RunningWorker one, two;
     sync_wait(one.worker.spawn(strays(two.worker, listener.fd.get())).value());
   };
-  EXPECT_DEATH(dies(), "another thread than its worker's");
+  EXPECT_DEATH(dies(), "thread that is not its worker's");
 }
 
 }  // namespace

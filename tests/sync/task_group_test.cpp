@@ -338,7 +338,7 @@ TEST(TaskGroupDeathTest, spawning_from_another_worker_ends_the_program_with_advi
         test::RunningWorker there;
         run_on_a_worker_here(spawns_from_abroad(there.worker));
       },
-      "another worker than the group's");
+      "worker that is not the group's");
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ std::expected<Source, std::string> open_before_recording(const ReadOptions& opti
   Result<Source> source = sync_wait(open_source(opener, options.file.c_str()));
   if (source) return std::move(*source);
   if (source.error() == std::errc::invalid_argument) {
-    return std::unexpected(options.file + ": is a character device; give a regular file or a FIFO");
+    return std::unexpected(options.file + ": this is a character device; use a regular file or a FIFO");
   }
   return std::unexpected(sentence(options, source.error(), watchdog.has_bitten()));
 }

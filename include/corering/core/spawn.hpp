@@ -272,7 +272,7 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
   };
 
   Awaiter operator co_await() && noexcept {
-    CORERING_ASSERT(task_ != nullptr, "a handle can be joined once, and not after detach() or a move");
+    CORERING_ASSERT(task_ != nullptr, "a handle can be joined only once, and not after detach() or a move");
     return Awaiter(*std::exchange(task_, nullptr));
   }
   Awaiter operator co_await() & = delete;  // write co_await std::move(handle): it can be joined once

@@ -155,7 +155,7 @@ class [[nodiscard("a task does nothing until it is awaited")]] Task {
   };
 
   Awaiter operator co_await() && noexcept {
-    CORERING_ASSERT(coroutine_, "a task can be awaited once, and not after a move");
+    CORERING_ASSERT(coroutine_, "a task can be awaited only once, and not after it has been moved from");
     return Awaiter(std::exchange(coroutine_, nullptr));
   }
   Awaiter operator co_await() & = delete;  // write co_await std::move(task): it can be awaited once

@@ -33,7 +33,7 @@ class MultishotBlock : public Completion, public StreamNode {
     bool await_ready() const noexcept { return block_.has_reply(); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-      CORERING_ASSERT(block_.line_.empty(), "next() of one stream is awaited by one coroutine at a time");
+      CORERING_ASSERT(block_.line_.empty(), "only one coroutine at a time may await a stream's next()");
       wait_in(block_.line_, coroutine, promise_of(coroutine));
       if (is_linked()) block_.wanted();
     }

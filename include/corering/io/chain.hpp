@@ -138,10 +138,9 @@ class [[nodiscard("a chain does nothing until it is awaited")]] Chain {
 template <class... Operations>
   requires(sizeof...(Operations) > 0)
 auto chain(const Operations&... operations) {
-  static_assert(
-      (detail::is_io_operation<Operations> && ...),
-      "a chain takes IoOperations: of a ProbedOperation its without_fallback(), instead of a File's "
-      "functions, which are tasks, the operations of io/file_calls.hpp");
+  static_assert((detail::is_io_operation<Operations> && ...),
+                "a chain takes IoOperations: for a ProbedOperation pass its without_fallback(); a File's "
+                "functions are tasks, so use the operations of io/file_calls.hpp instead");
   return detail::Chain<Operations...>(abi::sqe_io_link, operations...);
 }
 

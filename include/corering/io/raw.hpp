@@ -25,11 +25,11 @@ inline Request checked(const Sqe& sqe) noexcept {
   CORERING_ASSERT((sqe.flags & abi::sqe_cqe_skip_success) == 0,
                   "an SQE that asks for no CQE (IOSQE_CQE_SKIP_SUCCESS) can never be awaited");
   CORERING_ASSERT((sqe.flags & (abi::sqe_io_link | abi::sqe_io_hardlink)) == 0,
-                  "a linked SQE would take the next one along, whosever that is: use chain() (io/chain.hpp)");
-  CORERING_ASSERT(
-      (sqe.flags & abi::sqe_io_drain) == 0,
-      "an SQE that waits for all before it (IOSQE_IO_DRAIN) would wait for the worker's own wake-up, "
-      "which is always armed");
+                  "a linked SQE would also link the next SQE, which may belong to another coroutine: use "
+                  "chain() (io/chain.hpp)");
+  CORERING_ASSERT((sqe.flags & abi::sqe_io_drain) == 0,
+                  "an SQE that waits for all SQEs before it (IOSQE_IO_DRAIN) would never start, because the "
+                  "worker's own wake-up is always armed");
   return Request::of(sqe);
 }
 
@@ -48,7 +48,7 @@ inline IoOperation<Reply, detail::RawAnswer> async_raw(const Sqe& sqe) noexcept 
 /// | URING_CMD | 5.19 | io_uring_enter(2) | what the command points to | EOPNOTSUPP: it has none |
 inline IoOperation<Reply, detail::RawAnswer> async_uring_cmd(
     const Descriptor& file, std::uint32_t command_op, std::span<const std::byte> command = {}) noexcept {
-  CORERING_ASSERT(command.size() <= 16, "a command has at most 16 bytes in an SQE of 64");
+  CORERING_ASSERT(command.size() <= 16, "a command must fit into 16 bytes, because the SQE has 64");
   std::array<std::uint64_t, 2> words{};
   if (!command.empty()) std::memcpy(words.data(), command.data(), command.size());
   return IoOperation<Reply, detail::RawAnswer>(Request{.fd = file.number(),

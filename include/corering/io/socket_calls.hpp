@@ -242,7 +242,7 @@ class BundleOrOne : public BundleAnswer {
 /// not be incremental. An older kernel fills one buffer.
 /// | RECV (BUNDLE) | 6.10 | recv(2) | `pool` | ENOBUFS: every buffer is lent; ECONNRESET |
 inline auto async_recv_bundle(const Descriptor& socket, const BufferPool& pool, int flags = 0) noexcept {
-  CORERING_ASSERT(!pool.is_incremental(), "bundles want a pool of whole buffers, not an incremental one");
+  CORERING_ASSERT(!pool.is_incremental(), "bundles need a pool of whole buffers, not an incremental pool");
   Request request =
       detail::socket_transfer(head(Opcode::recv, socket, abi::sqe_buffer_select, abi::recvsend_bundle),
                               socket, nullptr, 0, static_cast<std::uint32_t>(flags));

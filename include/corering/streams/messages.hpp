@@ -35,7 +35,7 @@ class InboxQueue final : public Inbox, public RingResource {
     bool await_ready() const noexcept { return !queue_.messages_.empty(); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-      CORERING_ASSERT(queue_.line_.empty(), "one coroutine at a time waits at an inbox");
+      CORERING_ASSERT(queue_.line_.empty(), "only one coroutine at a time may wait for an inbox");
       wait_in(queue_.line_, coroutine, promise_of(coroutine));
     }
     Result<void> await_resume() noexcept { return is_suspended() ? finish() : Result<void>(); }

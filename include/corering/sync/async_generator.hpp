@@ -65,7 +65,7 @@ class [[nodiscard("a generator does nothing until next() is awaited")]] AsyncGen
   ~AsyncGenerator() {
     if (!coroutine_) return;
     CORERING_ASSERT(!coroutine_.promise().consumer,
-                    "a generator was destroyed while somebody awaited its next value");
+                    "a generator was destroyed while a coroutine awaited its next value");
     coroutine_.destroy();
   }
 
@@ -105,8 +105,9 @@ class [[nodiscard("a generator does nothing until next() is awaited")]] AsyncGen
   /// errors: an exception of the generator comes out once; after it the generator has ended
   /// keep alive: the generator, until this resumes; only one next() at a time
   Next next() noexcept {
-    CORERING_ASSERT(coroutine_ && !coroutine_.promise().consumer,
-                    "next() is awaited one at a time, of a generator that has not been moved from");
+    CORERING_ASSERT(
+        coroutine_ && !coroutine_.promise().consumer,
+        "only one next() may be awaited at a time, and the generator must not have been moved from");
     return Next(coroutine_);
   }
 

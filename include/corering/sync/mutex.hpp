@@ -15,7 +15,7 @@ class Mutex {
  public:
   Mutex() noexcept = default;
   Mutex(Mutex&&) = delete;
-  ~Mutex() { CORERING_ASSERT(!locked_, "a mutex was destroyed while somebody had it"); }
+  ~Mutex() { CORERING_ASSERT(!locked_, "a mutex was destroyed while it was locked"); }
 
   /// Has the mutex until the guard is destroyed or unlock() is called.
   class [[nodiscard]] Guard {

@@ -114,7 +114,7 @@ class TaskGroup : private Scope, private detail::MemberOwner {
     bool await_ready() const noexcept { return group_.has_room(); }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-      group_.check_home("room in a group was awaited on another worker than the group's");
+      group_.check_home("room() was awaited on a worker that is not the group's worker");
       wait_in(group_.waiting_for_room_, coroutine, promise_of(coroutine));
     }
     Result<void> await_resume() noexcept { return finish(); }

@@ -190,7 +190,7 @@ class [[nodiscard]] AnyOfRow : public Row<Inner> {
     for (std::size_t i = 0; i < this->size_; ++i) {
       if (this->first() == &*this->members_[i]) return First{i, std::move(this->members_[i]->result())};
     }
-    throw std::invalid_argument("when_any of no members: there is nothing that could be first");
+    throw std::invalid_argument("when_any needs at least one member: without one, none can be first");
   }
 };
 
@@ -247,7 +247,7 @@ auto when_all(Range&& members) {
 ///   itself
 template <Awaitable... Inner>
 auto when_any(Inner&&... members) {
-  static_assert(sizeof...(Inner) > 0, "when_any of no members: there is nothing that could be first");
+  static_assert(sizeof...(Inner) > 0, "when_any needs at least one member: without one, none can be first");
   using Members = std::tuple<std::remove_cvref_t<Inner>...>;
   return detail::Combinator<detail::AnyOfPack<std::remove_cvref_t<Inner>...>, Members>(
       Members(std::forward<Inner>(members)...));
