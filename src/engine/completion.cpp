@@ -59,6 +59,7 @@ void Completion::begin(std::coroutine_handle<> waiter, PromiseBase* promise,
                    "operation.on(worker)",
                    place_of(promise_));
   }
+  CORERING_ASSERT(state_ == State::idle || state_ == State::unrecorded, "an operation begins once at a time");
   if (state_ == State::unrecorded) return record_begun();
   if (!trace::enabled()) return loop->begin(*this);
   const auto code = static_cast<std::uint8_t>(opcode());

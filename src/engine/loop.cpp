@@ -223,6 +223,8 @@ void Loop::settle() noexcept {
   auto& completion = *reinterpret_cast<Completion*>(cqe.user_data);
   if (completion.state_ != Completion::State::in_flight) [[unlikely]]
     completion.unlink();  // from those being cancelled, or in no scope
+  CORERING_DEBUG_ASSERT(completion.state_ != Completion::State::answered && completion.waiter_,
+                        "an operation is answered once, and somebody waits for it");
   completion.state_ = Completion::State::answered;
   std::memcpy(static_cast<void*>(&completion.reply_), &cqe.res, sizeof cqe.res + sizeof cqe.flags);
   completion.reply_.offset = 0;
@@ -246,6 +248,8 @@ template <bool recording>
   };
   if (end - cqe > 4) file_until(end - 4, std::true_type());
   if (end - cqe <= 4) file_until(end, std::false_type());
+  CORERING_DEBUG_ASSERT(in_flight_ >= static_cast<std::uint64_t>(cqe - begin),
+                        "each operation gets one last answer");
   in_flight_ -= static_cast<std::uint64_t>(cqe - begin);
   return cqe;
 }
@@ -296,6 +300,40 @@ void Loop::wait_for_kernel() noexcept {
   }
   submit(patience);
   process_completions();
+  CORERING_DEBUG_ASSERT(holds_its_invariants(), "see there which");
+  return true;
+}
+
+// Every fact that two places of the loop must agree on. In checked builds it is asked after every turn; each
+// line says by itself which one is broken.
+[[gnu::noinline]] bool Loop::holds_its_invariants() noexcept {
+  constexpr std::size_t looked_at = 64;  // of each list, so that a turn stays short
+  CORERING_ASSERT(parked_.empty() || looks_closer_, "parked operations wait where the loop does not look");
+  CORERING_ASSERT(!stopping_ || looks_closer_, "a stopping loop looks closer at what begins");
+  CORERING_ASSERT(stopping_ || shields_hold_, "shields hold until a stop has run out of patience");
+  CORERING_ASSERT(ring_.unsubmitted() <= ring_.sq_entries(), "the SQ holds what is filled");
+  CORERING_ASSERT(timers_.is_in_order(), "the nearest timer is on top");
+  std::uint64_t cancelling = 0;
+  cancelling_.for_first(looked_at, [&cancelling](const Completion& completion) {
+    CORERING_ASSERT(completion.state_ == Completion::State::cancelling,
+                    "what is in the list is being cancelled");
+    ++cancelling;
+  });
+  CORERING_ASSERT(cancelling <= in_flight_, "what is being cancelled is in flight");
+  parked_.for_first(looked_at, [](const Completion& completion) {
+    CORERING_ASSERT(completion.state_ == Completion::State::parked, "what is in the list is parked");
+  });
+  strands_.for_first(looked_at, [](Strand& strand) {
+    CORERING_ASSERT(strand.is_here(), "a strand is in the list of the loop where it is");
+    CORERING_ASSERT(strand.home() == nullptr, "a strand's own scope is opened by nobody");
+  });
+  scopes_.for_first(looked_at, [this](const Scope& scope) {
+    CORERING_ASSERT(scope.home() == this, "a scope is in the list of the loop that closes it");
+    CORERING_ASSERT(scope.strand() != nullptr, "a scope belongs to a strand");
+  });
+  drainers_.for_first(looked_at, [](const QueuedWait& drainer) {
+    CORERING_ASSERT(drainer.promise() != nullptr, "who drains is a task of the library");
+  });
   return true;
 }
 
@@ -335,7 +373,7 @@ void Loop::accept_post(PostNode& node) noexcept {
   if (node.kind == PostNode::Kind::stop) return begin_stop();
   if (node.kind == PostNode::Kind::call) return node.call(node, *this);
   if (node.strand != nullptr) hosts(*node.strand);
-  if (node.kind == PostNode::Kind::homecoming) --expected_homecomings_;
+  if (node.kind == PostNode::Kind::homecoming) forgo_homecoming();
   if (node.kind == PostNode::Kind::hop) node.refused = !is_attached();
   record(Kind::popped, &node, reinterpret_cast<std::uintptr_t>(node.coroutine.address()));
   ready_.push(node.coroutine);
@@ -380,6 +418,7 @@ void Loop::file_tagged(const Cqe& cqe) noexcept {
     case wake_read_tag:
       return mailbox_.wake_read_done(cqe.res);
     case control_tag:
+      CORERING_ASSERT(controls_in_flight_ > 0, "each cancel is answered once");
       --controls_in_flight_;
       return;
     case many_tag:
@@ -392,6 +431,7 @@ void Loop::file_tagged(const Cqe& cqe) noexcept {
 void Loop::file_one_of_many(const Cqe& cqe) noexcept {
   auto& completion = *reinterpret_cast<Completion*>(cqe.user_data - many_tag);
   if ((cqe.flags & abi::cqe_more) == 0) {
+    CORERING_ASSERT(in_flight_ > 0, "each operation gets one last answer");
     --in_flight_;
     completion.state_ = Completion::State::answered;
     completion.unlink();

@@ -160,7 +160,10 @@ class Loop : public LoopFront {
   [[nodiscard]] const trace::ClockPair& attached_at() const noexcept { return attached_at_; }
 
   void expect_homecoming() noexcept { ++expected_homecomings_; }
-  void forgo_homecoming() noexcept { --expected_homecomings_; }
+  void forgo_homecoming() noexcept {
+    CORERING_ASSERT(expected_homecomings_ > 0, "only what was expected comes home");
+    --expected_homecomings_;
+  }
 
   [[nodiscard]] Worker* owner() noexcept { return options_.owner; }
   [[nodiscard]] Kernel& kernel() noexcept { return kernel_; }
@@ -184,6 +187,7 @@ class Loop : public LoopFront {
  private:
   // A turn, in order.
   bool step(std::optional<Duration> patience);
+  [[nodiscard]] bool holds_its_invariants() noexcept;
   void look_at_clock() noexcept;
   void drain_posts() noexcept;
   void accept_post(PostNode& node) noexcept;

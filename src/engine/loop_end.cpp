@@ -123,6 +123,7 @@ bool Loop::is_quiet() const noexcept {
 
 // The queue is closed: no poster can take the asleep mark any more, and those who took it are counted.
 void Loop::end() noexcept {
+  CORERING_ASSERT(stopping_ && is_quiet(), "a loop ends when nothing is left");
   await_promised_wakes();
   cancel_wake_read();
   detach();
@@ -151,6 +152,8 @@ void Loop::cancel_wake_read() noexcept {
 }
 
 void Loop::detach() noexcept {
+  CORERING_ASSERT(is_quiet() && cancelling_.empty() && orphans_.empty(),
+                  "a ring is closed when the kernel knows nothing of ours any more");
   while (!resources_.empty()) resources_.pop_front().ring_closes();
   while (!streams_.empty()) (void)streams_.pop_front();  // they have ended, and may outlive us
   ring_.close();

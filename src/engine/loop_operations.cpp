@@ -41,6 +41,7 @@ constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
 // Word by word: a Reply that is put together on the stack and then copied whole would make the processor
 // wait, which cannot forward a wide load from narrower stores.
 void Loop::answer(Completion& completion, std::int32_t res) noexcept {
+  CORERING_ASSERT(completion.state_ != Completion::State::answered, "an operation is answered once");
   completion.state_ = Completion::State::answered;
   completion.unlink();
   completion.drop_kept();
@@ -123,6 +124,7 @@ Sqe* Loop::find_sqe() noexcept {
 }
 
 void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
+  CORERING_DEBUG_ASSERT(completion.kept_ != nullptr, "only a request that is kept can be filled");
   completion.note_what_is_kept();
   completion.kept_->fill(sqe, completion.user_data());
   completion.state_ = Completion::State::in_flight;
@@ -151,6 +153,7 @@ void Loop::unpark() noexcept {
     const std::uint32_t links = parked_.front().links_behind_ + 1U;
     if (ring_.free_sqes() < links) note_enter_result(ring_.submit());
     if (ring_.free_sqes() < links) return;
+    CORERING_DEBUG_ASSERT(links <= ring_.sq_entries(), "a chain is no longer than the SQ");
     for (std::uint32_t i = 0; i < links; ++i) fill(*ring_.next_sqe(), parked_.pop_front());
   }
   looks_closer_ = stopping_;

@@ -54,6 +54,11 @@ void Mailbox::wake() noexcept {
   kernel.wake(eventfd);
 }
 
+void Mailbox::close() noexcept {
+  CORERING_ASSERT(!wake_read_armed_ && !awaits_wakes(), "an eventfd is closed when nobody uses it any more");
+  kernel_.close(eventfd_);
+}
+
 int Mailbox::open() noexcept {
   eventfd_ = kernel_.open_eventfd();
   return eventfd_ < 0 ? eventfd_ : 0;
@@ -70,6 +75,7 @@ void Mailbox::arm_wake_read(Sqe& sqe, std::uint64_t user_data) noexcept {
 }
 
 void Mailbox::wake_read_done(std::int32_t res) noexcept {
+  CORERING_ASSERT(wake_read_armed_, "only an armed wake read is done");
   wake_read_armed_ = false;
   if (res == sizeof wake_count_) received_wakes_ += wake_count_;
 }

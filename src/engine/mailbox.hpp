@@ -48,7 +48,7 @@ class Mailbox {
   /// Opens the eventfd. 0 or -errno.
   [[nodiscard]] int open() noexcept;
   /// When every wake has arrived and the wake read is not armed.
-  void close() noexcept { kernel_.close(eventfd_); }
+  void close() noexcept;
 
   /// True when there is nothing to take at the moment.
   [[nodiscard]] bool empty() const noexcept { return queue_.empty(); }
@@ -66,7 +66,10 @@ class Mailbox {
   [[nodiscard]] bool fall_asleep() noexcept { return queue_.mark_asleep(); }
   /// It has woken up. An atomic exchange per sleep; leaving the mark would have posters write the eventfd of
   /// a worker that is awake.
-  void wake_up() noexcept { mark_was_taken_ = !queue_.take_mark_back(); }
+  void wake_up() noexcept {
+    CORERING_DEBUG_ASSERT(!mark_was_taken_, "each mark that was taken is counted before the next sleep");
+    mark_was_taken_ = !queue_.take_mark_back();
+  }
 
   // ---- the wake read: the owner's read of the eventfd, armed while it sleeps ----
 

@@ -10,6 +10,7 @@ namespace corering::detail {
 
 bool MemberBase::start(MemberOwner& owner, const PromiseBase* outer, Scope* around,
                        std::source_location where) noexcept {
+  CORERING_ASSERT(owner_ == nullptr, "a member starts once");
   owner_ = &owner;
   strand_.spawned_at = where;
   strand_.join(around);
@@ -42,6 +43,7 @@ void MemberBase::go_on() noexcept {
       exception_ = std::current_exception();
     }
   }
+  CORERING_ASSERT(stage_ != Stage::ended, "a member ends once");
   stage_ = Stage::ended;
   strand_.end();
 }

@@ -8,6 +8,7 @@ bool SuspendedWait::suspend(std::coroutine_handle<> coroutine, PromiseBase* prom
       "a coroutine waits for others only on a worker: hop first, with co_await SwitchToWorker(worker)",
       promise);
   require_scope(promise);
+  CORERING_ASSERT(!coroutine_, "a wait begins once at a time");
   coroutine_ = coroutine;
   begin_wait(promise);
   if (!here::refuses_waits(promise)) return true;

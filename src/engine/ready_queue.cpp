@@ -20,6 +20,7 @@ void ReadyQueue::make_room(std::size_t count) noexcept {
   }
   head_ = 0;
   tail_ = left;
+  CORERING_ASSERT(capacity_ - tail_ >= count, "there is room now");
 }
 
 }  // namespace corering

@@ -46,6 +46,7 @@ void Scope::open(PromiseBase* outer, Shield shield) noexcept {
       "behind the deadline, or run all of it in a task, as in sync_wait(worker.spawn(task()).value())",
       outer);
   require_scope(outer);
+  CORERING_ASSERT(home_ == nullptr, "a scope is opened once at a time");
   home_ = here;
   strand_ = outer->scope->strand_;
   inherit(outer->scope, shield);
@@ -56,6 +57,7 @@ void Scope::open(PromiseBase* outer, Shield shield) noexcept {
 }
 
 void Scope::close() noexcept {
+  CORERING_ASSERT(is_home(), "a scope is closed on the worker that opened it");
   end_wait();
   unlink();
   home_ = nullptr;

@@ -11,6 +11,7 @@ bool SharedWait::suspend(std::coroutine_handle<> coroutine, PromiseBase* promise
   require_scope(promise);
   home_ = here::loop();
   node_.coroutine = coroutine;
+  CORERING_ASSERT(!waits_, "a wait begins once at a time");
   waits_ = true;
   begin_wait(promise);
   here::expect_homecoming();

@@ -19,13 +19,15 @@ void TimerHeap::push(TimerNode& node, TimePoint deadline) {
 }
 
 TimerNode& TimerHeap::pop() noexcept {
+  CORERING_ASSERT(!entries_.empty(), "no timer is armed");
   TimerNode& nearest = *entries_.front().node;
   remove(nearest);
   return nearest;
 }
 
 void TimerHeap::remove(TimerNode& node) noexcept {
-  CORERING_ASSERT(node.place < entries_.size(), "only an armed timer can be removed");
+  CORERING_ASSERT(node.place < entries_.size() && entries_[node.place].node == &node,
+                  "only an armed timer can be removed");
   const std::size_t place = node.place;
   node.place = TimerNode::not_armed;
   const Entry last = entries_.back();
@@ -37,6 +39,14 @@ void TimerHeap::remove(TimerNode& node) noexcept {
   } else {
     sift_down(place, last);
   }
+}
+
+bool TimerHeap::is_in_order() const noexcept {
+  for (std::size_t place = 0; place < std::min<std::size_t>(entries_.size(), 64); ++place) {
+    if (entries_[place].node->place != place) return false;
+    if (place > 0 && entries_[place].before(entries_[(place - 1) / arity])) return false;
+  }
+  return true;
 }
 
 void TimerHeap::put(std::size_t place, const Entry& entry) noexcept {

@@ -59,6 +59,7 @@ void TaskGroup::member_ended(detail::MemberBase& member) noexcept {
 }
 
 void TaskGroup::child_ended(ChildBase& child) noexcept {
+  CORERING_ASSERT(running_count_ > 0 && unfinished_ >= running_count_, "no more tasks end than have started");
   --running_count_;
   --unfinished_;
   if (const std::error_code error = child.error()) fail(error);

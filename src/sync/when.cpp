@@ -41,6 +41,7 @@ Wait* Members::cancel(const CancelCause& cause) noexcept {
 void Members::cancel_the_others() noexcept { (void)cancel({.reason = CancelReason::asked()}); }
 
 void Members::member_ended(MemberBase& member) noexcept {
+  CORERING_ASSERT(left_ > 0, "no more members end than have started");
   member.unlink();
   --left_;
   const bool is_first = first_ == nullptr;

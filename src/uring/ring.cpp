@@ -1,5 +1,6 @@
 /// ring.cpp — opening a ring on whatever kernel is there.
 #include <array>
+#include <bit>
 #include <cerrno>
 
 #include <corering/uring/ring.hpp>
@@ -40,6 +41,8 @@ Result<void> Ring::open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t 
     return std::unexpected(setup_error(SetupStep::ring, ENOSYS));
   }
   memory_ = ring_->memory();
+  CORERING_ASSERT(std::has_single_bit(memory_.sq_entries) && std::has_single_bit(memory_.cq_entries),
+                  "the sizes of a ring are powers of two");
   sq_.sqes_ = memory_.sqes;
   sq_.tail_ = load(memory_.sq_head, std::memory_order_relaxed);
   sq_.limit_ = sq_.tail_ + memory_.sq_entries;

@@ -20,3 +20,11 @@ namespace corering {
   (static_cast<bool>(condition)             \
        ? void(0)                            \
        : ::corering::fail_assertion(#condition, message, std::source_location::current()))
+
+/// The same for what costs more than a comparison, or stands on the hottest path: on in debug and sanitizer
+/// builds, and wherever CORERING_CHECKS is defined.
+#if !defined(NDEBUG) || defined(CORERING_CHECKS)
+#define CORERING_DEBUG_ASSERT(condition, message) CORERING_ASSERT(condition, message)
+#else
+#define CORERING_DEBUG_ASSERT(condition, message) static_cast<void>(sizeof(static_cast<bool>(condition)))
+#endif

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <corering/base/assert.hpp>
+
 namespace corering {
 
 /// A vector from which items are taken at the front. It holds at most twice the largest number of items that
@@ -19,6 +21,7 @@ class Backlog {
 
   /// Takes the oldest item. There must be one.
   [[nodiscard]] T take() {
+    CORERING_ASSERT(!empty(), "only what has come can be taken");
     T first = std::move(items_[next_++]);
     if (2 * next_ >= items_.size()) {
       items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(next_));

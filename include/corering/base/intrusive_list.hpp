@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+
+#include <corering/base/assert.hpp>
 
 namespace corering {
 
@@ -50,6 +53,7 @@ class IntrusiveList {
 
   void push_back(T& item) noexcept {
     ListNode& node = item;
+    CORERING_DEBUG_ASSERT(!node.is_linked(), "a node is in one list at a time");
     node.previous_ = ends_.previous_;
     node.next_ = &ends_;
     ends_.previous_->next_ = &node;
@@ -57,6 +61,7 @@ class IntrusiveList {
   }
 
   T& pop_front() noexcept {
+    CORERING_DEBUG_ASSERT(!empty(), "only a list with something in it has a front");
     T& first = front();
     static_cast<ListNode&>(first).unlink();
     return first;
@@ -65,7 +70,12 @@ class IntrusiveList {
   /// Calls `visit` with each item. `visit` may take out the item that it is given, but no other.
   template <class Visit>
   void for_each(Visit&& visit) {
-    for (ListNode* node = ends_.next_; node != &ends_;) {
+    for_first(SIZE_MAX, visit);
+  }
+  /// The same with the first `most` of them.
+  template <class Visit>
+  void for_first(std::size_t most, Visit&& visit) {
+    for (ListNode* node = ends_.next_; node != &ends_ && most-- > 0;) {
       ListNode* const next = node->next_;
       visit(static_cast<T&>(*node));
       node = next;

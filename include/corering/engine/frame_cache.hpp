@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <new>
 
+#include <corering/base/assert.hpp>
 #include <corering/base/thread_word.hpp>
 
 namespace corering {
@@ -55,6 +56,7 @@ void free_slowly(void* frame, std::size_t size_class) noexcept;
   Magazine& magazine = *frame_cache_here()[size_class].loaded;
   if (magazine.count == 0) [[unlikely]]
     return allocate_slowly(size_class);
+  CORERING_DEBUG_ASSERT(magazine.count <= magazine.capacity, "a magazine holds at most its capacity");
   return magazine.frames[--magazine.count];
 }
 
@@ -62,6 +64,7 @@ inline void free_of_class(void* frame, std::size_t size_class) noexcept {
   Magazine& magazine = *frame_cache_here()[size_class].loaded;
   if (magazine.is_full()) [[unlikely]]
     return free_slowly(frame, size_class);
+  CORERING_DEBUG_ASSERT(frame != nullptr, "a frame that is freed was allocated");
   magazine.frames[magazine.count++] = frame;
 }
 

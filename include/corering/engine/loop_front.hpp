@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include <corering/base/assert.hpp>
 #include <corering/base/thread_word.hpp>
 #include <corering/engine/promise_base.hpp>
 #include <corering/engine/scope.hpp>
@@ -29,6 +30,7 @@ class LoopFront {
   }
   /// The SQE, to be filled at once, for what `wait` is from now on, in that scope.
   [[nodiscard, gnu::always_inline]] Sqe& begin(Wait& wait, Scope& scope) noexcept {
+    CORERING_DEBUG_ASSERT(scope.waiting() == nullptr, "a coroutine waits for one thing at a time");
     scope.waits_for(&wait, turn_ticks_);
     ++in_flight_;
     return sq_.take_sqe();

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <memory>
 
+#include <corering/base/assert.hpp>
+
 namespace corering {
 
 class ReadyQueue {
@@ -23,6 +25,7 @@ class ReadyQueue {
   void push(std::coroutine_handle<> coroutine) noexcept {
     if (tail_ == capacity_) [[unlikely]]
       make_room(1);
+    CORERING_DEBUG_ASSERT(coroutine, "what is ready can be resumed");
     slots_[tail_++] = coroutine;
   }
 
@@ -36,7 +39,11 @@ class ReadyQueue {
       next_ = &queue.slots_[queue.tail_];
     }
     Batch(Batch&&) = delete;
-    ~Batch() { queue_.tail_ = static_cast<std::size_t>(next_ - queue_.slots_.get()); }
+    ~Batch() {
+      queue_.tail_ = static_cast<std::size_t>(next_ - queue_.slots_.get());
+      CORERING_DEBUG_ASSERT(queue_.tail_ <= queue_.capacity_,
+                            "a batch pushes at most what it has asked room for");
+    }
     void push(std::coroutine_handle<> coroutine) noexcept { *next_++ = coroutine; }
 
    private:
@@ -53,6 +60,7 @@ class ReadyQueue {
       ++resumed;
     }
     // Begins anew at the front, which is in the cache.
+    CORERING_DEBUG_ASSERT(head_ <= tail_ && tail_ <= capacity_, "the ready queue is a part of its slots");
     if (head_ == tail_) head_ = tail_ = 0;
     return resumed;
   }

@@ -5,6 +5,7 @@
 #include <coroutine>
 #include <source_location>
 
+#include <corering/base/assert.hpp>
 #include <corering/base/spin_lock.hpp>
 #include <corering/engine/mpsc_queue.hpp>
 #include <corering/engine/post.hpp>
@@ -64,6 +65,7 @@ class Strand : public Scope {
   /// under way to it.
   [[nodiscard]] bool end_unseen(const LoopFront& here) noexcept {
     if (!has_never_left(here) || message_under_way_) return false;
+    CORERING_DEBUG_ASSERT(!ended_, "a strand ends once");
     unlink();
     location_ = nullptr;
     ended_ = true;

@@ -15,6 +15,7 @@ class Event {
  public:
   explicit Event(bool set = false) noexcept : set_(set) {}
   Event(Event&&) = delete;
+  ~Event() { CORERING_ASSERT(line_.empty(), "an event was destroyed while a coroutine waited for it"); }
 
   [[nodiscard]] bool is_set() const noexcept { return set_; }
 

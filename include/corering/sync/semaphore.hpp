@@ -16,6 +16,9 @@ class Semaphore {
  public:
   explicit Semaphore(std::size_t permits) noexcept : free_(permits) {}
   Semaphore(Semaphore&&) = delete;
+  ~Semaphore() {
+    CORERING_ASSERT(line_.empty(), "a semaphore was destroyed while a coroutine waited for it");
+  }
 
   /// Has permits until it is destroyed or release() is called.
   class [[nodiscard]] Permit {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 
+#include <corering/base/assert.hpp>
 #include <corering/base/result.hpp>
 #include <corering/uring/kernel.hpp>
 
@@ -128,6 +129,7 @@ class Ring {
   }
   /// Gives their slots back to the kernel.
   void release(const Cqes& reaped) noexcept {
+    CORERING_DEBUG_ASSERT(reaped.cqes.size() <= memory_.cq_entries, "a CQ holds no more than its entries");
     std::atomic_ref(*memory_.cq_head).store(reaped.end, std::memory_order_release);
   }
 
@@ -138,7 +140,11 @@ class Ring {
 
   int enter(unsigned min_complete, unsigned flags, const abi::GetEventsArg* arg) noexcept {
     std::atomic_ref(*memory_.sq_tail).store(sq_.tail_, std::memory_order_release);
-    const int result = ring_->enter(unsubmitted(), min_complete, flags, arg);
+    const std::uint32_t handed_over = unsubmitted();
+    CORERING_DEBUG_ASSERT(handed_over <= memory_.sq_entries, "no more SQEs are filled than the SQ holds");
+    const int result = ring_->enter(handed_over, min_complete, flags, arg);
+    CORERING_DEBUG_ASSERT(result < 0 || static_cast<std::uint32_t>(result) <= handed_over,
+                          "the kernel takes no more SQEs than it was given");
     (void)free_sqes();  // so that who takes the next ones need not ask
     return result;
   }
