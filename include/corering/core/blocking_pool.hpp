@@ -13,34 +13,35 @@
 
 namespace corering {
 
-/// One piece of work that blocks. Lives in the frame of the coroutine that waits for it.
+/// One piece of work that blocks. It lies in the frame of the coroutine that waits for it.
 class BlockingJob : public SharedWait {
  public:
-  /// On a thread of the pool; throws nothing.
+  /// Does the work. It is called on a thread of the pool and must not throw.
   virtual void run() noexcept = 0;
 };
 
 struct BlockingPoolOptions {
-  /// Threads at most; each is started when there is work and every other one is busy, and stays.
+  /// The largest number of threads. A thread is started when there is work and all others are busy, and it
+  /// stays.
   std::size_t max_threads = 16;
 };
 
-/// A bounded number of threads and a line of jobs, first in, first out; the line itself is not bounded,
-/// because a job lies in the frame of who waits for it. Its threads run on the processors that are
-/// open to the thread that makes it, also when a pinned worker starts them. Shared by any number of workers.
-/// Destroyed when nobody waits for it any more; the destructor joins its threads. See offload()
-/// (sync/offload.hpp).
+/// A bounded number of threads, and a line of jobs, first in, first out. The line itself is not bounded,
+/// because each job lies in the frame of the coroutine that waits for it. The threads run on the processors
+/// that are open to the thread that makes the pool, even if a pinned worker starts them. Any number of
+/// workers may share a pool. Destroy it when nobody waits for it any more; the destructor joins its threads.
+/// See offload() (sync/offload.hpp).
 class BlockingPool {
  public:
   explicit BlockingPool(BlockingPoolOptions options = {}) noexcept;
   BlockingPool(BlockingPool&&) = delete;
   ~BlockingPool();
 
-  /// Puts the job in line. When no thread can be started and there is none, the errno (EAGAIN), and nothing
-  /// has happened.
+  /// Puts the job in line.
+  /// errors: EAGAIN or ENOMEM when the pool has no thread and cannot start one; then nothing has happened
   Result<void> submit(BlockingJob& job) noexcept;
 
-  /// True: the job was still in line and will not run.
+  /// Takes the job out of the line. Returns true if the job was still in line; then it will not run.
   [[nodiscard]] bool withdraw(BlockingJob& job) noexcept;
 
   [[nodiscard]] std::size_t threads() const noexcept;

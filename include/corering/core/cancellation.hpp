@@ -7,8 +7,9 @@
 
 namespace corering {
 
-/// True when the wait ended because its scope was cancelled or its deadline passed, and not for a reason of
-/// its own: what a loop that retries after errors asks first, because every further wait would end the same.
+/// Returns true if the wait ended because its scope was cancelled or its deadline passed, and not for another
+/// reason. A loop that retries after errors must ask this first, because every further wait would end in the
+/// same way.
 [[nodiscard]] bool is_cancellation(const std::error_code& error) noexcept;
 
 }  // namespace corering

@@ -19,17 +19,18 @@
 
 namespace corering {
 
-/// What the kernel's reply, which is no error, means by the type of the result. A late success that nobody
-/// takes is disposed of by that type: an Fd closes itself.
+/// Says what a reply of the kernel means when it is not an error; the type of the result decides. If nobody
+/// takes a late success, that type disposes of it: an Fd closes itself.
 ///
-/// This is the usual payload of an operation. Another one may have, besides decode(),
-///  - `void prepare(Request&)`, called when it lies where it stays, for what the kernel reads by address;
+/// This is the usual payload of an operation. Besides decode(), another payload may have
+///  - `void prepare(Request&)`, called when the payload lies where it stays, for what the kernel reads by
+///    address;
 ///  - `void dispose(const Reply&)`, for what comes along with an error;
 ///  - `void filed(Reply&)`, called while the CQ is being walked, in the order of the CQEs;
-///  - `bool is_success(const Reply&)`, for errors that are none;
-///  - `static constexpr bool reads_now`, of a read that may be answered without an SQE;
-///  - `void rewrite(Request&, const Capabilities&)`, to make of a ProbedOperation one that an old kernel
-///  knows;
+///  - `bool is_success(const Reply&)`, for a negative result that does not count as an error;
+///  - `static constexpr bool reads_now`, for a read that may be answered without an SQE;
+///  - `void rewrite(Request&, const Capabilities&)`, which turns a ProbedOperation into one that an old
+///    kernel knows;
 ///  - `using Base = NotifiedCompletion`, for zero-copy sends.
 template <class T>
 struct Answer {
@@ -77,7 +78,7 @@ struct BaseOf<Payload> {
   using type = typename Payload::Base;
 };
 
-/// The result that a reply means; `error` says why an operation has failed.
+/// Returns the result that a reply means; `error` says why an operation has failed.
 template <class T, class Payload, class Error>
 Result<T> result_of(Payload& payload, const Reply& reply, Error&& error) {
   bool success = reply.res >= 0;
@@ -121,10 +122,10 @@ class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
   Request request_;
 };
 
-/// Waits for one operation, which is handed over while the awaiter is made: what `co_await` of a coroutine of
-/// the library uses. That coroutine suspends right after, so nothing can come between. (Of an expression with
-/// two co_awaits g++ 12 makes both awaiters first, if what await_resume returns is no class: a Result is
-/// one.)
+/// Waits for one operation, which is handed over while the awaiter is made. `co_await` uses this in the
+/// coroutines of the library. Such a coroutine suspends right after, so nothing can come between. (In an
+/// expression with two co_awaits, g++ 12 makes both awaiters first if await_resume does not return a class; a
+/// Result is a class.)
 template <class T, class Payload>
 class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
   static_assert(std::is_class_v<Result<T>>, "see above");
@@ -156,7 +157,7 @@ class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
 
 namespace detail {
 
-/// Awaits `operation` on `worker`, and comes back to the worker it was awaited on, if it was on one.
+/// Awaits `operation` on `worker`, and then comes back to the worker where it was awaited, if there was one.
 template <class T, class Operation>
 Task<Result<T>> await_on(Worker& worker, Operation operation) {
   Visit visit(co_await OwnPromise());
@@ -168,9 +169,9 @@ Task<Result<T>> await_on(Worker& worker, Operation operation) {
       result = co_await std::move(operation);
     }
   } catch (...) {
-    thrown = std::current_exception();  // it goes home, too
+    thrown = std::current_exception();  // it goes home in this case, too
   }
-  co_await visit;  // also when refused: a worker that never ran refuses on whatever thread destroys it
+  co_await visit;  // also after a refusal: a worker that never ran refuses on whatever thread destroys it
   if (thrown) std::rethrow_exception(thrown);
   co_return result;
 }
@@ -178,7 +179,8 @@ Task<Result<T>> await_on(Worker& worker, Operation operation) {
 }  // namespace detail
 
 /// Names an operation while it is in flight, for others that act on it: async_cancel(tag), async_poll_update,
-/// async_timeout_update. Belongs to one worker; outlives the operation.
+/// async_timeout_update.
+/// keep alive: the tag, longer than the operation · thread: one worker
 class OperationTag {
  public:
   OperationTag() noexcept = default;
@@ -188,7 +190,7 @@ class OperationTag {
   }
 
   [[nodiscard]] bool in_flight() const noexcept { return user_data_ != 0; }
-  /// The SQE's user_data; 0, which is nobody's, when nothing is in flight.
+  /// Returns the SQE's user_data, or 0 when nothing is in flight. No operation has the user_data 0.
   [[nodiscard]] std::uint64_t user_data() const noexcept { return user_data_; }
 
  private:
@@ -233,15 +235,15 @@ class [[nodiscard("an operation does nothing until it is awaited")]] TaggedOpera
   OperationTag* tag_;
 };
 
-/// One request to the kernel, not yet made. Copies freely; does nothing until it is awaited. What the request
-/// points to (buffers, paths, addresses) must stay alive until the awaiting coroutine has been resumed.
-///
-/// `co_await op` on a worker fills an SQE at once and resumes on that worker with the result. On a thread
-/// without a worker it ends the program with a message; `co_await op.on(worker)` is the way from there. When
-/// the awaiting coroutine's scope is cancelled, the kernel is asked to cancel the operation; it still ends by
-/// its own answer, which may be a success. If it is cancelled, or was not begun because the scope is
-/// cancelled already, the error is the scope's: ECANCELED, or which deadline has passed
-/// (engine/cancel_reason.hpp).
+/// One request to the kernel, not yet made. It copies freely and does nothing until it is awaited. `co_await
+/// op` fills an SQE at once.
+/// suspends: always, except that the page cache may answer a read at once · resumes: same worker
+/// cancelled: the kernel is asked to cancel the operation, which still ends by its own answer. That may be a
+///   success. If it is cancelled, or did not start because the scope was already cancelled, the error is the
+///   scope's: ECANCELED, or the deadline that has passed (engine/cancel_reason.hpp)
+/// keep alive: what the request points to (buffers, paths, addresses), until the awaiting coroutine has been
+///   resumed
+/// thread: a worker's. Elsewhere it ends the program with a message; use `co_await op.on(worker)` there
 template <class T, class Payload = Answer<T>>
 class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation {
  public:
@@ -257,12 +259,15 @@ class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation
     return DirectAwaiter<T, Payload>(promise, request_, payload_);
   }
 
-  /// The same operation on `worker`, wherever it is awaited: hops there (SwitchToWorker), then fills the SQE.
-  /// Awaited on another worker, it comes back to that one with the result; awaited on a thread without a
-  /// worker, the coroutine stays on `worker`. ECANCELED when the worker is stopping or has ended.
+  /// The same operation on `worker`, wherever it is awaited: it hops there (SwitchToWorker), then fills the
+  /// SQE.
+  /// resumes: on the worker where it is awaited; if that thread has no worker, the coroutine stays on
+  ///   `worker`
+  /// errors: also ECANCELED when the worker is stopping or has ended
+  /// thread: any
   Task<Result<T>> on(Worker& worker) const { return detail::await_on<T>(worker, *this); }
 
-  /// The same operation, done by a helper thread of the kernel from the start: IOSQE_ASYNC.
+  /// The same operation, but a helper thread of the kernel does it from the start (IOSQE_ASYNC).
   [[nodiscard]] IoOperation forced_async() const noexcept { return with(abi::sqe_async << 8); }
   /// The same operation, with more bits in Request::head.
   [[nodiscard]] IoOperation with(std::uint32_t bits) const noexcept {
@@ -288,7 +293,8 @@ class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation
 
 namespace detail {
 
-/// What such an operation needs, and the system call that does the same without waiting, if there is one.
+/// What such an operation needs from the kernel, and the system call that does the same without waiting, if
+/// there is one.
 struct Fallback {
   using Call = std::int32_t (*)(const Request& request);  ///< a result or -errno
   Need need;
@@ -316,7 +322,7 @@ class [[nodiscard]] ProbedAwaiter : private IoAwaiter<T, Payload> {
     if (made_) {
       IoAwaiter<T, Payload>::await_suspend(coroutine);
     } else {
-      here::schedule(coroutine);  // others run in between, as they would if an SQE had been made
+      here::schedule(coroutine);  // others run in between, as they would if an SQE had been filled
     }
   }
   Result<T> await_resume() noexcept {
@@ -334,9 +340,10 @@ class [[nodiscard]] ProbedAwaiter : private IoAwaiter<T, Payload> {
   bool made_ = false;  // an SQE was filled
 };
 
-/// An IoOperation that not every kernel has. Where it is missing, an older operation does the same, or the
-/// system call of the same name is made on the worker, if that never waits; else the error names the kernel
-/// that has it (std::errc::operation_not_supported).
+/// An IoOperation that not every kernel has. If the kernel does not have it, an older operation does the
+/// same, or the system call of the same name is made on the worker, if that call never waits.
+/// errors: std::errc::operation_not_supported, which names the kernel that has it, if nothing else can do the
+///   same
 template <class T, class Payload = Answer<T>>
 class [[nodiscard("an operation does nothing until it is awaited")]] ProbedOperation {
  public:
@@ -353,7 +360,7 @@ class [[nodiscard("an operation does nothing until it is awaited")]] ProbedOpera
   /// See IoOperation::on().
   Task<Result<T>> on(Worker& worker) const { return detail::await_on<T>(worker, *this); }
 
-  /// For chains, where nothing can stand in for it: there it fails on a kernel that lacks it.
+  /// For chains, where nothing can replace it. On a kernel that does not have it, it fails.
   [[nodiscard]] IoOperation<T, Payload> without_fallback() const noexcept {
     return IoOperation<T, Payload>(request_, payload_);
   }

@@ -1,4 +1,4 @@
-/// spawn.hpp — tasks that run beside the one that starts them, and the handle to join them.
+/// spawn.hpp — tasks that run at the same time as the one that starts them, and the handle to join them.
 #pragma once
 
 #include <atomic>
@@ -23,8 +23,8 @@ namespace corering {
 
 class Worker;
 
-/// Called, on the thread where it happened, with the exception of a task that nobody waits for. Without a
-/// handler the program prints the message and aborts. Set it before the first worker starts.
+/// Called with the exception of a task that nobody waits for, on the thread where it happened. If there is no
+/// handler, the program prints the message and aborts. Set the handler before the first worker starts.
 using DetachedExceptionHandler = void (*)(std::exception_ptr);
 void set_detached_exception_handler(DetachedExceptionHandler handler) noexcept;
 
@@ -38,33 +38,33 @@ namespace detail {
 template <class T>
 Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_location where);
 
-/// Starts the strand with `coroutine` on `worker`; false when the worker refuses.
+/// Starts the strand with `coroutine` on `worker`. Returns false if the worker refuses.
 [[nodiscard]] bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
                                  std::coroutine_handle<> coroutine) noexcept;
 /// The same on the worker that runs the caller.
 void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexcept;
 
-/// A task that nobody waits for ended with an exception: calls the handler, or prints the message and
+/// Handles the exception of a task that nobody waits for: calls the handler, or prints the message and
 /// aborts.
 void report_detached_exception(std::exception_ptr exception) noexcept;
 
-/// A coroutine that waits for a spawned task; lives in its frame. Cancelling it cancels the task, and it goes
-/// on waiting for it.
+/// A coroutine that waits for a spawned task. It lies in the coroutine's frame.
+/// cancelled: cancels the task, and goes on waiting for it
 class Joiner : public Wait {
  public:
   explicit Joiner(Strand& task) noexcept : task_(task) {}
 
-  /// Remembers where the coroutine lives. On a worker it is to come back there.
+  /// Remembers where the coroutine belongs. If that is a worker, the coroutine will come back there.
   void prepare(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept;
-  /// The task had already ended: nobody will call wake().
+  /// Takes prepare() back, because the task had already ended: nobody will call wake().
   void withdraw() noexcept;
-  /// On the thread where the task ended: lets the coroutine go on at home, or here when it has no home
-  /// worker.
+  /// Lets the coroutine go on, on its home worker, or here if it has no home worker.
+  /// thread: the one where the task ended
   void wake() noexcept;
-  /// The coroutine goes on.
+  /// To be called when the coroutine goes on.
   void woken() noexcept { end_wait(); }
 
-  /// True when that is the worker it waits on.
+  /// Returns true if the coroutine waits on that worker.
   [[nodiscard]] bool waits_on(const LoopFront& there) const noexcept;
 
   Wait* cancel(const CancelCause& cause) noexcept final;
@@ -76,12 +76,11 @@ class Joiner : public Wait {
   PostNode node_;
 };
 
-/// Who looks after a spawned task: itself until it ends, then the handle; or itself alone once detached. Each
-/// side leaves its mark, and whoever comes second cleans up.
+/// Decides who looks after a spawned task: the task itself until it ends and then the handle, or the task
+/// alone once it is detached. Each side leaves its mark, and the side that comes second cleans up.
 class JoinState {
  public:
-  /// Task's side, after its outcome is stored. What to resume, and whether the task is now its own to
-  /// destroy.
+  /// For the task, after its outcome is stored: what to resume, and whether the task must now destroy itself.
   struct Ended {
     Joiner* joiner = nullptr;
     bool detached = false;
@@ -92,27 +91,29 @@ class JoinState {
                                                             std::memory_order_acquire)) {
       return {};
     }
-    // The handle has left its mark, and leaves no other.
+    // The handle has left its mark, and will not leave another one.
     if (before == &detached_mark_) return {.joiner = nullptr, .detached = true};
     state_.store(&ended_mark_, std::memory_order_release);
     return {.joiner = static_cast<Joiner*>(before), .detached = false};
   }
 
-  /// Task's side, on the worker of `here`: true when the handle is gone, or waits here, and with it all that
-  /// other threads could do to the task. What they did before, a message under way for one, is known here.
+  /// For the task, on the worker of `here`. Returns true if the handle is gone or waits here: then other
+  /// threads cannot do anything to the task any more. What they did before, for example if a message for the
+  /// task is under way, is known here.
   [[nodiscard]] bool is_out_of_reach(const LoopFront& here) const noexcept {
     void* const mark = state_.load(std::memory_order_acquire);
     return mark == &detached_mark_ || (mark != nullptr && static_cast<Joiner*>(mark)->waits_on(here));
   }
 
-  /// Handle's side. True: the joiner will be woken. False: the task has ended already.
+  /// For the handle. Returns true if the joiner will be woken, or false if the task has already ended.
   bool wait(Joiner& joiner) noexcept { return leave(&joiner); }
-  /// The same where the task, if it has not ended, is on this very thread: nothing can come between.
+  /// The same, when a task that has not ended is on this very thread: then nothing can come between.
   bool wait_on_same_thread(Joiner& joiner) noexcept { return leave_on_same_thread(&joiner); }
 
-  /// Handle's side. True: the task will destroy itself. False: it has ended, and is the handle's to destroy.
+  /// For the handle. Returns true if the task will destroy itself, or false if it has ended and the handle
+  /// must destroy it.
   bool detach() noexcept { return leave(&detached_mark_); }
-  /// The same where the task, if it has not ended, is on this very thread.
+  /// The same, when a task that has not ended is on this very thread.
   bool detach_on_same_thread() noexcept { return leave_on_same_thread(&detached_mark_); }
 
   [[nodiscard]] bool has_ended() const noexcept {
@@ -136,9 +137,10 @@ class JoinState {
   std::atomic<void*> state_ = nullptr;
 };
 
-/// A spawned task with its strand, and the way from its end to who joins it. Not a coroutine around it: the
-/// task's end resumes this in place of one. What the task was given goes away then, before it counts as
-/// ended, and on the thread where that is; only its outcome waits for who joins.
+/// A spawned task with its strand, and the way from its end to the coroutine that joins it. There is no
+/// coroutine around the task: the task's end resumes this object instead. Then what the task was given is
+/// destroyed, on the thread where the task ended, and before it counts as ended. Only its outcome waits for
+/// the coroutine that joins it.
 template <class T>
 class SpawnedTask final : public CachedFrame, private FakeCoroutine, public Strand {
  public:
@@ -150,20 +152,20 @@ class SpawnedTask final : public CachedFrame, private FakeCoroutine, public Stra
     spawned_at = where;
   }
   ~SpawnedTask() override {
-    if (task_) task_.destroy();  // it was refused
+    if (task_) task_.destroy();  // the worker refused it
   }
 
-  /// On `worker`; false when it refuses.
+  /// Starts it on `worker`. Returns false if the worker refuses.
   [[nodiscard]] bool start(Worker& worker) noexcept {
     return start_spawned(worker, *this, *std::construct_at(&node_), task_);
   }
-  /// On the current worker.
+  /// Starts it on the current worker.
   void start_here() noexcept { start_spawned_here(*this, task_); }
 
   [[nodiscard]] JoinState& join() noexcept { return join_; }
   [[nodiscard]] Outcome<T>& outcome() noexcept { return outcome_; }
 
-  /// It has ended, and nobody takes its result.
+  /// To be called when the task has ended and nobody takes its result.
   static void drop(SpawnedTask* self) noexcept {
     const std::exception_ptr exception = self->outcome().exception();
     delete self;
@@ -181,12 +183,12 @@ class SpawnedTask final : public CachedFrame, private FakeCoroutine, public Stra
   }
   void on_end() noexcept override {
     const JoinState::Ended ended = join_.end();
-    // From here on it is the joiner's, unless it is detached.
+    // From here on it belongs to the coroutine that joins it, unless it is detached.
     if (ended.detached) return drop(this);
     if (ended.joiner != nullptr) ended.joiner->wake();
   }
 
-  std::coroutine_handle<TaskPromise<T>> task_;  // null from its end on
+  std::coroutine_handle<TaskPromise<T>> task_;  // null from the task's end on
   Outcome<T> outcome_;
   JoinState join_;
   union {
@@ -196,11 +198,13 @@ class SpawnedTask final : public CachedFrame, private FakeCoroutine, public Stra
 
 }  // namespace detail
 
-/// The way to a spawned task's result. Await it once (`co_await std::move(handle)`) or detach it; dropping it
-/// detaches: the task goes on, so nothing that it refers to may be a local of who drops the handle. A
-/// coroutine on a worker resumes on that worker, whichever one the task ended on; elsewhere it resumes where
-/// the task ended. The task's exception comes out of the await. If the coroutine is cancelled while it joins,
-/// the task is cancelled, and the join goes on until it has ended.
+/// The way to a spawned task's result. Await it once (`co_await std::move(handle)`) or detach it. Dropping
+/// the handle detaches the task. The task's exception comes out of the await.
+/// suspends: unless the task has ended
+/// resumes: same worker, wherever the task ended; without a worker, where the task ended
+/// cancelled: cancels the task, and the join goes on until the task has ended
+/// keep alive: everything that a detached task refers to, because the task goes on. So it must not refer to a
+///   local variable of the function that drops the handle
 template <class T>
 class [[nodiscard("join the task, or say detach()")]] JoinHandle {
  public:
@@ -211,8 +215,7 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
   }
   ~JoinHandle() { detach(); }
 
-  /// Lets the task run on by itself. Its exception, if it ends with one, goes to the detached-exception
-  /// handler.
+  /// Lets the task run on alone. If it ends with an exception, that goes to the detached-exception handler.
   void detach() noexcept {
     auto* const task = std::exchange(task_, nullptr);
     if (task == nullptr) return;
@@ -221,14 +224,16 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
     if (!goes_on) detail::SpawnedTask<T>::drop(task);
   }
 
-  /// True once the task has ended: awaiting will not suspend. Not after a join, detach() or a move.
+  /// Returns true once the task has ended: then awaiting it will not suspend. Do not call it after a join,
+  /// detach() or a move.
   [[nodiscard]] bool done() const noexcept {
     require_task();
     return task_->join().has_ended();
   }
 
-  /// Asks the task to end: cancels its scope. Any thread; does not wait. The task still ends in its own time,
-  /// and is joined or detached as ever. Not after that, or a move.
+  /// Asks the task to end: cancels its scope. The task still ends in its own time, and you join or detach it
+  /// as always. Do not call it after a join, detach() or a move.
+  /// thread: any; it does not wait
   void request_cancel() noexcept {
     require_task();
     CancelProtocol::request(*task_, {.reason = CancelReason::asked()});
@@ -239,7 +244,7 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
     explicit Awaiter(detail::SpawnedTask<T>& task) noexcept : task_(&task), joiner_(task) {}
     Awaiter(Awaiter&&) = delete;
     ~Awaiter() {
-      if (!begun_) {  // a member of when_any that had no need to begin
+      if (!begun_) {  // a member of when_any that did not need to start
         JoinHandle(task_).detach();
         return;
       }
@@ -305,10 +310,10 @@ Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_locatio
 
 }  // namespace detail
 
-/// Starts `task` on the worker whose loop runs the caller, behind what is ready there, as a strand of its
-/// own: it is not cancelled when the caller is (TaskGroup is for that), only by its handle or when the worker
-/// stops. On a thread without a worker it ends the program with a message: Worker::spawn() is the way from
-/// there.
+/// Starts `task` on the worker whose loop runs the caller, after what is ready there. The task gets its own
+/// strand: only its handle, or the worker when it stops, cancels it. It is not cancelled when the caller is
+/// (use TaskGroup for that).
+/// thread: a worker's. Elsewhere it ends the program with a message; use Worker::spawn() there
 template <class T>
 JoinHandle<T> spawn(Task<T> task, std::source_location where) {
   auto* const spawned = new detail::SpawnedTask<T>(std::move(task), where);

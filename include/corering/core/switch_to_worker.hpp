@@ -12,11 +12,13 @@ namespace corering {
 
 class Worker;
 
-/// `co_await SwitchToWorker(worker)`: the coroutine suspends here and goes on on the worker's thread, through
-/// its MPSC queue; the eventfd is written only if the worker is asleep. Already there, it does not suspend.
-/// ECANCELED when the worker is stopping or has ended: the coroutine goes on where it is (or, if the worker
-/// is destroyed without having run, on the thread that destroys it). A hop is not cancelled: clean-up code
-/// may have to make it. The worker object must outlive the hop.
+/// `co_await SwitchToWorker(worker)`: moves the coroutine to the worker's thread, through the worker's MPSC
+/// queue. The eventfd is written only if the worker is asleep.
+/// suspends: unless it is already there · resumes: on `worker`
+/// cancelled: nothing happens, because clean-up code may have to hop
+/// errors: ECANCELED when the worker is stopping or has ended. The coroutine then goes on where it is or, if
+///   the worker is destroyed without having run, on the thread that destroys it
+/// keep alive: the worker object, longer than the hop
 class [[nodiscard]] SwitchToWorker {
  public:
   explicit SwitchToWorker(Worker& worker) noexcept;
@@ -40,7 +42,8 @@ class [[nodiscard]] SwitchToWorker {
 
 namespace detail {
 
-/// `PromiseBase& own = co_await OwnPromise()`: the frame of the coroutine that asks. Does not suspend.
+/// `PromiseBase& own = co_await OwnPromise()`: the promise of the coroutine that awaits it. It does not
+/// suspend.
 class OwnPromise {
  public:
   OwnPromise() noexcept = default;
@@ -56,8 +59,9 @@ class OwnPromise {
   PromiseBase* promise_ = nullptr;
 };
 
-/// What a coroutine of the library does between now and `co_await visit` may take it to other workers; then
-/// it is back where it was. Made on a thread without a worker it is nothing. The worker does not end before.
+/// Brings a coroutine of the library back to where it was. What the coroutine does between making this and
+/// `co_await visit` may take it to other workers; the await brings it back. The worker does not end before
+/// that. Made on a thread without a worker, it does nothing.
 class [[nodiscard]] Visit : private Scope {
  public:
   explicit Visit(PromiseBase& own) noexcept;
@@ -72,7 +76,7 @@ class [[nodiscard]] Visit : private Scope {
  private:
   PromiseBase& own_;
   Scope* outer_;
-  Loop* home_;  ///< to which it comes back; null when that is nowhere, or has happened
+  Loop* home_;  ///< the worker to come back to; null if there is none, or if it has come back
   PostNode node_;
 };
 

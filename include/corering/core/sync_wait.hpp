@@ -20,7 +20,7 @@ class Root;
 /// The strand of a coroutine that a plain thread waits for.
 class RootStrand final : public Strand {
  public:
-  /// What the thread waits for.
+  /// Says what the thread waits for.
   void ends_with(std::coroutine_handle<> root, OneShot& ended) noexcept {
     root_ = root;
     ended_ = &ended;
@@ -38,7 +38,7 @@ struct RootPromise : ReturnsOutcome<T> {
 
   RootPromise() noexcept { this->scope = &strand; }
 
-  /// Notes no place, unlike PromiseBase's: nobody looks for this coroutine in a dump.
+  /// It notes no place, unlike that of PromiseBase: nobody looks for this coroutine in a dump.
   template <class Awaitable>
   decltype(auto) await_transform(Awaitable&& awaitable) noexcept {
     return pass_through(static_cast<Awaitable&&>(awaitable));
@@ -58,7 +58,7 @@ struct RootPromise : ReturnsOutcome<T> {
   FinalAwaiter final_suspend() const noexcept { return {}; }
 };
 
-/// Starts `root` on the calling thread and blocks until it has ended, wherever that is.
+/// Starts `root` on the calling thread and blocks until it has ended, wherever it ends.
 void run_root(std::coroutine_handle<> root, OneShot& ended);
 
 /// Owns the coroutine between a plain thread and what it awaits.
@@ -94,9 +94,10 @@ Root<T> make_root(Awaitable&& awaitable) {
 }  // namespace detail
 
 /// Awaits a task, an operation (`.on(worker)`), a JoinHandle or any other awaitable from a plain thread, and
-/// blocks that thread until the result is there; exceptions come out of it. What runs on a worker needs that
-/// worker started: until then its queue only keeps the coroutine, and this waits. On a worker's thread it
-/// would wait for itself: there it ends the program with a message, and `co_await` is what is meant.
+/// blocks that thread until the result is there. Exceptions come out of it. What runs on a worker needs that
+/// worker to be started: until then the worker's queue only keeps the coroutine, and this waits.
+/// thread: any that runs no worker. On a worker's thread it would wait for itself, so it ends the program
+///   with a message; use `co_await` there
 template <class Awaitable>
 auto sync_wait(Awaitable&& awaitable) -> std::remove_cvref_t<await_result_t<Awaitable>> {
   using T = std::remove_cvref_t<await_result_t<Awaitable>>;

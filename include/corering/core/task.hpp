@@ -1,4 +1,4 @@
-/// task.hpp — Task<T>: a coroutine that starts when it is awaited and hands its result to who awaits it.
+/// task.hpp — Task<T>: a coroutine that starts when it is awaited, and gives its result to what awaits it.
 #pragma once
 
 #include <coroutine>
@@ -21,7 +21,7 @@ namespace detail {
 template <class T>
 class SpawnedTask;
 
-/// What a coroutine came to: a value or an exception.
+/// The result of a coroutine: a value or an exception.
 template <class T>
 class Outcome {
  public:
@@ -30,7 +30,7 @@ class Outcome {
   void set_value(U&& value) {
     outcome_.template emplace<1>(std::forward<U>(value));
   }
-  /// What `other` has come to; if the value does not let itself be moved, the exception that says so.
+  /// Takes the result of `other`. If moving the value throws, the result is that exception.
   void take_over(Outcome& other) noexcept {
     if (other.outcome_.index() == 2) {
       outcome_.template emplace<2>(std::get<2>(std::move(other.outcome_)));
@@ -68,8 +68,8 @@ class Outcome<void> {
   std::exception_ptr exception_;
 };
 
-/// The part of a promise that keeps the result. Two classes, because return_void and return_value exclude
-/// each other.
+/// The part of a promise that keeps the result. There are two classes, because return_void and return_value
+/// exclude each other.
 template <class T>
 struct ReturnsOutcome : CachedFrame, PromiseBase {
   Outcome<T> outcome;
@@ -86,9 +86,9 @@ struct ReturnsOutcome<void> : CachedFrame, PromiseBase {
   void unhandled_exception() noexcept { outcome.set_exception(); }
 };
 
-/// Goes on with `next` in place of the suspending coroutine. clang always makes that a jump; g++ only
-/// sometimes, so there it goes through the ready queue and a long chain of synchronous completions does not
-/// grow the stack.
+/// Goes on with `next` in place of the coroutine that suspends. clang always turns this into a jump, but g++
+/// only sometimes. So with g++ it goes through the ready queue, and a long chain of synchronous completions
+/// does not grow the stack.
 inline std::coroutine_handle<> transfer_to(std::coroutine_handle<> next) noexcept {
 #if defined(__clang__)
   return next;
@@ -118,10 +118,11 @@ struct TaskPromise : ReturnsOutcome<T> {
 
 }  // namespace detail
 
-/// Owns a coroutine that has not been awaited yet. `co_await std::move(task)` (or of a temporary) starts it
-/// on the calling thread and resumes the awaiting coroutine where the task ended: on the same worker, unless
-/// the task hopped. Exceptions pass through. It runs in the scope of the coroutine that awaits it: with its
-/// cancellation and its deadline. A task that is never awaited never runs. Await it once.
+/// Owns a coroutine that has not been awaited yet. `co_await std::move(task)`, or `co_await` of a temporary,
+/// starts it on the calling thread. Await it once; a task that is never awaited never runs. It runs in the
+/// scope of the coroutine that awaits it, with that scope's cancellation and deadline. Exceptions pass
+/// through.
+/// resumes: where the task ended, which is the same worker unless the task hopped
 template <class T>
 class [[nodiscard("a task does nothing until it is awaited")]] Task {
  public:

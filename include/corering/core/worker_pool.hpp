@@ -13,17 +13,18 @@
 namespace corering {
 
 struct WorkerPoolOptions {
-  /// How many workers; 0 takes one per processor this process may use.
+  /// How many workers there are; 0 means one per processor that this process may use.
   std::size_t workers = 0;
 
-  /// Pins worker i to the i-th processor this process may use, round and round.
+  /// Pins worker i to the i-th processor that this process may use, and starts again with the first after the
+  /// last.
   bool pin = false;
 
-  /// For every worker; `name` gets "/0", "/1", ... appended, `cpu` is overridden by `pin`.
+  /// The options of every worker. "/0", "/1", ... is added to `name`, and `pin` overrides `cpu`.
   WorkerOptions worker = {};
 };
 
-/// Owns the workers; the destructor stops all of them, then joins.
+/// Owns the workers. The destructor stops all of them, then joins.
 class WorkerPool {
  public:
   /// Called once per worker, on that worker's thread, with its number.
@@ -33,19 +34,22 @@ class WorkerPool {
   WorkerPool(WorkerPool&&) = delete;
   ~WorkerPool();
 
-  /// Starts every worker. On the first error those already started are stopped and the error is returned.
+  /// Starts every worker. On the first error, it stops the workers that have already started, and returns the
+  /// error.
   Result<void> start(const InitCallback& init_callback = nullptr);
 
-  /// Asks every worker to stop. Any thread, async-signal-safe.
+  /// Asks every worker to stop.
+  /// thread: any; async-signal-safe
   void request_stop() noexcept;
 
-  /// Waits for every worker's thread.
+  /// Waits for every worker's thread to end.
   void join();
 
   [[nodiscard]] std::size_t size() const noexcept { return workers_.size(); }
   [[nodiscard]] Worker& operator[](std::size_t index) noexcept { return *workers_[index]; }
 
-  /// The workers in turn; any thread.
+  /// Returns the workers one after another, again and again.
+  /// thread: any
   [[nodiscard]] Worker& next() noexcept {
     return *workers_[next_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
   }

@@ -1,4 +1,4 @@
-/// awaitable.hpp — awaiting by hand: what the compiler does with `co_await`, for combinators.
+/// awaitable.hpp — awaiting by hand, for combinators: what the compiler does with `co_await`.
 #pragma once
 
 #include <concepts>
@@ -12,7 +12,7 @@
 namespace corering {
 namespace detail {
 
-/// The awaiter behind an awaitable: what its member `operator co_await` makes, or itself.
+/// Returns the awaiter for an awaitable: what its member `operator co_await` makes, or the awaitable itself.
 template <class Awaitable>
 decltype(auto) awaiter_of(Awaitable&& awaitable) {
   if constexpr (requires { std::forward<Awaitable>(awaitable).operator co_await(); }) {
@@ -25,8 +25,8 @@ decltype(auto) awaiter_of(Awaitable&& awaitable) {
 template <class Awaitable>
 using awaiter_t = decltype(awaiter_of(std::declval<Awaitable>()));
 
-/// Begins to await. Returns what is to be resumed now: `awaiting` itself if there is nothing to wait for,
-/// what the awaiter starts, or null when it waits.
+/// Begins to await. Returns what must be resumed now: `awaiting` itself if there is nothing to wait for, what
+/// the awaiter starts, or null if the awaiter waits.
 template <class Awaiter>
 std::coroutine_handle<> begin_await(Awaiter& awaiter, std::coroutine_handle<PromiseBase> awaiting) {
   if (awaiter.await_ready()) return awaiting;
@@ -59,12 +59,12 @@ struct AsResult<Result<T>> {
 
 }  // namespace detail
 
-/// What `co_await awaitable` yields.
+/// The type of what `co_await awaitable` yields.
 template <class Awaitable>
 using await_result_t =
     decltype(std::declval<std::remove_reference_t<detail::awaiter_t<Awaitable>>&>().await_resume());
 
-/// Something that can be awaited by its member operator co_await, or that is an awaiter.
+/// Something that can be awaited through its member operator co_await, or that is an awaiter.
 template <class T>
 concept Awaitable = requires(std::remove_reference_t<detail::awaiter_t<T>>& awaiter) {
   { awaiter.await_ready() } -> std::convertible_to<bool>;

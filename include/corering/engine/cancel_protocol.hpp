@@ -5,16 +5,15 @@
 ///  1. **The strand is on this thread.** The cancellation walks down: each scope notes the reason, tells its
 ///     members, and names what its coroutine waits for, which may be a scope again. The innermost wait
 ///     becomes ready, or asks the kernel.
-///  2. **The strand is elsewhere.** The caller leaves the request in the scope and sends the strand's message
-///  to
-///     the worker where the strand is. A strand has one message, and sends it once at a time: requests that
-///     come meanwhile are found by the message that is under way. A worker that the strand has left in the
-///     meantime passes the message on. When the message finds the strand it takes the request of every scope,
-///     from the outermost to the innermost, and each goes the first way.
+///  2. **The strand is elsewhere.** The caller leaves the request in the scope, and sends the strand's
+///     message to the worker where the strand is. A strand has one message, and sends it once at a time: the
+///     message that is under way also finds requests that come meanwhile. A worker that the strand has left
+///     in the meantime passes the message on. When the message finds the strand, it takes the request of
+///     every scope, from the outermost to the innermost, and each goes the first way.
 ///
 /// The strand's location changes, and its message is posted, under one lock. So the message always goes to a
-/// worker that hosts the strand, and a worker that hosts a strand cannot end. A strand that ends while its
-/// message is under way lets the message call on_end().
+/// worker that hosts the strand, and a worker that hosts a strand cannot end. If a strand ends while its
+/// message is under way, the message calls on_end().
 ///
 /// Nothing here resumes a coroutine.
 #pragma once

@@ -1,4 +1,4 @@
-/// cancel_reason.hpp — why something was cancelled, as an error code that says which deadline.
+/// cancel_reason.hpp — why something was cancelled, as an error code that tells which deadline passed.
 #pragma once
 
 #include <source_location>
@@ -8,26 +8,27 @@
 
 namespace corering {
 
-/// Errors of this category say how long the deadline was and where in the source it was set. They compare
+/// The category of errors that say how long the deadline was and where in the source it was set. They compare
 /// equal to `std::errc::timed_out`.
 [[nodiscard]] const std::error_category& deadline_category() noexcept;
 
-/// Why a scope is cancelled, as small as it is passed around.
+/// Why a scope is cancelled. It is one int, so it is cheap to pass around.
 class CancelReason {
  public:
   CancelReason() noexcept = default;
 
-  /// Somebody asked: `std::errc::operation_canceled`.
+  /// Somebody asked for it: `std::errc::operation_canceled`.
   [[nodiscard]] static CancelReason asked() noexcept { return CancelReason(-1); }
 
-  /// The deadline set at `where` has passed; `asked_for` is zero when it was a point in time. Any thread;
-  /// allocates nothing. The places of the first 511 deadlines in the source that pass are remembered.
+  /// The deadline set at `where` has passed; `asked_for` is zero if the deadline was a point in time. It
+  /// allocates nothing. It remembers the places of the first 511 deadlines in the source that pass.
+  /// thread: any
   [[nodiscard]] static CancelReason deadline(Duration asked_for, std::source_location where) noexcept;
 
   [[nodiscard]] explicit operator bool() const noexcept { return value_ != 0; }
   [[nodiscard]] std::error_code error() const noexcept;
 
-  /// As an int that is not 0, and back.
+  /// The reason as an int that is not 0, and the way back.
   [[nodiscard]] int value() const noexcept { return value_; }
   [[nodiscard]] static CancelReason from_value(int value) noexcept { return CancelReason(value); }
 

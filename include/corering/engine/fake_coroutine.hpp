@@ -1,11 +1,11 @@
-/// fake_coroutine.hpp — something to resume that is no coroutine.
+/// fake_coroutine.hpp — something that can be resumed and is not a coroutine.
 ///
-/// Combinators (a deadline around an operation, the members of when_all) need to be told when what they
-/// await has ended. A coroutine for each would be a frame to allocate; a FakeCoroutine lies inside the
-/// awaiter and looks like a suspended coroutine: two function pointers, resume and destroy, and then the
-/// promise. Every compiler for Linux lays coroutine frames out so (clang: "Coroutines in LLVM",
-/// switched-resume lowering; g++ follows), coroutine_handle::resume() and promise() rest on it, and the tests
-/// check both.
+/// Combinators (a deadline around an operation, the members of when_all) must be told when what they await
+/// has ended. A coroutine for each would need a frame to be allocated. A FakeCoroutine lies inside the
+/// awaiter and looks like a suspended coroutine: first two function pointers, resume and destroy, and then
+/// the promise. Every compiler for Linux lays coroutine frames out like this (clang: "Coroutines in LLVM",
+/// switched-resume lowering; g++ does the same). coroutine_handle::resume() and promise() rely on it, and the
+/// tests check both.
 #pragma once
 
 #include <coroutine>
@@ -17,11 +17,11 @@
 
 namespace corering {
 
-/// Immovable: its address is the coroutine's.
+/// Cannot be moved: its address is the coroutine's.
 class FakeCoroutine {
  public:
-  /// What is called when it is resumed, with the address of this object: see from(). It returns soon and
-  /// resumes nothing itself.
+  /// The function that is called when it is resumed, with the address of this object: see from(). The
+  /// function returns soon and resumes nothing itself.
   using Resumed = void (*)(void* self);
 
   explicit FakeCoroutine(Resumed resumed) noexcept : resume_(resumed), destroy_(&refuse_to_destroy) {}
@@ -30,16 +30,17 @@ class FakeCoroutine {
   /// The handle to give to an awaiter.
   [[nodiscard]] std::coroutine_handle<PromiseBase> handle() noexcept {
     void* address = this;
-    // clang's coroutines are called by a convention of its own (fastcc). For one pointer it is the usual one
-    // in machine code, but where the optimiser sees both ends it takes the difference for undefined behaviour
-    // and deletes the call. This keeps it from seeing that the address is ours.
+    // clang's coroutines are called by a special convention (fastcc). With one pointer as parameter, its
+    // machine code is the same as with the usual convention. But where the optimiser sees both ends, it takes
+    // the difference for undefined behaviour and deletes the call. This keeps it from seeing that the address
+    // is ours.
     __asm__("" : "+r"(address));
     return std::coroutine_handle<PromiseBase>::from_address(address);
   }
 
   [[nodiscard]] static FakeCoroutine& from(void* self) noexcept { return *static_cast<FakeCoroutine*>(self); }
 
-  /// What is awaited inherits from this frame.
+  /// The promise that what is awaited sees as its caller's, and inherits from.
   [[nodiscard]] PromiseBase& inner_promise() noexcept { return promise_; }
 
  private:
@@ -47,7 +48,7 @@ class FakeCoroutine {
     CORERING_ASSERT(false, "a continuation was destroyed as if it were a coroutine");
   }
 
-  // Read by whoever resumes or destroys a coroutine.
+  // Whoever resumes or destroys a coroutine reads these.
   [[maybe_unused]] void (*resume_)(void*);
   [[maybe_unused]] void (*destroy_)(void*);
   PromiseBase promise_;
@@ -55,7 +56,7 @@ class FakeCoroutine {
   friend struct FakeCoroutineLayout;
 };
 
-/// The promise lies behind the two pointers, at the next address that its alignment allows.
+/// The promise lies after the two pointers, at the next address that its alignment allows.
 struct FakeCoroutineLayout {
   static_assert(std::is_standard_layout_v<FakeCoroutine> && alignof(PromiseBase) <= 2 * sizeof(void*));
   static_assert(offsetof(FakeCoroutine, resume_) == 0 && offsetof(FakeCoroutine, destroy_) == sizeof(void*) &&

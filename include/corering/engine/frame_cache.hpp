@@ -1,9 +1,10 @@
 /// frame_cache.hpp — where coroutine frames come from.
 ///
-/// For frames up to 8 KiB; larger ones come from operator new.
-/// Each thread keeps freed frames by size and hands them out again without a lock. A frame that dies on
-/// another thread than the one that made it is kept there; surplus goes back through a shared depot, many at
-/// a time, so a flow of frames from one thread to another neither piles up nor pays a lock per frame.
+/// It serves frames up to 8 KiB; larger ones come from operator new. Each thread keeps freed frames by size
+/// and hands them out again without a lock. If a frame dies on another thread than the one that made it, the
+/// thread where it dies keeps it. If a thread has too many, they go back through a shared depot, many frames
+/// at a time. So when frames flow from one thread to another, they do not pile up, and no lock is paid per
+/// frame.
 #pragma once
 
 #include <array>
@@ -21,34 +22,34 @@ namespace detail {
 inline constexpr std::size_t frame_granule = 32;
 inline constexpr std::size_t frame_class_count = 256;  // a frame of 1 to 32 bytes is of class 0, and so on
 
-/// Free frames of one class, the last one in being the first one out. Their addresses lie side by side: in a
-/// list that runs through the frames themselves each step would wait for memory that another processor has
+/// Free frames of one class; the last one in is the first one out. Their addresses lie next to each other. If
+/// a list went through the frames themselves, each step would wait for memory that another processor has
 /// used.
 struct Magazine {
-  static constexpr std::uint32_t most = 62;  // which fills eight cache lines
+  static constexpr std::uint32_t most = 62;  // this fills eight cache lines
 
   [[nodiscard]] bool is_full() const noexcept { return count == capacity; }
 
   std::uint32_t count = 0;
   std::uint32_t capacity = most;
-  Magazine* next = nullptr;  // in the depot
+  Magazine* next = nullptr;  // the next one in the depot
   std::array<void*, most> frames;
 };
 
-/// What one thread keeps of one class.
+/// What one thread keeps of one size class.
 struct Magazines {
-  Magazine* loaded;  ///< perhaps one without room for anything
-  Magazine* spare;   ///< full or empty, so that a thread on the edge does not bounce on the depot; or null
+  Magazine* loaded;  ///< may be one that never has room for anything
+  Magazine* spare;   ///< full, empty or null; a thread at the edge swaps the two and spares the depot
 };
 
-/// The calling thread's, by class. In a library that was built for the address sanitizer there is never
-/// anything in them, and all goes the slow way: there it tells the sanitizer what is free.
+/// The calling thread's magazines, by class. In a library that was built for the address sanitizer they are
+/// always empty, and everything goes the slow way, which tells the sanitizer what is free.
 [[nodiscard]] Magazines* find_frame_cache() noexcept;
 [[nodiscard, gnu::always_inline]] inline Magazines* frame_cache_here() noexcept {
   return static_cast<Magazines*>(CORERING_THREAD_WORD("corering_frame_cache", find_frame_cache()));
 }
 
-/// When what is loaded is empty, or full.
+/// For when the loaded magazine is empty, or full.
 [[nodiscard]] void* allocate_slowly(std::size_t size_class);
 void free_slowly(void* frame, std::size_t size_class) noexcept;
 
@@ -70,15 +71,17 @@ inline void free_of_class(void* frame, std::size_t size_class) noexcept {
 
 }  // namespace detail
 
-/// Memory for a frame of `size` bytes, at least 1, aligned as operator new's. Throws std::bad_alloc. Inline:
-/// for a coroutine the size is a constant.
+/// Returns memory for a frame of `size` bytes, at least 1, aligned like that of operator new. It is inline
+/// because the size is a constant for a coroutine.
+/// errors: throws std::bad_alloc
 [[nodiscard]] inline void* allocate_frame(std::size_t size) {
   const std::size_t size_class = (size - 1) / detail::frame_granule;
   return size_class < detail::frame_class_count ? detail::allocate_of_class(size_class)
                                                 : ::operator new(size);
 }
 
-/// Takes a frame back, on any thread; `size` as it was asked for.
+/// Takes a frame back; `size` is what was asked for.
+/// thread: any
 inline void free_frame(void* frame, std::size_t size) noexcept {
   const std::size_t size_class = (size - 1) / detail::frame_granule;
   if (size_class < detail::frame_class_count) {
@@ -88,7 +91,7 @@ inline void free_frame(void* frame, std::size_t size) noexcept {
   }
 }
 
-/// Base of every promise of the library: its coroutines' frames come from the cache.
+/// The base of every promise of the library: the frames of its coroutines come from the cache.
 struct CachedFrame {
   static void* operator new(std::size_t size) { return allocate_frame(size); }
   static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }

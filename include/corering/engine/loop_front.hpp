@@ -1,8 +1,8 @@
 /// loop_front.hpp — the part of a worker's loop that awaiters reach without a call.
 ///
-/// Nearly every operation begins in the same way: an SQE is free, the scope is not cancelled, nothing is
-/// recorded. That is a few loads and stores in the loop, which every co_await of an operation makes, so they
-/// are inlined there. What is out of the ordinary is behind the loop's functions.
+/// Nearly every operation begins in the same way: an SQE is free, the scope is not cancelled, and nothing is
+/// recorded. That takes a few loads and stores in the loop. Every co_await of an operation makes them, so
+/// they are inlined there. The loop's functions do everything out of the ordinary.
 #pragma once
 
 #include <cstdint>
@@ -16,19 +16,20 @@
 
 namespace corering {
 
-/// The base of Loop. Belongs to the worker's thread.
+/// The base of Loop.
+/// thread: the worker's
 class LoopFront {
  public:
   LoopFront(LoopFront&&) = delete;
 
-  /// False when something is out of the ordinary, or recorded: begin() is not for now.
+  /// Returns false if something is out of the ordinary, or is recorded: then begin() must not be called.
   [[nodiscard, gnu::always_inline]] bool may_begin_in(const Scope* scope) const noexcept {
     return !trace::enabled() && may_begin_recorded_in(scope);
   }
   [[nodiscard, gnu::always_inline]] bool may_begin_recorded_in(const Scope* scope) const noexcept {
     return !looks_closer_ && sq_.knows_free_sqe() && scope != nullptr && !scope->is_cancelled();
   }
-  /// The SQE, to be filled at once, for what `wait` is from now on, in that scope.
+  /// Returns the SQE, which must be filled at once. From now on `wait` is what the scope waits for.
   [[nodiscard, gnu::always_inline]] Sqe& begin(Wait& wait, Scope& scope) noexcept {
     CORERING_DEBUG_ASSERT(scope.waiting() == nullptr, "a coroutine waits for one thing at a time");
     scope.waits_for(&wait, turn_ticks_);
@@ -37,20 +38,20 @@ class LoopFront {
   }
   [[nodiscard]] const Sqe& last_begun() const noexcept { return sq_.last_taken(); }
 
-  /// The loop it is the front of; null where no loop runs.
+  /// Returns the loop that this is the front of, or null where no loop runs.
   [[nodiscard]] Loop* loop() const noexcept { return self_; }
 
  protected:
   explicit LoopFront(Loop& self) noexcept : self_(&self) {}
-  /// Begins nothing, and belongs to no loop.
+  /// For a front that begins nothing and belongs to no loop.
   struct Nobody {};
   constexpr explicit LoopFront(Nobody) noexcept : looks_closer_(true) {}
   constexpr ~LoopFront() = default;
 
   SubmissionQueue sq_;
   std::uint64_t turn_ticks_ = 0;  // the trace's clock, read when this turn began or shortly before
-  std::uint64_t in_flight_ = 0;   // operations the kernel has not answered
-  bool looks_closer_ = false;     // stopping, or operations are parked: begin() is not for now
+  std::uint64_t in_flight_ = 0;   // operations that the kernel has not answered
+  bool looks_closer_ = false;     // stopping, or operations are parked: begin() must not be called
 
  private:
   Loop* self_ = nullptr;
@@ -58,14 +59,14 @@ class LoopFront {
 
 namespace here {
 
-/// That of the loop that runs on the calling thread; on any other thread one that begins nothing. "Which
-/// worker am I on?" is asked here and nowhere else.
+/// Returns the front of the loop that runs on the calling thread or, on any other thread, one that begins
+/// nothing. "Which worker am I on?" is asked here and nowhere else.
 [[nodiscard]] LoopFront& find_front() noexcept;
 [[nodiscard, gnu::always_inline]] inline LoopFront& front() noexcept {
   return *static_cast<LoopFront*>(CORERING_THREAD_WORD("corering_front", &find_front()));
 }
 
-/// The loop that runs the calling code, or null on a thread without a worker.
+/// Returns the loop that runs the calling code, or null on a thread without a worker.
 [[nodiscard, gnu::always_inline]] inline Loop* loop() noexcept { return front().loop(); }
 
 }  // namespace here

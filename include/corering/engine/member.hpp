@@ -1,4 +1,4 @@
-/// member.hpp — one of several things that are awaited side by side.
+/// member.hpp — one of several things that are awaited at the same time.
 #pragma once
 
 #include <coroutine>
@@ -18,7 +18,7 @@ namespace corering::detail {
 
 class MemberBase;
 
-/// Who waits for members: a combinator or a group. On one worker, to which every member comes back.
+/// What waits for members: a combinator or a group. It is on one worker, to which every member comes back.
 class MemberOwner {
  public:
   MemberOwner(MemberOwner&&) = delete;
@@ -28,26 +28,28 @@ class MemberOwner {
   MemberOwner() noexcept = default;
   virtual ~MemberOwner() = default;
 
-  /// On the home worker: this member has ended and has its result. Resumes nothing itself. The member may be
-  /// destroyed in the call.
+  /// To be called on the home worker when the member has ended and has its result. It resumes nothing itself.
+  /// It may destroy the member.
   virtual void member_ended(MemberBase& member) noexcept = 0;
 
   Loop* home_loop_ = nullptr;
 };
 
 /// A strand that awaits one thing and then reports to its owner. The thing may be an operation, a task or
-/// anything else: no coroutine stands around it.
+/// anything else: there is no coroutine around it.
 class MemberBase : public ListNode, private FakeCoroutine {
  public:
   [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
   [[nodiscard]] Strand& strand() noexcept { return strand_; }
 
-  /// On the owner's worker. `outer` is the coroutine that waits for the members, `around` the scope they are
-  /// in. True when it has nothing to wait for: it has ended already, and will report so.
+  /// Starts the member, on the owner's worker. `outer` is the promise of the coroutine that waits for the
+  /// members, and `around` is the scope that they are in. Returns true if the member has nothing to wait for:
+  /// it has already ended, and will report so.
   bool start(MemberOwner& owner, const PromiseBase* outer, Scope* around,
              std::source_location where) noexcept;
 
-  /// A member that has not begun, or has ended, goes its way; only those that own their memory do.
+  /// Releases a member that has not started, or has ended. Only members that own their memory do something
+  /// here.
   virtual void dispose() noexcept {}
 
  protected:
@@ -59,7 +61,7 @@ class MemberBase : public ListNode, private FakeCoroutine {
 
   /// Begins to await; see begin_await().
   virtual std::coroutine_handle<> await_it(std::coroutine_handle<PromiseBase> awaiting) = 0;
-  /// Takes what the awaited thing yields; an exception of it comes out.
+  /// Takes what the awaited thing yields. If the awaited thing ended with an exception, this throws it.
   virtual void take_result() = 0;
 
   class OwnStrand final : public Strand {
@@ -82,7 +84,7 @@ class MemberBase : public ListNode, private FakeCoroutine {
   Stage stage_ = Stage::waiting;
 };
 
-/// A value in place of void, so that results can be kept side by side.
+/// Replaces void by a value, so that results can be kept next to each other.
 template <class T>
 using Kept = std::conditional_t<std::is_void_v<T>, std::monostate, std::remove_cvref_t<T>>;
 

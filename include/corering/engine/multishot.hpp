@@ -1,9 +1,9 @@
 /// multishot.hpp — one request that the kernel answers again and again.
 ///
-/// The request stays armed between two awaits, so it belongs to no frame: it lies in a block of its own, and
-/// is cancelled when the Multishot is destroyed. The block goes when the kernel's last reply is there. What a
-/// reply brought and nobody took is disposed of by its kind. The typed streams of streams/streams.hpp stand
-/// on this.
+/// The request stays armed between two awaits, so it belongs to no frame: it lies in its own block, and is
+/// cancelled when the Multishot is destroyed. The block is freed when the kernel's last reply is there. If
+/// nobody takes what a reply brought, the payload disposes of it. The typed streams of streams/streams.hpp
+/// are built on this.
 #pragma once
 
 #include <coroutine>
@@ -17,7 +17,7 @@
 namespace corering {
 namespace detail {
 
-/// A worker knows its streams.
+/// The part of a stream by which a worker knows it.
 class StreamNode : public ListNode {
  protected:
   ~StreamNode() = default;
@@ -25,8 +25,9 @@ class StreamNode : public ListNode {
 
 class MultishotBlock : public Completion, public StreamNode {
  public:
-  /// Waits for the next reply, and arms the request if it is not. Fails only if the wait is cancelled; then
-  /// the request stays armed. One at a time.
+  /// Waits for the next reply, and arms the request if it is not armed. Only one coroutine at a time may
+  /// wait.
+  /// cancelled: fails, and the request stays armed · errors: fails for no other reason
   class [[nodiscard]] Awaiter final : public QueuedWait {
    public:
     explicit Awaiter(MultishotBlock& block) noexcept : block_(block) {}
@@ -58,11 +59,11 @@ class MultishotBlock : public Completion, public StreamNode {
 
   void bind() noexcept;
 
-  /// Its descriptor is about to be closed: it is not armed again, and whoever waits or comes later is told
-  /// ECANCELED, behind what has come before.
+  /// To be called before its descriptor is closed. It is not armed again, and whoever waits or comes later
+  /// gets ECANCELED, after the replies that have come before.
   void close() noexcept;
 
-  /// Its owner is gone: cancels what is armed and goes itself when that has ended.
+  /// To be called when its owner is gone: cancels what is armed, and frees the block when that has ended.
   void abandon() noexcept;
 
  protected:
@@ -84,15 +85,15 @@ class MultishotBlock : public Completion, public StreamNode {
   void pause() noexcept;
 
   const std::size_t limit_;
-  Loop* home_ = nullptr;  // since it was armed first
+  Loop* home_ = nullptr;  // from when it was first armed
   QueuedWait::Line line_;
   Backlog<Reply> replies_;
-  bool pausing_ = false;  // we have cancelled it ourselves, for now
+  bool pausing_ = false;  // we have cancelled it ourselves, and may arm it again
   bool closed_ = false;
   bool abandoned_ = false;
 };
 
-/// Closes, in the sense above, every stream of the current worker on this descriptor.
+/// Closes every stream of the current worker on this descriptor, as MultishotBlock::close() does.
 void close_streams_on(int fd) noexcept;
 
 template <class Payload>
@@ -120,16 +121,17 @@ class MultishotBlockOf final : public MultishotBlock {
 
 }  // namespace detail
 
-/// A request that is answered many times. Made, used and destroyed on one worker, or destroyed after that one
-/// has ended. What the request points to must live until the kernel's last reply, so only what lies in the
-/// payload does.
+/// A request that is answered many times.
+/// keep alive: what the request points to, until the kernel's last reply. So it may point only to what lies
+///   in the payload
+/// thread: make, use and destroy it on one worker, or destroy it after that worker has ended
 template <class Payload>
 class Multishot {
   using Block = detail::MultishotBlockOf<Payload>;
 
  public:
-  /// `limit`: when so many replies wait to be taken, the request is cancelled, and armed again when they have
-  /// been: what comes meanwhile stays with the kernel.
+  /// When `limit` replies wait to be taken, the request is cancelled. It is armed again when they have been
+  /// taken; what comes meanwhile stays with the kernel.
   explicit Multishot(const Request& request, Payload payload = Payload(), std::size_t limit = 64)
       : block_(new Block(request, std::move(payload), limit)) {}
   Multishot(Multishot&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
@@ -141,16 +143,17 @@ class Multishot {
     if (block_ != nullptr) block_->abandon();
   }
 
-  /// See detail::MultishotBlock::Awaiter. A reply without F_MORE (Reply::is_last()) was the last; the next
-  /// call arms anew.
+  /// Waits for the next reply. See detail::MultishotBlock::Awaiter. A reply without F_MORE (Reply::is_last())
+  /// was the last one; the next call arms the request again.
   [[nodiscard]] auto next() noexcept {
     return WaitOperation<detail::MultishotBlock::Awaiter, detail::MultishotBlock>(*block_);
   }
 
   [[nodiscard]] bool is_armed() const noexcept { return block_->is_armed(); }
-  /// It stands for a descriptor that is used, though it has not been armed: is_closed() will tell.
+  /// Says that it stands for a descriptor that is in use, although it has not been armed. Then is_closed()
+  /// will tell.
   void bind() noexcept { block_->bind(); }
-  /// Its descriptor has been closed in order (net/socket.hpp).
+  /// Returns true if its descriptor has been closed in order (net/socket.hpp).
   [[nodiscard]] bool is_closed() const noexcept { return block_->is_closed(); }
   [[nodiscard]] Payload& payload() noexcept { return block_->payload; }
 

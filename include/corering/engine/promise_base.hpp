@@ -13,7 +13,7 @@ class Scope;
 namespace detail {
 
 /// Stands for an awaiter that lives elsewhere in the coroutine's frame. g++ 12 copies an awaiter that
-/// await_transform returns by reference; this may be copied.
+/// await_transform returns by reference; this one may be copied.
 template <class Awaiter>
 class AwaiterReference {
  public:
@@ -29,7 +29,7 @@ class AwaiterReference {
   Awaiter& awaiter_;
 };
 
-/// What await_transform makes of an awaitable that it has nothing to do with.
+/// Makes what await_transform returns for an awaitable that needs no special treatment.
 template <class Awaitable>
 decltype(auto) pass_through(Awaitable&& awaitable) noexcept {
   if constexpr (requires { awaitable.await_ready(); }) {
@@ -41,8 +41,9 @@ decltype(auto) pass_through(Awaitable&& awaitable) noexcept {
 
 }  // namespace detail
 
-/// Part of every promise of the library: in which scope the coroutine runs, who awaits it, and at which
-/// `co_await` it stands. From here cancellation and deadlines are inherited, and dumps read chains of awaits.
+/// The library's part of every promise of its coroutines: in which scope the coroutine runs, what awaits it,
+/// and at which `co_await` it stands. Cancellation and deadlines are inherited from here, and dumps read the
+/// chains of awaits here.
 struct PromiseBase {
   Scope* scope = nullptr;                   ///< null when a coroutine of another library is at the root
   const PromiseBase* awaited_by = nullptr;  ///< null at the root
@@ -60,21 +61,21 @@ struct PromiseBase {
     }
   }
 
-  /// Takes the place of something that `outer`, which may be null, awaits.
+  /// Makes this coroutine one that the coroutine of `outer`, which may be null, awaits.
   void inherit(const PromiseBase* outer) noexcept {
     awaited_by = outer;
     scope = outer != nullptr ? outer->scope : nullptr;
   }
 };
 
-/// Where the program is at fault: the co_await at which the coroutine of `promise` stands, or the caller's
-/// own place where that is not known.
+/// Returns where the program is at fault: the co_await at which the coroutine of `promise` stands, or the
+/// caller's own place if that is not known.
 [[nodiscard]] inline std::source_location place_of(
     const PromiseBase* promise, std::source_location otherwise = std::source_location::current()) noexcept {
   return promise != nullptr && promise->awaiting.line() != 0 ? promise->awaiting : otherwise;
 }
 
-/// The frame behind a coroutine handle, or null for a coroutine that is not the library's.
+/// Returns the library's part of the promise of `coroutine`, or null if the coroutine is not the library's.
 template <class Promise>
 [[nodiscard]] PromiseBase* promise_of(std::coroutine_handle<Promise> coroutine) noexcept {
   if constexpr (std::derived_from<Promise, PromiseBase>) {

@@ -1,4 +1,4 @@
-/// queued_wait.hpp — a coroutine that waits, among others, for something of its own worker.
+/// queued_wait.hpp — a coroutine that waits, maybe with others, for something of its own worker.
 #pragma once
 
 #include <coroutine>
@@ -10,7 +10,7 @@
 
 namespace corering {
 
-/// A coroutine that something of its own worker will let go on.
+/// The wait of a coroutine that something of its own worker will let go on.
 class SuspendedWait : public Wait {
  public:
   SuspendedWait() noexcept = default;
@@ -19,22 +19,22 @@ class SuspendedWait : public Wait {
   }
 
  protected:
-  /// Begins to wait. False in a cancelled scope: then it will be resumed with the scope's reason, and there
-  /// is nothing to do for it.
+  /// Begins to wait. Returns false in a cancelled scope: then the coroutine will be resumed with the scope's
+  /// reason, and the caller has nothing to do for it.
   [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept;
 
-  /// Through the ready queue; once.
+  /// Makes the coroutine ready, through the ready queue. Call it once.
   void resume_soon() noexcept { here::schedule(coroutine_); }
   void resume_cancelled() noexcept {
     cancelled_ = true;
     resume_soon();
   }
-  /// Has been made ready already, and is told on resumption that it was cancelled.
+  /// For a coroutine that is already ready: when it resumes, it is told that it was cancelled.
   void turn_into_cancelled() noexcept { cancelled_ = true; }
 
   [[nodiscard]] bool is_suspended() const noexcept { return static_cast<bool>(coroutine_); }
 
-  /// The wait is over. Success, or why the scope was cancelled.
+  /// Ends the wait. Returns success, or why the scope was cancelled.
   [[nodiscard]] Result<void> finish() noexcept;
 
  private:
@@ -42,14 +42,15 @@ class SuspendedWait : public Wait {
   bool cancelled_ = false;
 };
 
-/// Base of the awaiters of everything that keeps a line of waiting coroutines: events, mutexes, room in a
-/// group. Belongs to one worker and is not locked. Resumed on that worker, through the ready queue, by wake()
-/// or when its scope is cancelled.
+/// The base of the awaiters of everything that keeps a line of waiting coroutines: events, mutexes, room in a
+/// group. It is not locked.
+/// resumes: same worker, through the ready queue, by wake() or when its scope is cancelled
+/// thread: one worker
 class QueuedWait : public SuspendedWait {
  public:
   using Line = IntrusiveList<QueuedWait>;
 
-  /// Its turn has come.
+  /// Lets the coroutine go on, because its turn has come.
   void wake() noexcept {
     unlink();
     resume_soon();
@@ -58,17 +59,17 @@ class QueuedWait : public SuspendedWait {
   Wait* cancel(const CancelCause& cause) noexcept override;
 
  protected:
-  /// Joins the line, at its end.
+  /// Begins to wait at the end of the line.
   void wait_in(Line& line, std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
     if (suspend(coroutine, promise)) line.push_back(*this);
   }
 
-  /// It has left the line because it was cancelled.
+  /// Called when the wait has left the line because it was cancelled.
   virtual void gave_up() noexcept {}
 };
 
-/// What `object.wait()` and the like return: `Awaiter(object)`, made when it is awaited. Copies freely, so
-/// it can be handed to combinators and deadlines.
+/// What functions like `object.wait()` return. `Awaiter(object)` is made when this is awaited. It copies
+/// freely, so it can be handed to combinators and deadlines.
 template <class Awaiter, class Object>
 class [[nodiscard("it does nothing until it is awaited")]] WaitOperation {
  public:
@@ -79,10 +80,11 @@ class [[nodiscard("it does nothing until it is awaited")]] WaitOperation {
   Object* object_;
 };
 
-/// Asserts that what belongs to a worker is used there. Made anywhere; the first use on a worker binds it.
+/// Asserts that what belongs to a worker is used there. It may be made anywhere; the first use on a worker
+/// binds it.
 class OnOneWorker {
  public:
-  /// Ends the program with a message when the caller is not on the worker of the first call.
+  /// Ends the program with a message unless the caller is on the worker of the first call.
   void check() noexcept;
 
  private:

@@ -1,8 +1,8 @@
 /// ready_queue.hpp — what can run again, in the order in which it became ready.
 ///
-/// A growing array of handles rather than a linked list: completions are filed in batches, and reading the
-/// next handle does not touch a coroutine's memory before its turn. After the largest burst it has seen it
-/// allocates no more.
+/// It is a growing array of handles and not a linked list: completions are filed in batches, and reading the
+/// next handle does not touch a coroutine's memory before its turn. After the largest burst that it has seen,
+/// it allocates no more.
 #pragma once
 
 #include <coroutine>
@@ -21,7 +21,8 @@ class ReadyQueue {
   [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
   [[nodiscard]] std::size_t size() const noexcept { return tail_ - head_; }
 
-  /// Appends. Ends the program when memory runs out while growing: nobody could be told.
+  /// Appends.
+  /// no memory: the program ends, because nobody could be told
   void push(std::coroutine_handle<> coroutine) noexcept {
     if (tail_ == capacity_) [[unlikely]]
       make_room(1);
@@ -29,10 +30,10 @@ class ReadyQueue {
     slots_[tail_++] = coroutine;
   }
 
-  /// Appends many: while it lives nobody else does.
+  /// Appends many coroutines. While it lives, nobody else may append.
   class Batch {
    public:
-    /// At most `count`.
+    /// `count` is the most that will be pushed.
     Batch(ReadyQueue& queue, std::size_t count) noexcept : queue_(queue) {
       if (queue.capacity_ - queue.tail_ < count) [[unlikely]]
         queue.make_room(count);
@@ -51,7 +52,8 @@ class ReadyQueue {
     std::coroutine_handle<>* next_;
   };
 
-  /// Resumes at most `budget` coroutines, those that become ready meanwhile included, and returns how many.
+  /// Resumes at most `budget` coroutines, including those that become ready meanwhile, and returns how many
+  /// it resumed.
   std::size_t run(std::size_t budget) {
     std::size_t resumed = 0;
     while (resumed < budget && head_ != tail_) {
@@ -59,7 +61,7 @@ class ReadyQueue {
       next.resume();  // the one line of the library that resumes coroutines
       ++resumed;
     }
-    // Begins anew at the front, which is in the cache.
+    // Starts again at the front, which is in the cache.
     CORERING_DEBUG_ASSERT(head_ <= tail_ && tail_ <= capacity_, "the ready queue is a part of its slots");
     if (head_ == tail_) head_ = tail_ = 0;
     return resumed;

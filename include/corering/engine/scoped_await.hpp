@@ -1,4 +1,4 @@
-/// scoped_await.hpp — awaiting something inside a scope of its own.
+/// scoped_await.hpp — awaiting something inside its own scope.
 #pragma once
 
 #include <coroutine>
@@ -13,7 +13,7 @@
 namespace corering::detail {
 
 /// Opens a Kind of scope, awaits inside it, comes back to its worker, and closes it. A Kind is a Scope with
-/// `enter(PromiseBase*)`, which opens it, and `leave()`, which undoes what enter() did besides. Allocates
+/// `enter(PromiseBase*)`, which opens it, and `leave()`, which undoes what else enter() did. It allocates
 /// nothing.
 template <class Kind, class Inner>
 class [[nodiscard]] ScopedAwaiter : protected Kind, private FakeCoroutine {
@@ -43,7 +43,7 @@ class [[nodiscard]] ScopedAwaiter : protected Kind, private FakeCoroutine {
   }
 
  protected:
-  /// What the awaited thing yields; once, after it has ended.
+  /// Returns what the awaited thing yields. Call it once, after that has ended.
   decltype(auto) inner_result() { return inner_.await_resume(); }
 
  private:
@@ -55,7 +55,7 @@ class [[nodiscard]] ScopedAwaiter : protected Kind, private FakeCoroutine {
       return this->go_home(node_);
     }
     finish();
-    // Not resumed from here: a loop of awaits that end at once would grow the stack.
+    // We do not resume it from here: a loop of awaits that end at once would grow the stack.
     here::schedule(outer_);
   }
 

@@ -13,9 +13,10 @@
 
 namespace corering {
 
-/// Base of the awaiters of what many threads share. The object that it waits for has a lock and a list: who
-/// takes the waiter out of the list, under the lock, is the one to wake it, after the lock; from then on a
-/// cancellation comes too late. A coroutine resumes on its own worker, which does not end before.
+/// The base of the awaiters of what many threads share. The object that it waits for has a lock and a list.
+/// Whoever takes the wait out of the list, under the lock, must wake it, after the lock; from then on a
+/// cancellation comes too late.
+/// resumes: same worker, which does not end before
 class SharedWait : public Wait {
  public:
   SharedWait() noexcept { node_.kind = PostNode::Kind::homecoming; }
@@ -23,10 +24,11 @@ class SharedWait : public Wait {
     CORERING_ASSERT(!waits_, "a coroutine was destroyed while it waited for another thread");
   }
 
-  /// Any thread. The waiter may be gone when this returns.
+  /// Lets the coroutine or the thread go on. The wait may be gone when this returns.
+  /// thread: any
   void wake() noexcept;
 
-  /// Waiters that have been taken out of a list under its lock, to be woken after it.
+  /// Waits that have been taken out of a list under its lock, and that will be woken after it.
   class Chain {
    public:
     void add(SharedWait& wait) noexcept {
@@ -43,25 +45,27 @@ class SharedWait : public Wait {
   };
 
  protected:
-  /// On a worker: begins to wait. False in a cancelled scope: see SuspendedWait::suspend().
+  /// On a worker: begins to wait. Returns false in a cancelled scope: see SuspendedWait::suspend().
   [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept;
 
-  /// On its worker, out of the list: resumes it with the scope's reason.
+  /// Resumes it with the scope's reason. It must be out of the list.
+  /// thread: its worker's
   void resume_cancelled() noexcept;
-  /// It is on its way already, and is told on resumption that it was cancelled.
+  /// For a coroutine that is already on its way: when it resumes, it is told that it was cancelled.
   void turn_into_cancelled() noexcept { cancelled_ = true; }
   [[nodiscard]] bool waits() const noexcept { return waits_; }
 
-  /// The wait is over. Success, or why the scope was cancelled.
+  /// Ends the wait. Returns success, or why the scope was cancelled.
   [[nodiscard]] Result<void> finish() noexcept;
 
-  /// A plain thread waits; false when the deadline came first, and then it is still in the list if it was.
+  /// Blocks a plain thread. Returns false if the deadline comes first; then the wait is still in the list if
+  /// it was.
   [[nodiscard]] bool block_until(TimePoint deadline) noexcept;
   void begin_block() noexcept;
   void end_block() noexcept { waits_ = false; }
 
  private:
-  Loop* home_ = nullptr;  // null: a plain thread
+  Loop* home_ = nullptr;  // null if a plain thread waits
   PostNode node_;
   OneShot woken_;
   SharedWait* next_woken_ = nullptr;

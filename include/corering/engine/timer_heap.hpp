@@ -1,7 +1,7 @@
 /// timer_heap.hpp — deadlines of one worker, the nearest on top.
 ///
-/// A 4-ary heap in one array; each node knows its place, so a timer that is no longer wanted leaves in O(log
-/// n). Timers cost no SQE: the nearest deadline is the timeout of the worker's wait.
+/// It is a 4-ary heap in one array. Each node knows its place, so removing a timer that is no longer wanted
+/// takes O(log n). Timers cost no SQE: the nearest deadline is the timeout of the worker's wait.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +12,13 @@
 
 namespace corering {
 
-/// Something that happens at a point in time. Does not move while armed.
+/// Something that happens at a point in time.
+/// keep alive: it must stay where it is while it is armed
 struct TimerNode {
   static constexpr std::size_t not_armed = SIZE_MAX;
 
-  /// Called by the worker when the time has come, after the timer has left the heap. Resumes nothing itself.
+  /// The worker calls this when the time has come, after the timer has left the heap. It resumes nothing
+  /// itself.
   void (*fire)(TimerNode& self) noexcept = nullptr;
   std::size_t place = not_armed;
 
@@ -28,10 +30,10 @@ class TimerHeap {
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
-  /// The nearest deadline; not to be asked of an empty heap.
+  /// Returns the nearest deadline. The heap must not be empty.
   [[nodiscard]] TimePoint next_deadline() const noexcept { return entries_.front().deadline; }
 
-  /// Arms. Among equal deadlines the one armed first fires first.
+  /// Arms a timer. Among equal deadlines, the timer that was armed first fires first.
   void push(TimerNode& node, TimePoint deadline);
 
   /// Takes the timer with the nearest deadline out.

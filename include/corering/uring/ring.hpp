@@ -1,7 +1,8 @@
 /// ring.hpp — one io_uring: where SQEs are filled, handed over, and answered.
 ///
-/// Belongs to one thread. The kernel reads the SQ only inside enter() (no SQPOLL), so the tail is published
-/// once per enter and every SQE of a turn travels together.
+/// The kernel reads the SQ only inside enter() (there is no SQPOLL), so the tail is published once per enter,
+/// and all SQEs of a turn travel together.
+/// thread: one
 #pragma once
 
 #include <algorithm>
@@ -17,25 +18,28 @@
 
 namespace corering {
 
-/// Our side of the SQ: which SQE is the next free one. Apart from Ring, because it is inlined where
-/// operations begin. thread: the ring's
+/// Our side of the SQ: which SQE is the next free one. It is separate from Ring because it is inlined where
+/// operations begin.
+/// thread: the ring's
 class SubmissionQueue {
  public:
   constexpr SubmissionQueue() noexcept = default;
   SubmissionQueue(SubmissionQueue&&) = delete;
 
-  /// False: ask Ring::free_sqes(), which looks whether the kernel has taken some.
+  /// Returns false if it knows of none. Then ask Ring::free_sqes(), which looks whether the kernel has taken
+  /// some.
   [[nodiscard]] bool knows_free_sqe() const noexcept { return tail_ != limit_; }
-  /// The SQE that was taken last.
+  /// Returns the SQE that was taken last.
   [[nodiscard]] const Sqe& last_taken() const noexcept { return sqes_[(tail_ - 1) & mask_]; }
-  /// The next free SQE, when there is one. Its content is undefined, and it goes with the ring's next enter.
+  /// Returns the next free SQE; there must be one. Its content is undefined, and it goes with the ring's next
+  /// enter.
   [[nodiscard]] Sqe& take_sqe() noexcept { return sqes_[tail_++ & mask_]; }
 
  private:
   friend class Ring;
   Sqe* sqes_ = nullptr;
-  std::uint32_t tail_ = 0;   // the kernel's copy follows at enter
-  std::uint32_t limit_ = 0;  // where it is full, by the kernel's head as last seen
+  std::uint32_t tail_ = 0;   // the kernel's copy is updated at enter
+  std::uint32_t limit_ = 0;  // the tail at which the SQ is full, by the kernel's head as we last saw it
   std::uint32_t mask_ = 0;
 };
 
@@ -43,69 +47,74 @@ class Ring {
  public:
   explicit Ring(SubmissionQueue& sq) noexcept : sq_(sq) {}
 
-  /// Opens on the calling thread, which must be the one that enters it (SINGLE_ISSUER). Asks for the best set
-  /// of flags and drops the newest ones, one step at a time, where the kernel answers EINVAL. `cq_entries` 0
-  /// takes the kernel's choice, twice the SQ.
+  /// Opens the ring on the calling thread. It asks for the best set of flags; if the kernel answers EINVAL,
+  /// it drops the newest ones, one step at a time. `cq_entries` 0 means the kernel's choice, which is twice
+  /// the SQ.
+  /// thread: the one that will enter the ring (SINGLE_ISSUER)
   Result<void> open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t cq_entries);
 
-  /// Unmaps and closes. Nothing may be in flight: closing is no barrier, the kernel would still write to
-  /// buffers.
+  /// Unmaps and closes. Nothing may be in flight: closing waits for nothing, and the kernel would still write
+  /// to buffers.
   void close() noexcept { ring_.reset(); }
 
   [[nodiscard]] bool is_open() const noexcept { return ring_ != nullptr; }
 
-  /// The setup flags (abi::setup_*) that this kernel granted.
+  /// Returns the setup flags (abi::setup_*) that this kernel granted.
   [[nodiscard]] std::uint32_t setup_flags() const noexcept { return params_.flags; }
 
-  /// What the kernel says about itself (abi::feature_*).
+  /// Returns what the kernel says about itself (abi::feature_*).
   [[nodiscard]] std::uint32_t features() const noexcept { return params_.features; }
 
-  /// io_uring_register(2).
+  /// Registers or unregisters a resource of the ring.
+  /// follows: io_uring_register(2)
   int register_resource(unsigned opcode, void* arg, unsigned count) noexcept {
     return ring_->register_resource(opcode, arg, count);
   }
 
-  /// The next free SQE, its content undefined, or null when the SQ is full. It belongs to the next enter().
+  /// Returns the next free SQE, or null when the SQ is full. Its content is undefined, and it goes with the
+  /// next enter().
   [[nodiscard]] Sqe* next_sqe() noexcept {
     return sq_.knows_free_sqe() || free_sqes() > 0 ? &sq_.take_sqe() : nullptr;
   }
 
   [[nodiscard]] std::uint32_t sq_entries() const noexcept { return memory_.sq_entries; }
 
-  /// How many SQEs next_sqe() can give.
+  /// Returns how many SQEs next_sqe() can give.
   [[nodiscard]] std::uint32_t free_sqes() noexcept {
     sq_.limit_ = load(memory_.sq_head, std::memory_order_acquire) + memory_.sq_entries;
     return sq_.limit_ - sq_.tail_;
   }
 
-  /// For other rings' messages.
+  /// Returns the ring's descriptor, for messages from other rings.
   [[nodiscard]] int descriptor() const noexcept { return ring_->descriptor(); }
 
-  /// SQEs filled but not yet taken by the kernel.
+  /// Returns how many SQEs are filled but not yet taken by the kernel.
   [[nodiscard]] std::uint32_t unsubmitted() const noexcept {
     return sq_.tail_ - load(memory_.sq_head, std::memory_order_relaxed);
   }
 
-  /// True when a completion can be reaped without entering the kernel.
+  /// Returns true if a completion can be reaped without entering the kernel.
   [[nodiscard]] bool has_cqes() const noexcept {
     return load(memory_.cq_tail, std::memory_order_acquire) !=
            load(memory_.cq_head, std::memory_order_relaxed);
   }
 
-  /// True when an enter may make completions appear that the kernel has put aside for it. Where it does not
-  /// tell, always.
+  /// Returns true if an enter may make completions appear that the kernel has put aside. Always true if the
+  /// kernel does not tell.
   [[nodiscard]] bool has_task_work() const noexcept {
     return (params_.flags & abi::setup_taskrun_flag) == 0 ||
            (load(memory_.sq_flags, std::memory_order_relaxed) & (abi::sq_taskrun | abi::sq_cq_overflow)) != 0;
   }
 
-  /// Hands over what is unsubmitted; runs no completion work. Returns the count taken or -errno.
+  /// Hands over what is unsubmitted, and runs no completion work. Returns how many SQEs were taken, or
+  /// -errno.
   int submit() noexcept { return enter(0, 0, nullptr); }
 
   /// Hands over what is unsubmitted and lets completions appear, without waiting.
   int submit_and_peek() noexcept { return enter(0, abi::enter_getevents, nullptr); }
 
-  /// Hands over what is unsubmitted and waits for one completion, at most `limit` (nothing: for ever).
+  /// Hands over what is unsubmitted and waits for one completion, at most for `limit` (or for ever, without a
+  /// limit).
   int submit_and_wait(std::optional<Duration> limit) noexcept {
     if (!limit) return enter(1, wait_flags_, nullptr);
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*limit);
@@ -114,7 +123,7 @@ class Ring {
     return enter(1, wait_flags_ | abi::enter_ext_arg, &arg);
   }
 
-  /// The CQEs that are there, oldest first. Those behind the place where the CQ goes round come the next
+  /// The CQEs that are there, oldest first. Those after the place where the CQ wraps around come the next
   /// time.
   struct Cqes {
     std::span<const Cqe> cqes;
@@ -127,7 +136,7 @@ class Ring {
     const std::uint32_t count = std::min(end - begin, memory_.cq_entries - at);
     return {.cqes = std::span(memory_.cqes + at, count), .end = begin + count};
   }
-  /// Gives their slots back to the kernel.
+  /// Gives the slots of these CQEs back to the kernel.
   void release(const Cqes& reaped) noexcept {
     CORERING_DEBUG_ASSERT(reaped.cqes.size() <= memory_.cq_entries, "a CQ holds no more than its entries");
     std::atomic_ref(*memory_.cq_head).store(reaped.end, std::memory_order_release);
