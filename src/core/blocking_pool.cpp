@@ -33,7 +33,7 @@ Result<void> BlockingPool::submit(BlockingJob& job) noexcept {
       try {
         threads_.emplace_back([this] { live(); });
       } catch (const std::system_error&) {
-        // Those that are there will come to it.
+        // The threads that exist will take the job.
         if (threads_.empty()) return failure(EAGAIN);
       } catch (const std::bad_alloc&) {
         if (threads_.empty()) return failure(ENOMEM);
@@ -62,7 +62,7 @@ std::size_t BlockingPool::threads() const noexcept {
 void BlockingPool::live() noexcept {
   pthread_setname_np(pthread_self(), "corering-block");
   pthread_setaffinity_np(pthread_self(), sizeof processors_, &processors_);
-  // Signals are for the threads of the program.
+  // Signals are for the program's own threads.
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
@@ -76,7 +76,7 @@ void BlockingPool::live() noexcept {
     --length_;
     lock.unlock();
     job.run();
-    job.wake();  // and is gone
+    job.wake();  // after this the job is gone
     lock.lock();
   }
 }

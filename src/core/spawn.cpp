@@ -68,7 +68,8 @@ void Joiner::prepare(std::coroutine_handle<> coroutine, PromiseBase* promise) no
   begin_wait(promise, home_);
   if (home_ == nullptr) return;
   home_->expect_homecoming();
-  // Too early for a join in a cancelled scope to be refused: the task has to be joined all the same.
+  // A join in a cancelled scope cannot be refused, because the task must be joined in any case. So we cancel
+  // the task.
   if (home_->refuses_waits(promise != nullptr ? promise->scope : nullptr)) {
     CancelProtocol::request(task_, {.reason = CancelReason::asked()});
   }
@@ -90,7 +91,7 @@ void Joiner::wake() noexcept {
 
 bool Joiner::waits_on(const LoopFront& there) const noexcept { return home_ == &there; }
 
-// Not from within, if it is here: a long chain of joins would grow the stack.
+// If the task is here, we do not cancel it inside this call: a long chain of joins would grow the stack.
 Wait* Joiner::cancel(const CancelCause& cause) noexcept {
   if (task_.is_here()) return &task_;
   CancelProtocol::request(task_, cause);

@@ -22,7 +22,7 @@ bool SwitchToWorker::suspend(std::coroutine_handle<> coroutine, const PromiseBas
                   reinterpret_cast<std::uintptr_t>(coroutine.address()),
                   promise != nullptr ? trace::pack_place(promise->awaiting) : 0);
   }
-  // From a successful post on, this frame belongs to the other thread: nothing of it may be touched here.
+  // After a successful post, this frame belongs to the other thread, and nothing of it may be touched here.
   const void* const id = &node_;
   Strand* const strand = promise != nullptr && promise->scope != nullptr ? promise->scope->strand() : nullptr;
   waiting_ = true;

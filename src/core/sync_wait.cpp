@@ -21,7 +21,7 @@ void run_root(std::coroutine_handle<> root, OneShot& ended) {
     trace::record(Kind::sync_wait_end, trace::no_opcode, root.address());
 }
 
-// The frame, and this in it, may be gone when that thread has been woken.
+// When that thread has been woken, the frame may be gone, and so may this object, which lies in it.
 void RootStrand::on_end() noexcept {
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::root_done, trace::no_opcode, root_.address());

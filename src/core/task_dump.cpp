@@ -21,7 +21,7 @@ std::string place(const std::source_location& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line()) + "  " + where.function_name();
 }
 
-/// The innermost scope of the strand: the one in which its coroutine waits or runs.
+/// Returns the innermost scope of the strand: the one in which its coroutine waits or runs.
 const Scope& innermost(Strand& strand) noexcept {
   Scope* scope = &strand;
   while (scope->waiting() != nullptr && scope->waiting()->as_scope() != nullptr) {
@@ -74,7 +74,7 @@ TaskDump dump_of(Loop& loop, const std::string& worker) {
   const TimePoint deadline_now = loop.now();
   loop.for_each_strand(
       [&](Strand& strand) { dump.tasks.push_back(info_of(strand, deadline_now, now.ns, scale)); });
-  // What they do over there is for that worker to read.
+  // Only the other worker may read what these strands do there.
   const Strand* last = nullptr;
   loop.for_each_scope([&](const Scope& scope) {
     Strand& strand = *scope.strand();

@@ -1,4 +1,4 @@
-/// worker.cpp — the life of a worker around its loop: set-up, thread, stop.
+/// worker.cpp — what a worker does around its loop: set-up, thread, stop.
 #include <cerrno>
 #include <csignal>
 #include <pthread.h>
@@ -60,7 +60,7 @@ Worker* Worker::current() noexcept {
 Worker::~Worker() {
   request_stop();
   if (thread_.joinable()) join();
-  while (loop_->is_attached()) loop_->turn(std::nullopt);  // stepped, but not to its end
+  while (loop_->is_attached()) loop_->turn(std::nullopt);  // turn() was called, but not until the end
   loop_->refuse_everything();
 }
 
@@ -81,7 +81,7 @@ Result<void> Worker::set_up(InitCallback& init_callback, std::exception_ptr& thr
 
 namespace {
 
-/// While it lives, a write to a pipe that nobody reads is EPIPE on this thread, and no signal.
+/// While it lives, a write to a pipe that nobody reads gives EPIPE on this thread, and no signal.
 class WithoutSigpipe {
  public:
   WithoutSigpipe() noexcept {
@@ -127,7 +127,7 @@ Result<void> Worker::start(InitCallback init_callback) {
       if (CPU_COUNT(&helpers) > 0) loop_->keep_helpers_on(helpers);
     }
     const bool runs = outcome.has_value();
-    up.set();  // start() returns: what it lent us is gone
+    up.set();  // now start() returns, and what it lent us is gone
     if (runs) loop_->run();
   };
   try {
@@ -181,7 +181,7 @@ void Worker::report_stuck() noexcept {
 
 namespace {
 
-/// A question to a worker, and its answer. Shared, because who asks may give up.
+/// A question to a worker, and its answer. It is shared, because the thread that asks may give up.
 struct DumpRequest : CallNode {
   explicit DumpRequest(std::string name) noexcept : CallNode(&answer), worker(std::move(name)) {}
   static void answer(PostNode& node, Loop& here) noexcept {
@@ -193,7 +193,7 @@ struct DumpRequest : CallNode {
   const std::string worker;
   TaskDump dump;
   OneShot answered;
-  std::shared_ptr<DumpRequest> self;  ///< while it is in the queue
+  std::shared_ptr<DumpRequest> self;  ///< set while the request is in the queue
 };
 
 }  // namespace
@@ -204,7 +204,7 @@ std::optional<TaskDump> Worker::dump_tasks(Duration patience) {
   request->self = request;
   if (!loop_->mailbox().post_regardless(*request)) {
     request->self = nullptr;
-    return TaskDump{.worker = name()};  // it has ended
+    return TaskDump{.worker = name()};  // the worker has ended
   }
   if (!request->answered.wait_until(saturating_add(Clock::now(), patience))) return std::nullopt;
   return std::move(request->dump);

@@ -1,4 +1,4 @@
-/// cancel_protocol.cpp — the two ways of a cancellation, in the order in which they are gone.
+/// cancel_protocol.cpp — the two ways of a cancellation, in the order of their steps.
 #include <memory>
 #include <mutex>
 
@@ -17,7 +17,7 @@ void CancelProtocol::request(Scope& scope, const CancelCause& cause) noexcept {
   const Loop* const here = here::loop();
   {
     const std::lock_guard lock(strand.lock_);
-    if (strand.location_ == nullptr) return;  // it has ended
+    if (strand.location_ == nullptr) return;  // the strand has ended
     if (strand.location_ != here) {
       leave_request(scope, cause);
       if (!strand.message_under_way_) send_message(strand);
@@ -53,12 +53,12 @@ void CancelProtocol::leave_request(Scope& scope, const CancelCause& cause) noexc
                                            std::memory_order_relaxed);
 }
 
-// With the strand's lock held.
+// To be called with the strand's lock held.
 void CancelProtocol::send_message(Strand& strand) noexcept {
   strand.message_under_way_ = true;
   std::construct_at(&strand.message_, &message_arrived);
   strand.message_.strand = &strand;
-  // That worker hosts the strand: it cannot have ended.
+  // That worker hosts the strand, so it cannot have ended.
   const bool pushed = strand.location_->mailbox().post_regardless(strand.message_);
   CORERING_ASSERT(pushed, "a worker ended while it hosted a strand");
 }
@@ -71,7 +71,7 @@ void CancelProtocol::message_arrived(PostNode& node, Loop& here) noexcept {
     CORERING_ASSERT(strand.message_under_way_, "a strand's message arrives once");
     strand.message_under_way_ = false;
     ended = strand.ended_;
-    if (!ended && strand.location_ != &here) return send_message(strand);  // it has gone on: after it
+    if (!ended && strand.location_ != &here) return send_message(strand);  // it has moved on: follow it
   }
   if (ended) return strand.on_end();
   take_every_request(strand);  // the strand is here, and stays here while we are in this call

@@ -11,12 +11,12 @@
 namespace corering {
 namespace {
 
-// From the top: which place (9 bits), which unit (3), how many of it (19).
+// From the highest bit: which place (9 bits), which unit (3 bits), how many of that unit (19 bits).
 constexpr int amount_bits = 19;
 constexpr int unit_bits = 3;
 constexpr unsigned amount_mask = (1U << amount_bits) - 1;
 constexpr unsigned unit_mask = (1U << unit_bits) - 1;
-constexpr std::size_t place_count = 511;  // number 0 stands for a place that found no room
+constexpr std::size_t place_count = 511;  // number 0 stands for a place for which there was no room
 
 struct Unit {
   std::int64_t nanoseconds;
@@ -25,8 +25,8 @@ struct Unit {
 constexpr std::array<Unit, 5> units = {
     {{1, " ns"}, {1'000, " us"}, {1'000'000, " ms"}, {1'000'000'000, " s"}, {3'600'000'000'000, " h"}}};
 
-/// Where deadlines were set that have passed. Grows by one for each such place in the source, and never
-/// shrinks.
+/// The places where the deadlines were set that have passed. It grows by one for each such place in the
+/// source, and never shrinks.
 class Places {
  public:
   unsigned number_of(const std::source_location& where) noexcept {
@@ -60,7 +60,8 @@ Places& places() noexcept {
   return instance;
 }
 
-/// The duration in the largest unit that says it exactly; else in the smallest that holds it, rounded up.
+/// Packs the duration in the largest unit that expresses it exactly. If there is none, it uses the smallest
+/// unit in which the duration fits, and rounds up.
 unsigned pack(Duration asked_for) noexcept {
   const std::int64_t ns = asked_for.count() < 0 ? 0 : asked_for.count();
   unsigned packed = (units.size() - 1) << amount_bits | amount_mask;
@@ -100,7 +101,7 @@ const std::error_category& deadline_category() noexcept {
 CancelReason CancelReason::deadline(Duration asked_for, std::source_location where) noexcept {
   const unsigned place = places().number_of(where);
   const unsigned packed = place << (amount_bits + unit_bits) | pack(asked_for);
-  // Never 0, which means "not cancelled"; -1 cannot come out of 31 bits.
+  // The value is never 0, which means "not cancelled". It cannot be -1, because it has only 31 bits.
   return CancelReason(packed == 0 ? 1 : static_cast<int>(packed));
 }
 

@@ -1,5 +1,4 @@
-/// completion.cpp — how an operation begins where something is out of the ordinary, and what its answer
-/// means.
+/// completion.cpp — how an operation begins if something is out of the ordinary, and what its answer means.
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -20,8 +19,9 @@ using trace::Kind;
   return loop != nullptr && loop->read_now(*this, promise, request);
 }
 
-// What is recorded differs only in that. For the rest a copy is kept, in memory of the frame cache: rare, and
-// small. Without memory the operation fails.
+// If only recording is out of the ordinary, the operation begins as usual. In all other cases we keep a copy
+// of the request, in memory of the frame cache; that is rare, and the copy is small. If there is no memory,
+// the operation fails.
 [[gnu::noinline]] void Completion::begin_slowly(const Request& request) noexcept {
   LoopFront& here = here::front();
   if (trace::enabled() && here.may_begin_recorded_in(promise_->scope)) {
@@ -69,7 +69,7 @@ void Completion::begin(std::coroutine_handle<> waiter, PromiseBase* promise,
   trace::record(Kind::suspended, code, this);
 }
 
-// All of it happened in one go.
+// All of this happened in one go.
 void Completion::record_begun() noexcept {
   const std::uint64_t now = trace::stamp();
   const auto code = static_cast<std::uint8_t>(opcode());
@@ -101,7 +101,7 @@ void Completion::resume_with(const Reply& reply) noexcept {
   here::loop()->schedule(waiter_);
 }
 
-// The result comes first; the notification, if there is one, says whether the kernel copied after all.
+// The result comes first. If a notification follows, it says whether the kernel copied the data in the end.
 void NotifiedCompletion::received(const Reply& reply) noexcept {
   Reply total = reply;
   if ((reply.flags & abi::cqe_notif) != 0) {
@@ -124,8 +124,8 @@ void Completion::describe(std::string& text) const {
 }
 
 std::error_code Completion::error_of(std::int32_t res) const noexcept {
-  // A helper thread of the kernel was interrupted in a system call that blocks. What it says to that is
-  // EINTR, or one of the numbers that user space is never to see.
+  // A helper thread of the kernel was interrupted in a system call that blocks. It then answers EINTR, or one
+  // of the numbers that user space should never see.
   const bool was_interrupted = res == -EINTR || (res <= -512 && res >= -514) || res == -516;
   const bool was_cancelled = res == -ECANCELED || was_interrupted;
   if (was_cancelled && promise_ != nullptr && promise_->scope != nullptr && promise_->scope->is_cancelled()) {
@@ -134,7 +134,7 @@ std::error_code Completion::error_of(std::int32_t res) const noexcept {
   return {was_interrupted ? EINTR : -res, std::system_category()};
 }
 
-// Out of line, and called only when recording: its arguments must cost nothing otherwise.
+// This is out of line, and is called only when recording: otherwise its arguments must cost nothing.
 [[gnu::noinline]] void Completion::record_filled(std::uint64_t stamp, const Sqe& sqe) const noexcept {
   trace::record_at(stamp, Kind::sqe_filled, sqe.opcode, this,
                    static_cast<std::uint64_t>(static_cast<std::uint32_t>(sqe.fd)) << 32 | sqe.len, sqe.off);

@@ -27,7 +27,7 @@ using detail::frame_granule;
 using detail::Magazine;
 using detail::Magazines;
 
-constexpr std::size_t depot_limit_bytes = 16U << 20;  // what the depot keeps, per class
+constexpr std::size_t depot_limit_bytes = 16U << 20;  // how much the depot keeps, per class
 
 constexpr std::size_t bytes_of(std::size_t size_class) noexcept { return (size_class + 1) * frame_granule; }
 
@@ -37,7 +37,7 @@ constexpr bool sanitized = true;
 constexpr bool sanitized = false;
 #endif
 
-// Freed frames look freed to the address sanitizer although malloc does not know.
+// The address sanitizer sees freed frames as freed, although malloc does not know that they are.
 void poison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
 #if defined(CORERING_ASAN)
   ASAN_POISON_MEMORY_REGION(frame, bytes_of(size_class));
@@ -57,13 +57,13 @@ void release_frames(Magazine& magazine, std::size_t size_class) noexcept {
   }
 }
 
-/// Magazines that no thread holds: full ones by class, and empty ones. Never destroyed: threads may end after
-/// main has.
+/// Magazines that no thread holds: full ones by class, and empty ones. It is never destroyed, because threads
+/// may end after main has ended.
 class Depot {
  public:
-  /// A full one, or null.
+  /// Returns a full magazine, or null.
   Magazine* take_full(std::size_t size_class) noexcept { return shelves_[size_class].take(); }
-  /// Keeps it, or releases what is in it when the shelf is full.
+  /// Keeps the magazine or, when the shelf is full, releases the frames in it.
   void give_full(Magazine& magazine, std::size_t size_class) noexcept {
     if (shelves_[size_class].give(magazine, depot_limit_bytes / (Magazine::most * bytes_of(size_class))))
       return;
@@ -71,7 +71,7 @@ class Depot {
     give_empty(magazine);
   }
 
-  /// An empty one; null for want of memory.
+  /// Returns an empty magazine, or null if there is no memory.
   Magazine* take_empty() noexcept {
     Magazine* const magazine = empty_.take();
     return magazine != nullptr ? magazine : new (std::nothrow) Magazine;
@@ -110,7 +110,7 @@ Depot& depot() noexcept {
   return instance;
 }
 
-/// Stands for a magazine where there is none: nothing to take, and no room to put.
+/// Stands for a magazine where there is none: there is nothing to take, and no room to put anything.
 constinit Magazine no_magazine{.count = 0, .capacity = 0, .next = nullptr, .frames = {}};
 
 using ThreadCache = std::array<Magazines, frame_class_count>;
@@ -123,8 +123,8 @@ constinit ThreadCache nothing = [] {
 
 }  // namespace
 
-// A pointer, because initial-exec, which is found without a call, is for small things only. Outside of this
-// file it is read by CORERING_THREAD_WORD, which optimisation at link time does not see: hence "used".
+// This is a pointer, because initial-exec, which is found without a call, is only for small things. Outside
+// of this file, CORERING_THREAD_WORD reads it, and optimisation at link time does not see that: hence "used".
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local Magazines* frame_cache __asm__(
     "corering_frame_cache");
 [[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local Magazines* frame_cache = nothing.data();
@@ -134,14 +134,15 @@ namespace {
 constinit thread_local ThreadCache* own_cache = nullptr;
 constinit thread_local bool thread_is_ending = false;
 
-/// What is inlined elsewhere finds these from now on; where it must not, it finds nothing.
+/// Inlined code elsewhere finds these magazines from now on. Where it must not use any, it keeps finding
+/// `nothing`.
 void show(Magazines* magazines) noexcept {
   if (sanitized) return;
   frame_cache = magazines;
   thread_word_written();
 }
 
-/// Gives the cache back when its thread ends; what that thread frees later goes to operator delete.
+/// Gives the cache back when its thread ends. What that thread frees later goes to operator delete.
 class Reaper {
  public:
   explicit Reaper(ThreadCache* watched) noexcept : watched_(watched) {}
@@ -167,7 +168,8 @@ class Reaper {
   const std::unique_ptr<ThreadCache> watched_;
 };
 
-/// The thread's cache, made when it is needed first; null for want of memory, or when the thread is ending.
+/// Returns the thread's cache, which is made when it is first needed. Returns null if there is no memory, or
+/// if the thread is ending.
 ThreadCache* find_own_cache() noexcept {
   if (own_cache != nullptr || thread_is_ending) return own_cache;
   auto* const made = new (std::nothrow) ThreadCache(nothing);
@@ -177,7 +179,7 @@ ThreadCache* find_own_cache() noexcept {
   return own_cache = made;
 }
 
-/// Loads a magazine that has frames; false when there is none to be had.
+/// Loads a magazine that has frames. Returns false if there is none.
 bool load_frames(Magazines& pair, std::size_t size_class) noexcept {
   if (pair.spare != nullptr && pair.spare->is_full()) {
     std::swap(pair.loaded, pair.spare);
@@ -195,7 +197,7 @@ bool load_frames(Magazines& pair, std::size_t size_class) noexcept {
   return true;
 }
 
-/// Loads a magazine that has room; false for want of memory.
+/// Loads a magazine that has room. Returns false if there is no memory.
 bool load_room(Magazines& pair, std::size_t size_class) noexcept {
   if (pair.spare != nullptr && !pair.spare->is_full()) {
     std::swap(pair.loaded, pair.spare);

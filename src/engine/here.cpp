@@ -1,4 +1,4 @@
-/// here.cpp — the compiled side of engine.hpp: from "this thread" to its loop.
+/// here.cpp — the compiled side of here.hpp: from "this thread" to its loop.
 #include <limits>
 
 #include <corering/engine/here.hpp>
@@ -25,8 +25,8 @@ namespace here {
 
 void schedule(std::coroutine_handle<> coroutine) noexcept {
   if (Loop* const loop = here::loop(); loop != nullptr) return loop->schedule(coroutine);
-  // A foreign thread that resumes a coroutine of ours is not inside run(): then it runs what that one
-  // goes on to.
+  // A thread that is not ours and resumes one of our coroutines is not inside run(). It then runs what that
+  // coroutine makes ready.
   if (PlainThread& here = plain_thread(); here.depth > 0) return here.ready.push(coroutine);
   run(coroutine);
 }

@@ -1,4 +1,4 @@
-/// loop.cpp — one turn, and what its verbs do.
+/// loop.cpp — one turn of the loop, and its steps.
 #include "engine/loop.hpp"
 
 #include <algorithm>
@@ -22,11 +22,12 @@ namespace {
 
 using trace::Kind;
 
-// 64 KiB: room for what many idle connections may answer at once.
+// 64 KiB: this is room for what many idle connections may answer at once.
 constexpr std::uint32_t usual_cq_entries = 4096;
 
-// What reads may copy from the page cache in one turn without an SQE, each counted as if it were a page
-// longer: some 10 to 20 us, after which the kernel and the other coroutines get their turn.
+// How many bytes reads may copy from the page cache in one turn without an SQE; each read counts as one page
+// more than its length. That is some 10 to 20 us, after which the kernel and the other coroutines get their
+// turn.
 constexpr std::size_t read_now_budget = 128 << 10;
 
 void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
@@ -60,11 +61,11 @@ namespace {
 struct NoLoop : LoopFront {
   constexpr NoLoop() noexcept : LoopFront(Nobody()) {}
 };
-constinit NoLoop no_loop;  // never written to
+constinit NoLoop no_loop;  // nobody ever writes to it
 }  // namespace
 
-// initial-exec: found without a call, also from position-independent code. Outside of this file it is read by
-// CORERING_THREAD_WORD, which optimisation at link time does not see: hence "used".
+// initial-exec: it is found without a call, also from position-independent code. Outside of this file,
+// CORERING_THREAD_WORD reads it, and optimisation at link time does not see that: hence "used".
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local LoopFront* current_front __asm__(
     "corering_front");
 [[gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local LoopFront* current_front = &no_loop;
@@ -102,13 +103,14 @@ Result<void> Loop::attach() {
     mailbox_.close();
     return opened;
   }
-  if (&kernel_ == &real_kernel()) (void)capabilities();  // now, while there are descriptors
+  if (&kernel_ == &real_kernel()) (void)capabilities();  // now, while there still are descriptors
   return {};
 }
 
 void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   cpu_set_t set = processors;
-  // The size is in bytes. An older kernel (before 5.14) refuses; then the helpers stay where they are.
+  // The size is in bytes. An older kernel (before 5.14) refuses this; then the helper threads stay where they
+  // are.
   ring_.register_resource(abi::register_iowq_aff, &set, sizeof set);
 }
 
@@ -130,7 +132,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   return limit;
 }
 
-// Sleeps, unless there is something to do after all.
+// Sleeps, unless something to do has come in the meantime.
 [[gnu::always_inline]] inline void Loop::sleep(std::optional<Duration> limit) noexcept {
   if (!(mailbox_.is_wake_read_armed() || arm_wake_read()) || !mailbox_.fall_asleep()) [[unlikely]]
     return peek();
@@ -143,7 +145,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 }
 
 [[gnu::always_inline]] inline void Loop::peek() noexcept {
-  // What comes uncalled (messages of other rings, the wake-up) shows as task work.
+  // What comes without being asked for (messages of other rings, the wake-up) shows as task work.
   if (in_flight_ + controls_in_flight_ == 0 && ring_.unsubmitted() == 0 && !ring_.has_task_work()) return;
   record(Kind::submitted, this, ring_.unsubmitted(), 0);
   const int result = ring_.submit_and_peek();
@@ -163,10 +165,11 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   const TimePoint begin = kernel_.now();
   sleep(limit);
   const Duration slept = kernel_.now() - begin;
-  if (!limit || slept < *limit) spinner_.slept(slept);  // a timer of our own says nothing about others
+  if (!limit || slept < *limit) spinner_.slept(slept);  // our own timer says nothing about the others
 }
 
-// Nothing has come yet, but lately it soon did. What comes at a known time is not worth watching for.
+// Nothing has come yet, but lately something came soon. If we know when the next thing comes, it is not worth
+// watching for.
 [[gnu::noinline]] void Loop::watch(std::optional<Duration> limit) noexcept {
   turns_until_clock_ = 0;
   if (limit && *limit <= spinner_.budget()) return sleep(limit);
@@ -190,7 +193,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
       return;
     case EAGAIN:
     case EBUSY:
-    case ENOMEM:  // for now; the SQEs stay where they are and go with the next enter
+    case ENOMEM:  // only for now; the SQEs stay where they are and go with the next enter
       short_of_memory_ = true;
       return;
     default:
@@ -216,7 +219,7 @@ void Loop::settle() noexcept {
   unpark();
 }
 
-// One reply of an operation that gets one: nearly every completion is that.
+// Files one reply of an operation that gets only one: nearly every completion is like that.
 [[gnu::always_inline]] inline void Loop::file_plain(const Cqe& cqe, ReadyQueue::Batch& ready) noexcept {
   static_assert(offsetof(Reply, res) == 0 && offsetof(Reply, flags) == 4 &&
                 offsetof(Cqe, flags) == offsetof(Cqe, res) + 4);
@@ -232,15 +235,16 @@ void Loop::settle() noexcept {
   ready.push(completion.waiter_);
 }
 
-// Returns where it stopped: at a completion that is no plain one, or at the end.
+// Returns where it stopped: at a completion that is not a plain one, or at the end.
 template <bool recording>
 [[gnu::always_inline]] inline const Cqe* Loop::file_plain_ones(const Cqe* cqe, const Cqe* end) noexcept {
   ReadyQueue::Batch ready(ready_, static_cast<std::size_t>(end - cqe));
   const Cqe* const begin = cqe;
-  [[maybe_unused]] const std::uint64_t now = recording ? trace::stamp() : 0;  // one for all
+  [[maybe_unused]] const std::uint64_t now = recording ? trace::stamp() : 0;  // one stamp for all
   const auto file_until = [&](const Cqe* stop, auto look_ahead) {
     for (; cqe < stop && (cqe->user_data & tag_bits) == 0; ++cqe) {
-      // Mostly an address, soon to be written to; where it is none, or stale, a prefetch does nothing.
+      // Mostly this is an address that will soon be written to. If it is not an address, or a stale one, a
+      // prefetch does nothing.
       if constexpr (look_ahead) __builtin_prefetch(reinterpret_cast<const void*>(cqe[4].user_data), 1);
       if constexpr (recording) record_processed(now, *cqe);
       file_plain(*cqe, ready);
@@ -283,15 +287,15 @@ void Loop::wait_for_kernel() noexcept {
 
 // ---- a turn ----
 
-// What a turn consists of is inlined here, so that few returns come after the system call: where the kernel
-// guards against speculation it leaves the processor without predictions for them.
+// The parts of a turn are inlined here, so that few returns come after the system call: where the kernel
+// guards against speculation, it leaves the processor without predictions for them.
 [[gnu::always_inline]] inline bool Loop::step(std::optional<Duration> patience) {
   if (ended_) return false;
   if (turns_until_clock_-- == 0) look_at_clock();
   if (!mailbox_.empty()) drain_posts();
   if (!timers_.empty()) expire_timers();
   bytes_to_read_now_ = read_now_budget;
-  if (ready_.run(ready_budget) == ready_budget) turns_until_clock_ = 0;  // that may have taken long
+  if (ready_.run(ready_budget) == ready_budget) turns_until_clock_ = 0;  // this may have taken long
   if (!drainers_.empty()) [[unlikely]]
     release_drained();
   if (stopping_ && is_quiet() && mailbox_.try_close()) [[unlikely]] {
@@ -339,7 +343,7 @@ void Loop::wait_for_kernel() noexcept {
 
 bool Loop::turn(std::optional<Duration> patience) {
   const Running here(*this);
-  turns_until_clock_ = 0;  // nobody knows how long ago the one before was
+  turns_until_clock_ = 0;  // we do not know how long ago the last turn was
   return step(patience);
 }
 
@@ -349,7 +353,8 @@ void Loop::run() {
   }
 }
 
-// Reading it takes a tenth of the time of a nop; a worker that has not waited since does it now and then.
+// Reading the clock takes a tenth of the time of a nop. A worker that has not waited since the last reading
+// reads it only now and then.
 void Loop::look_at_clock() noexcept {
   turn_ticks_ = trace::ticks_now();
   turns_until_clock_ = 7;
@@ -360,7 +365,7 @@ void Loop::drain_posts() noexcept {
     PostNode* const next = node->next;
     if (node->kind != PostNode::Kind::hop || trace::enabled()) {
       accept_post(*node);
-    } else {  // nearly all are that
+    } else {  // nearly all posts are like this
       if (node->strand != nullptr) hosts(*node->strand);
       node->refused = !is_attached();
       ready_.push(node->coroutine);
@@ -390,8 +395,8 @@ void Loop::expire_timers() noexcept {
 
 namespace {
 
-/// The real kernel is the same for every worker. A failure to find out, for want of a descriptor, is not
-/// remembered.
+/// The real kernel is the same for every worker. If we cannot find out what it can do because there is no
+/// descriptor, that is not remembered.
 const Capabilities& capabilities_of_this_machine() {
   static std::mutex mutex;
   static std::optional<Capabilities> found;
@@ -452,7 +457,7 @@ std::uint64_t Loop::open_inbox(Inbox& inbox) {
 
 void Loop::close_inbox(std::uint64_t address) noexcept { inboxes_[address >> 32].inbox = nullptr; }
 
-// What comes for an inbox that is closed is dropped: the sender cannot know.
+// A message for a closed inbox is dropped: the sender cannot know that the inbox is closed.
 void Loop::file_message(const Cqe& cqe) noexcept {
   const std::size_t slot = cqe.user_data >> 32;
   if (slot >= inboxes_.size()) return;

@@ -1,8 +1,8 @@
 /// loop.hpp — the worker's loop: what is ready, what is in flight, when to sleep.
 ///
-/// A turn: take what other threads posted, expire timers, run what is ready, hand SQEs to the kernel (and
-/// sleep there when nothing is left to do), file the completions. Completions are filed first and resumed in
-/// the next turn, so no user code ever runs while the CQ is being walked.
+/// One turn: take what other threads posted, expire timers, run what is ready, hand SQEs to the kernel (and
+/// sleep there if there is nothing left to do), and file the completions. Completions are filed first and
+/// resumed in the next turn, so user code never runs while the CQ is being walked.
 #pragma once
 
 #include <coroutine>
@@ -40,25 +40,27 @@ class Worker;
 
 namespace detail {
 
-// user_data: the address of a Completion, with many_tag if it gets many replies, or one of the loop's own.
+// user_data: the address of a Completion, with many_tag if it gets many replies, or one of the loop's own
+// tags.
 inline constexpr std::uint64_t tag_bits = 7;
 inline constexpr std::uint64_t many_tag = Completion::many_tag;
 inline constexpr std::uint64_t wake_read_tag = 1;
 inline constexpr std::uint64_t control_tag = 2;
-inline constexpr std::uint64_t message_tag = 4;  // above it: the inbox's slot << 32, its generation << 3
+inline constexpr std::uint64_t message_tag = 4;  // and the inbox's slot << 32, its generation << 3
 inline constexpr std::uint32_t generation_mask = 0x1fff'ffff;
 
-/// How many coroutines run before the kernel gets its turn: an enter costs about as much as two or three
-/// resumes, and 256 resumes are well under the time a sleeping core needs to wake up.
+/// How many coroutines run before the kernel gets its turn. An enter costs about as much as two or three
+/// resumes, and 256 resumes take much less time than a sleeping core needs to wake up.
 inline constexpr std::size_t ready_budget = 256;
 
-/// When the kernel is short of memory, and when a worker that never ran waits for what is still away.
+/// How long a worker naps when the kernel is short of memory, or when the worker never ran and waits for what
+/// is still away.
 inline constexpr Duration memory_nap = std::chrono::milliseconds(1);
 
 }  // namespace detail
 
 struct LoopOptions {
-  Worker* owner = nullptr;  ///< whose it is, for those who ask; the loop itself does not look
+  Worker* owner = nullptr;  ///< the loop's worker, for code that asks; the loop itself does not use it
   Kernel* kernel = &real_kernel();
   std::uint32_t sq_entries = 256;
   std::uint32_t cq_entries = 0;  ///< 0: 4096, or twice sq_entries if that is more
@@ -69,8 +71,8 @@ struct LoopOptions {
 
 class Loop : public LoopFront {
  public:
-  /// While it lives, this is the loop that runs on the calling thread. Nests: a coroutine may run another
-  /// worker.
+  /// While it lives, this is the loop that runs on the calling thread. It can be nested: a coroutine may run
+  /// another worker.
   class Running {
    public:
     explicit Running(Loop& loop) noexcept;
@@ -86,27 +88,30 @@ class Loop : public LoopFront {
   Loop(Loop&&) = delete;
   ~Loop();
 
-  /// Any thread: how to reach the worker.
+  /// Returns what reaches the worker.
+  /// thread: any
   [[nodiscard]] Mailbox& mailbox() noexcept { return mailbox_; }
 
   // ---- the worker's thread ----
 
-  /// Opens eventfd and ring on the calling thread, which must make every turn.
+  /// Opens the eventfd and the ring.
+  /// thread: the one that will make every turn
   Result<void> attach();
   [[nodiscard]] bool is_attached() const noexcept { return ring_.is_open(); }
 
   [[nodiscard]] bool has_ended() const noexcept { return ended_; }
 
-  /// The kernel's helper threads (io-wq) of this ring run on these processors only; they would inherit the
-  /// worker's own.
+  /// Makes the kernel's helper threads (io-wq) of this ring run only on these processors. Otherwise they
+  /// would inherit the worker's own processors.
   void keep_helpers_on(const cpu_set_t& processors) noexcept;
 
-  /// One turn; sleeps at most `patience` (nothing: for ever). False when the loop has ended.
+  /// Makes one turn, and sleeps at most for `patience` (or for ever, without one). Returns false when the
+  /// loop has ended.
   bool turn(std::optional<Duration> patience);
-  /// Turns until the loop has ended.
+  /// Makes turns until the loop has ended.
   void run();
 
-  /// Instead of a life: answers what was posted to a worker that never ran, on the calling thread.
+  /// For a worker that never ran: answers what was posted to it, on the calling thread.
   void refuse_everything() noexcept;
 
   void begin(Completion& completion) noexcept;
@@ -122,31 +127,32 @@ class Loop : public LoopFront {
   void arm(TimerNode& node, TimePoint deadline) noexcept;
   void disarm(TimerNode& node) noexcept { timers_.remove(node); }
 
-  /// A strand goes on here; it leaves the list by itself.
+  /// Notes a strand that goes on here. The strand leaves the list by itself.
   void hosts(Strand& strand) noexcept { strands_.push_back(strand); }
-  /// A scope that must be closed here; it leaves the list by itself.
+  /// Notes a scope that must be closed here. The scope leaves the list by itself.
   void opened(Scope& scope) noexcept { scopes_.push_back(scope); }
 
-  /// True when nothing in `scope`, which may be null, is to begin to wait here.
+  /// Returns true if nothing in `scope`, which may be null, may begin to wait here.
   [[nodiscard]] bool refuses_waits(const Scope* scope) const noexcept {
     return (scope != nullptr && scope->is_cancelled()) || (stopping_ && !may_work_while_stopping(scope));
   }
 
-  /// Waits in no scope, and is cancelled when the worker stops.
+  /// Notes a wait that is in no scope, and that must be cancelled when the worker stops.
   void look_after(Wait& orphan) noexcept { orphans_.push_back(orphan); }
 
-  /// A stream that was made here; it leaves the list by itself.
+  /// Notes a stream that was made here. The stream leaves the list by itself.
   void knows(detail::StreamNode& stream) noexcept { streams_.push_back(stream); }
   void close_streams_on(int fd) noexcept;
 
-  /// The trace's clock, read when this turn began, or one of the seven before it if there was no wait since.
+  /// Returns the trace's clock, as read when this turn began or, if there was no wait since, in one of the
+  /// seven turns before.
   [[nodiscard]] std::uint64_t turn_ticks() const noexcept { return turn_ticks_; }
 
-  /// From now on only coroutines that come back are taken. Where to wait until every strand has ended that
-  /// does not belong to the same tree of members as one's own.
+  /// From now on only coroutines that come back are taken. Returns the line in which to wait until every
+  /// strand has ended, except those in the same tree of members as the strand that waits.
   [[nodiscard]] QueuedWait::Line& begin_drain() noexcept;
 
-  /// What a dump tells: every strand that is here, every scope that must be closed here, and the numbers.
+  /// For dumps: every strand that is here, every scope that must be closed here, and the numbers.
   template <class Visit>
   void for_each_strand(Visit&& visit) {
     strands_.for_each(visit);
@@ -170,17 +176,17 @@ class Loop : public LoopFront {
   [[nodiscard]] Ring& ring() noexcept { return ring_; }
   [[nodiscard]] std::uint32_t setup_flags() const noexcept { return ring_.setup_flags(); }
 
-  /// Found out when first asked for.
+  /// Returns what the kernel can do, which is found out when it is first asked for.
   [[nodiscard]] const Capabilities& capabilities();
 
-  /// Told before the ring is closed; it leaves the list by itself.
+  /// Notes a resource that is told before the ring is closed. The resource leaves the list by itself.
   void attach_resource(RingResource& resource) noexcept { resources_.push_back(resource); }
   [[nodiscard]] std::uint16_t next_buffer_group() noexcept { return next_buffer_group_++; }
-  /// The slot that the ring's table of files belongs to; there is one.
+  /// The resource that the ring's table of files, or of buffers, belongs to; there is one of each.
   [[nodiscard]] RingResource*& file_table() noexcept { return file_table_; }
   [[nodiscard]] RingResource*& buffer_table() noexcept { return buffer_table_; }
 
-  /// What other rings send to the address that this returns is given to `inbox`.
+  /// Gives to `inbox` what other rings send to the address that this returns.
   [[nodiscard]] std::uint64_t open_inbox(Inbox& inbox);
   void close_inbox(std::uint64_t address) noexcept;
 
@@ -214,7 +220,7 @@ class Loop : public LoopFront {
       note_enter_error(result);
   }
   void note_enter_error(int result) noexcept;
-  /// True when there is more to do before an enter than to enter.
+  /// Returns true if there is something to do before an enter.
   [[nodiscard]] bool is_unsettled() const noexcept {
     return looks_closer_ || short_of_memory_ || !cancelling_.empty();
   }
@@ -253,28 +259,28 @@ class Loop : public LoopFront {
   void wait_for_kernel() noexcept;
   void detach() noexcept;
 
-  // Set before the loop runs.
+  // These are set before the loop runs.
   const LoopOptions options_;
   Kernel& kernel_;
   trace::ClockPair attached_at_;
 
-  // The worker's thread only.
+  // Only the worker's thread uses these.
   Ring ring_{sq_};
   ReadyQueue ready_;
   TimerHeap timers_;
   std::uint32_t turns_until_clock_ = 0;
-  std::size_t bytes_to_read_now_ = 0;  // what is left of this turn's
+  std::size_t bytes_to_read_now_ = 0;  // what is left for this turn
   Spinner spinner_;
-  IntrusiveList<Strand> strands_;     // those that are here
-  IntrusiveList<Scope> scopes_;       // those that must be closed here, their coroutines may be elsewhere
-  IntrusiveList<Completion> parked_;  // no SQE was free
-  IntrusiveList<Wait> orphans_;       // in no scope: coroutines of another library
+  IntrusiveList<Strand> strands_;  // the strands that are here
+  IntrusiveList<Scope> scopes_;    // the scopes that must be closed here; their coroutines may be elsewhere
+  IntrusiveList<Completion> parked_;  // because no SQE was free
+  IntrusiveList<Wait> orphans_;       // in no scope: the waits of coroutines of another library
   IntrusiveList<Completion> cancelling_;
-  std::uint64_t controls_in_flight_ = 0;      // our own cancels
-  std::uint64_t expected_homecomings_ = 0;    // coroutines of ours that others will hand back
+  std::uint64_t controls_in_flight_ = 0;      // cancels that we have sent ourselves
+  std::uint64_t expected_homecomings_ = 0;    // coroutines of ours that other threads will hand back
   TimePoint next_cancel_ = TimePoint::min();  // when to ask again for what is being cancelled
   TimePoint patience_ends_ =
-      TimePoint::max();  // while stopping: when to pierce shields and name what is left
+      TimePoint::max();  // while stopping: when to break through shields and name what is left
   bool stopping_ = false;
   bool shields_hold_ = true;  // while stopping
   bool ended_ = false;
@@ -292,11 +298,11 @@ class Loop : public LoopFront {
   std::vector<InboxSlot> inboxes_;
   std::unique_ptr<const Capabilities> own_capabilities_;  // of a kernel that is not the real one
 
-  // Every thread.
+  // Every thread uses these.
   Mailbox mailbox_;
 };
 
-/// The loop that runs on the calling thread; ends the program with `message` on any other one.
+/// Returns the loop that runs on the calling thread. On any other thread, it ends the program with `message`.
 [[nodiscard]] inline Loop& require_loop(const char* message, const PromiseBase* promise = nullptr) noexcept {
   Loop* const loop = here::loop();
   if (loop == nullptr) [[unlikely]]

@@ -25,7 +25,7 @@ QueuedWait::Line& Loop::begin_drain() noexcept {
 
 namespace {
 
-/// The strand at the root of the tree of members to which this one belongs.
+/// Returns the strand at the root of the tree of members to which this one belongs.
 const Strand& top_of(const Strand& strand) noexcept {
   const Strand* top = &strand;
   while (top->parent() != nullptr) top = top->parent();
@@ -39,7 +39,7 @@ void Loop::release_drained() noexcept {
   while (!drainers_.empty()) drainers_.front().wake();
 }
 
-// True when every strand here, or expected here, belongs to the tree of one that drains.
+// Returns true if every strand that is here, or expected here, belongs to the tree of a strand that drains.
 bool Loop::only_drains() noexcept {
   bool alone = mailbox_.empty() && orphans_.empty();
   const auto check = [&](const Strand& strand) {
@@ -70,11 +70,11 @@ void Loop::begin_stop() noexcept {
 
 namespace {
 
-/// The part of a strand that is its worker's to cancel: what lies below the scopes that other workers have
+/// The part of a strand that its worker must cancel: what lies below the scopes that other workers have
 /// opened.
 struct OwnPart {
   Wait* first;
-  bool in_a_shield;  ///< one that lies above it, or around the whole strand
+  bool in_a_shield;  ///< in a shield that lies above it, or around the whole strand
 };
 
 OwnPart own_part_of(Strand& strand, const Loop& here) noexcept {
@@ -98,7 +98,7 @@ void Loop::cancel_everything(bool through_shields) noexcept {
     if (own.in_a_shield && !cause.through_shields) return;
     CancelProtocol::walk(own.first, cause);
   });
-  // Coroutines that must come back, from wherever they are.
+  // These are coroutines that must come back, wherever they are.
   scopes_.for_each([&cause](Scope& scope) {
     if (cause.through_shields || !scope.is_shielded()) CancelProtocol::request(scope, cause);
   });
@@ -121,7 +121,7 @@ bool Loop::is_quiet() const noexcept {
          parked_.empty() && timers_.empty() && strands_.empty() && scopes_.empty();
 }
 
-// The queue is closed: no poster can take the asleep mark any more, and those who took it are counted.
+// The queue is closed: posters cannot take the asleep mark any more, and those that took it are counted.
 void Loop::end() noexcept {
   CORERING_ASSERT(stopping_ && is_quiet(), "a loop ends when nothing is left");
   await_promised_wakes();
@@ -129,7 +129,8 @@ void Loop::end() noexcept {
   detach();
 }
 
-// Closing the eventfd while a poster is about to write it would write to whoever gets the number next.
+// If we closed the eventfd while a poster is about to write it, the poster would write to whatever gets the
+// number next.
 void Loop::await_promised_wakes() noexcept {
   while (mailbox_.awaits_wakes()) {
     if (arm_wake_read()) wait_for_kernel();
@@ -155,7 +156,7 @@ void Loop::detach() noexcept {
   CORERING_ASSERT(is_quiet() && cancelling_.empty() && orphans_.empty(),
                   "a ring is closed when the kernel knows nothing of ours any more");
   while (!resources_.empty()) resources_.pop_front().ring_closes();
-  while (!streams_.empty()) (void)streams_.pop_front();  // they have ended, and may outlive us
+  while (!streams_.empty()) (void)streams_.pop_front();  // the streams have ended, and may outlive us
   ring_.close();
   mailbox_.close();
   ended_ = true;
@@ -164,12 +165,12 @@ void Loop::detach() noexcept {
 void Loop::refuse_everything() noexcept {
   if (ended_) return;
   const Running here(*this);
-  shields_hold_ = false;  // there is no ring to clean up with
+  shields_hold_ = false;  // without a ring, no clean-up is possible
   begin_stop();
   while (!is_quiet() || !mailbox_.try_close()) {
     drain_posts();
     ready_.run(ready_budget);
-    if (ready_.empty()) kernel_.nap(memory_nap);  // for those that are still away
+    if (ready_.empty()) kernel_.nap(memory_nap);  // for the coroutines that are still away
   }
   ended_ = true;
 }

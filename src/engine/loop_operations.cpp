@@ -15,31 +15,32 @@ namespace {
 
 using trace::Kind;
 
-// So much longer a read from the page cache counts, for the call itself.
+// A read from the page cache counts as this much longer, for the call itself.
 constexpr std::size_t cost_of_a_call = 4 << 10;
 
-/// All of what was asked for, or as far as the file goes; -EAGAIN when some of it is not there.
+/// Reads all that was asked for, or until the end of the file. Returns -EAGAIN if a part of it is not in the
+/// page cache.
 std::int32_t read_all_now(Kernel& kernel, const Request& request) noexcept {
   std::uint32_t done = 0;
   while (done < request.len) {
     const std::int32_t got =
         kernel.read_now(request.fd, reinterpret_cast<char*>(request.addr) + done, request.len - done,
                         static_cast<std::int64_t>(request.off + done));
-    if (got < 0) return -EAGAIN;  // whatever it is: on the usual way it comes again, and is reported
+    if (got < 0) return -EAGAIN;  // any error: on the usual way it comes again, and is reported
     if (got == 0) break;
     done += static_cast<std::uint32_t>(got);
   }
   return static_cast<std::int32_t>(done);
 }
 
-// After this time the kernel is asked again for what is being cancelled: it may have missed an operation that
+// After this time we ask the kernel again for what is being cancelled: it may have missed an operation that
 // was between two states.
 constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
 
 }  // namespace
 
-// Word by word: a Reply that is put together on the stack and then copied whole would make the processor
-// wait, which cannot forward a wide load from narrower stores.
+// The reply is written word by word. If a Reply were put together on the stack and then copied whole, the
+// processor would wait, because it cannot forward a wide load from narrower stores.
 void Loop::answer(Completion& completion, std::int32_t res) noexcept {
   CORERING_ASSERT(completion.state_ != Completion::State::answered, "an operation is answered once");
   completion.state_ = Completion::State::answered;
@@ -61,8 +62,9 @@ void Loop::begin(Completion& completion) noexcept {
   park(completion);
 }
 
-// Only for who is alone: what others are about to submit takes this along at no cost. And only at an offset:
-// the file's own position has a lock that RWF_NOWAIT waits for.
+// We do this only for a coroutine that is alone: if others are about to submit, their submission takes the
+// read along at no cost. And we do it only at an offset: the file's own position has a lock that RWF_NOWAIT
+// waits for.
 bool Loop::may_read_now(const Scope* scope, const Request& request) const noexcept {
   const bool alone = ready_.empty() && ring_.unsubmitted() == 0;
   const bool plain = request.head >> 8 == 0 && request.op_flags == 0 && ~request.off != 0 && request.len > 0;
@@ -103,7 +105,7 @@ void Loop::close_streams_on(int fd) noexcept {
   });
 }
 
-// All SQEs of a chain go with one enter, and nothing comes between them.
+// All SQEs of a chain go with one enter, and nothing else comes between them.
 void Loop::begin_chain(std::span<Completion* const> links) noexcept {
   for (std::size_t i = 0; i < links.size(); ++i) {
     links[i]->links_behind_ = (links.size() - 1 - i) & 0x7fff;
@@ -137,7 +139,7 @@ void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
   completion.drop_kept();
 }
 
-// The kernel takes nothing at the moment. The operation waits its turn; no other one passes it.
+// The kernel takes nothing at the moment. The operation waits for its turn, and no other operation passes it.
 void Loop::park(Completion& completion) noexcept {
   completion.note_what_is_kept();
   if (trace::enabled()) [[unlikely]]
@@ -147,7 +149,7 @@ void Loop::park(Completion& completion) noexcept {
   looks_closer_ = true;
 }
 
-// A chain is unparked whole.
+// All links of a chain are unparked together.
 void Loop::unpark() noexcept {
   while (!parked_.empty()) {
     const std::uint32_t links = parked_.front().links_behind_ + 1U;
@@ -189,9 +191,9 @@ void Loop::cancel(Completion& completion) noexcept {
   }
 }
 
-// Lands behind its target in the SQ, or the target has been submitted before: the kernel takes them in order,
-// so the target is known to it. And in front of whatever gets the same address later. With no SQE free it is
-// asked for the next time.
+// The cancel comes after its target in the SQ, or the target has been submitted before. The kernel takes SQEs
+// in order, so it knows the target. The cancel also comes before whatever gets the same address later. If no
+// SQE is free, we ask the kernel the next time.
 void Loop::ask_kernel_to_cancel(const Completion& completion) noexcept {
   Sqe* const sqe = find_sqe();
   if (sqe == nullptr) return;
@@ -201,7 +203,7 @@ void Loop::ask_kernel_to_cancel(const Completion& completion) noexcept {
   ++controls_in_flight_;
 }
 
-// An operation that was between two states when the kernel looked for it was not found (ENOENT).
+// If an operation was between two states when the kernel looked for it, the kernel did not find it (ENOENT).
 void Loop::cancel_again() noexcept {
   next_cancel_ = kernel_.now() + cancel_again_after;
   cancelling_.for_each([this](const Completion& completion) { ask_kernel_to_cancel(completion); });

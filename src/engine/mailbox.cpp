@@ -1,4 +1,4 @@
-/// mailbox.cpp — a push and the wake it may owe; the wake's way through the eventfd.
+/// mailbox.cpp — a push and the wake that it may owe; the wake's way through the eventfd.
 #include "engine/mailbox.hpp"
 
 #include <corering/engine/post.hpp>
@@ -20,7 +20,7 @@ void Mailbox::request_stop() noexcept {
   if (stop_requested_.exchange(true, std::memory_order_acq_rel)) return;
   refuse_posts();
   stop_node_.kind = PostNode::Kind::stop;
-  // Not through push(): a signal handler may be calling, and the recorder may allocate.
+  // We do not use push() here: a signal handler may be the caller, and the recorder may allocate.
   if (queue_.push(stop_node_) == MpscQueue::Pushed::must_wake) wake();
 }
 
@@ -31,7 +31,7 @@ bool Mailbox::push(PostNode& node) noexcept {
     trace::record(Kind::pushed, trace::no_opcode, id, reinterpret_cast<std::uintptr_t>(coroutine),
                   reinterpret_cast<std::uintptr_t>(owner_));
   }
-  // Once pushed, the node may be gone; so may this mailbox, unless it has to wait for our wake.
+  // Once it is pushed, the node may be gone. So may this mailbox, unless it must wait for our wake.
   switch (queue_.push(node)) {
     case MpscQueue::Pushed::closed:
       return false;
@@ -49,7 +49,7 @@ bool Mailbox::push(PostNode& node) noexcept {
 void Mailbox::wake() noexcept {
   Kernel& kernel = kernel_;
   const int eventfd = eventfd_;
-  // The last touch of the mailbox: it ends when it has seen this count and read this wake.
+  // After this we do not touch the mailbox: it ends when it has seen this count and read this wake.
   wakes_sent_.fetch_add(1, std::memory_order_release);
   kernel.wake(eventfd);
 }
@@ -80,7 +80,8 @@ void Mailbox::wake_read_done(std::int32_t res) noexcept {
   if (res == sizeof wake_count_) received_wakes_ += wake_count_;
 }
 
-// What has come through the kernel has been counted before. This is what makes it so for the memory model.
+// Every wake that has come through the kernel was counted before. This loop makes that true for the memory
+// model too.
 void Mailbox::join_posters() const noexcept {
   while (wakes_sent_.load(std::memory_order_acquire) != promised_wakes_) {
   }

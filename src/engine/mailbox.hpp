@@ -2,8 +2,8 @@
 /// sleeps.
 ///
 /// Any thread posts; only the owner takes. The mailbox hands nodes out and calls nobody. It counts the wakes:
-/// a poster that has found the owner asleep owes the eventfd one write, and the eventfd is not closed before
-/// as many have been read from it as are owed. So nobody ever writes to a descriptor that has been reused.
+/// a poster that has found the owner asleep owes the eventfd one write, and the eventfd is not closed until
+/// all owed writes have been read from it. So nobody ever writes to a descriptor that has been reused.
 #pragma once
 
 #include <atomic>
@@ -20,52 +20,53 @@ namespace corering {
 
 class Mailbox {
  public:
-  /// `owner` is the trace's name for whom the nodes go to.
+  /// `owner` is the trace's name for the receiver of the nodes.
   Mailbox(Kernel& kernel, const void* owner) noexcept : kernel_(kernel), owner_(owner) {}
   Mailbox(Mailbox&&) = delete;
 
   // ---- any thread ----
 
-  /// False when the owner takes no more work: then nothing has happened. After true the node may already be
-  /// gone.
+  /// Returns false if the owner takes no more work: then nothing has happened. If it returns true, the node
+  /// may already be gone.
   [[nodiscard]] bool post(PostNode& node) noexcept {
     return !refuses_posts_.load(std::memory_order_acquire) && push(node);
   }
-  /// The same while the owner refuses posts; the caller knows that the owner has not ended.
+  /// The same, even while the owner refuses posts. The caller knows that the owner has not ended.
   [[nodiscard]] bool post_regardless(PostNode& node) noexcept { return push(node); }
-  /// For a coroutine that the owner expects back, and so cannot refuse.
+  /// Posts a coroutine that the owner expects back, and so cannot refuse.
   void post_home(PostNode& node) noexcept {
     const bool pushed = push(node);
     CORERING_ASSERT(pushed, "a worker ended although it expected a coroutine back");
   }
-  /// From now on post() is refused. Posts that have begun may still arrive.
+  /// From now on, post() is refused. Posts that have already begun may still arrive.
   void refuse_posts() noexcept { refuses_posts_.store(true, std::memory_order_release); }
-  /// Refuses posts and posts the stop request, once. Async-signal-safe.
+  /// Refuses posts and posts the stop request, once. It is async-signal-safe.
   void request_stop() noexcept;
 
   // ---- the owner's thread ----
 
-  /// Opens the eventfd. 0 or -errno.
+  /// Opens the eventfd. Returns 0 or -errno.
   [[nodiscard]] int open() noexcept;
-  /// When every wake has arrived and the wake read is not armed.
+  /// Closes the eventfd. Every wake must have arrived, and the wake read must not be armed.
   void close() noexcept;
 
-  /// True when there is nothing to take at the moment.
+  /// Returns true if there is nothing to take at the moment.
   [[nodiscard]] bool empty() const noexcept { return queue_.empty(); }
-  /// All nodes posted so far, oldest first, or null.
+  /// Returns all nodes posted so far, oldest first, or null.
   [[nodiscard]] PostNode* take() noexcept {
     PostNode* const first = queue_.take();
     // Whoever took our mark by pushing first owes the eventfd one write.
     if (first != nullptr && std::exchange(mark_was_taken_, false)) ++promised_wakes_;
     return first;
   }
-  /// Refuses every later push; false, and still open, when there are nodes to take first.
+  /// Refuses every later push. Returns false, and the queue stays open, if there are nodes to take first.
   [[nodiscard]] bool try_close() noexcept { return queue_.try_close(); }
 
-  /// The owner is about to sleep. False when there is something to take: then it must not.
+  /// To be called when the owner is about to sleep. Returns false if there is something to take: then the
+  /// owner must not sleep.
   [[nodiscard]] bool fall_asleep() noexcept { return queue_.mark_asleep(); }
-  /// It has woken up. An atomic exchange per sleep; leaving the mark would have posters write the eventfd of
-  /// a worker that is awake.
+  /// To be called when the owner has woken up. This costs an atomic exchange per sleep. If the mark stayed,
+  /// posters would write the eventfd of a worker that is awake.
   void wake_up() noexcept {
     CORERING_DEBUG_ASSERT(!mark_was_taken_, "each mark that was taken is counted before the next sleep");
     mark_was_taken_ = !queue_.take_mark_back();
@@ -77,9 +78,10 @@ class Mailbox {
   void arm_wake_read(Sqe& sqe, std::uint64_t user_data) noexcept;
   void wake_read_done(std::int32_t res) noexcept;
 
-  /// True while a poster owes a write that has not been read.
+  /// Returns true while a poster owes a write that has not been read.
   [[nodiscard]] bool awaits_wakes() const noexcept { return received_wakes_ != promised_wakes_; }
-  /// When no wake is awaited any more: what the posters did before their writes is known here.
+  /// To be called when no wake is awaited any more. After it, what the posters did before their writes is
+  /// known here.
   void join_posters() const noexcept;
 
  private:
@@ -91,14 +93,14 @@ class Mailbox {
   const void* const owner_;
   int eventfd_ = -1;
 
-  // The owner's thread only.
-  std::uint64_t promised_wakes_ = 0;  // eventfd writes that posters owe us, since ever
-  std::uint64_t received_wakes_ = 0;  // ... and that have arrived
-  std::uint64_t wake_count_ = 0;      // what the wake read reads into
+  // Only the owner's thread uses these.
+  std::uint64_t promised_wakes_ = 0;  // eventfd writes that posters have owed us, from the start
+  std::uint64_t received_wakes_ = 0;  // those that have arrived
+  std::uint64_t wake_count_ = 0;      // the wake read reads into this
   bool wake_read_armed_ = false;
   bool mark_was_taken_ = false;  // by a poster, while we slept
 
-  // Every thread.
+  // Every thread uses these.
   MpscQueue queue_;
   std::atomic<std::uint64_t> wakes_sent_ = 0;  // by posters, each just before its eventfd write
   std::atomic<bool> refuses_posts_ = false;

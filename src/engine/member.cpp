@@ -1,4 +1,4 @@
-/// member.cpp — the way of a member: begin, end anywhere, come home, report.
+/// member.cpp — the way of a member: it starts, ends anywhere, comes home, and reports.
 #include <corering/base/assert.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/engine/member.hpp>
@@ -25,7 +25,7 @@ bool MemberBase::start(MemberOwner& owner, const PromiseBase* outer, Scope* arou
     stage_ = Stage::failed_to_begin;
     next = handle();
   }
-  // Not resumed from here: the owner may be about to begin others.
+  // We do not resume it from here: the owner may be about to start others.
   if (next) here::schedule(next);
   return next == handle();
 }
@@ -48,7 +48,7 @@ void MemberBase::go_on() noexcept {
   strand_.end();
 }
 
-// On the worker where the strand's last message came in, which may be another one.
+// This runs on the worker where the strand's last message came in, which may be another one.
 void MemberBase::report() noexcept {
   if (here::loop() == owner_->home_loop_) return owner_->member_ended(*this);
   node_.coroutine = handle();

@@ -1,11 +1,11 @@
-/// multishot.cpp — what happens to a reply: it is kept, it resumes somebody, or nobody wants it any more.
+/// multishot.cpp — what happens to a reply: it is kept, it resumes a coroutine, or nobody wants it any more.
 #include <corering/engine/multishot.hpp>
 
 #include "engine/loop.hpp"
 
 namespace corering::detail {
 
-// Somebody waits. On a descriptor that is gone nothing is begun: its number may be somebody else's.
+// A coroutine waits. On a closed descriptor nothing is begun, because its number may be somebody else's.
 void MultishotBlock::wanted() noexcept {
   if (closed_ && is_idle()) return keep({.res = -ECANCELED});
   arm();
@@ -41,8 +41,9 @@ void MultishotBlock::received(const Reply& reply) noexcept {
   }
 }
 
-// Our own cancellation of a stream that was too fast is no answer. Neither is that of a stopping worker to
-// who waits in a shield: it may still be armed.
+// If we have cancelled a stream ourselves because it was too fast, that is not an answer. If a stopping
+// worker has cancelled it, that is not an answer either for a coroutine that waits in a shield: there the
+// stream may still be armed.
 void MultishotBlock::ended(const Reply& reply) noexcept {
   const bool was_paused = std::exchange(pausing_, false);
   const bool was_cancelled = reply.res == -ECANCELED;
@@ -79,7 +80,7 @@ void MultishotBlock::abandon() noexcept {
   CORERING_ASSERT(here::loop() == home_,
                   "a stream was destroyed on a thread that is not its worker's, before that worker ended");
   abandoned_ = true;
-  // Its SQE names a descriptor that may be closed, and be somebody else's, before the next submission.
+  // Its SQE names a descriptor that may be closed, and belong to somebody else, before the next submission.
   home_->cancel_and_submit(*this);
 }
 

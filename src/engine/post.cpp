@@ -1,4 +1,4 @@
-/// post.cpp — from a loop to its mailbox, for those who do not see the loop.
+/// post.cpp — from a loop to its mailbox, for code that does not see the loop.
 #include <corering/engine/post.hpp>
 
 #include "engine/loop.hpp"

@@ -5,7 +5,7 @@
 
 namespace corering {
 
-// When at least half of it has run, what is left moves to the front; else it grows.
+// When at least half of it has run, the rest moves to the front; otherwise it grows.
 void ReadyQueue::make_room(std::size_t count) noexcept {
   constexpr std::size_t first_capacity = 1024;
   const std::size_t left = size();

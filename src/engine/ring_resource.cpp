@@ -1,4 +1,4 @@
-/// ring_resource.cpp — the present worker's ring, as resources use it.
+/// ring_resource.cpp — the current worker's ring, as resources use it.
 #include <cerrno>
 
 #include <corering/engine/ring_resource.hpp>
@@ -20,7 +20,7 @@ void attach_resource(RingResource& resource) noexcept {
 int register_buffer_ring(abi::BufferRingRegister& wish) noexcept {
   Loop& here = require_loop("buffer rings are made on a worker");
   int registered = -EEXIST;
-  // The numbers go round, and some may still be taken.
+  // The numbers wrap around, and some may still be taken.
   for (int tries = 0; registered == -EEXIST && tries < 65536; ++tries) {
     wish.group = here.next_buffer_group();
     registered = here.ring().register_resource(abi::register_pbuf_ring, &wish, 1);

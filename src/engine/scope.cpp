@@ -1,4 +1,4 @@
-/// scope.cpp — opening, closing, and what a scope does when a cancellation comes by.
+/// scope.cpp — opening, closing, and what a scope does when a cancellation reaches it.
 #include <corering/engine/here.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/engine/scope.hpp>
@@ -50,7 +50,8 @@ void Scope::open(PromiseBase* outer, Shield shield) noexcept {
   home_ = here;
   strand_ = outer->scope->strand_;
   inherit(outer->scope, shield);
-  // A worker that stops has cancelled what was there; this came later, and may be about to leave it.
+  // A worker that stops has cancelled what was there. This scope came later, and may be about to leave the
+  // worker.
   if (here->refuses_waits(this) && !is_cancelled()) reason_ = CancelReason::asked();
   here->opened(*this);
   begin_wait(outer, here);
@@ -69,7 +70,7 @@ void Scope::go_home(PostNode& node) noexcept { strand_->go_home(*home_, node); }
 
 Wait* Scope::cancel(const CancelCause& cause) noexcept {
   if (shields_ && !cause.through_shields) return nullptr;
-  // Cancelled before: then only a shield below may still stand.
+  // It was cancelled before, so only a shield below it may still stand.
   if (is_cancelled() && !cause.through_shields) return nullptr;
   note_reason(cause.reason);
   cancel_members(cause);

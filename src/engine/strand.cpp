@@ -21,7 +21,7 @@ void Strand::start_at(Loop& there, PostNode& node) noexcept {
   location_ = &there;
 }
 
-// Only a strand itself changes where it is, so what it reads here is true.
+// Only the strand itself changes its location, so what it reads here is true.
 void Strand::check_is_here() const noexcept {
   if (location_ == nullptr || location_ == here::loop()) return;
   fail_assertion(
@@ -41,7 +41,7 @@ bool Strand::hop(Loop& there, PostNode& node) noexcept {
     const std::lock_guard lock(lock_);
     Loop* const left = location_;
     location_ = &there;
-    // With the lock held: whoever finds us over there already, finds the location set too.
+    // We post with the lock held: whoever already finds the strand there also finds its location set.
     if (there.mailbox().post(node)) return true;
     location_ = left;
   }

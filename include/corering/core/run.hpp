@@ -1,4 +1,4 @@
-/// run.hpp — runs one task to its end on a worker of its own: all that a small program needs.
+/// run.hpp — runs one task to its end on its own worker: all that a small program needs.
 #pragma once
 
 #include <utility>

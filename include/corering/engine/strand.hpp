@@ -62,7 +62,7 @@ class Strand : public Scope {
   /// The strand's last act, on the thread where it is. on_end() follows, now or when the strand's message has
   /// come in.
   void end() noexcept;
-  /// The same without the lock, and the caller must do what on_end() would. The caller makes sure that no
+  /// The same without the lock, and the caller must call on_end(). The caller makes sure that no
   /// other thread can reach the strand from now on, and that what other threads did before is known here.
   /// Returns false, and nothing has happened, if the strand has ever left the current worker, whose loop is
   /// `here`, or if an earlier message is under way to it.
