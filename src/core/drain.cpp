@@ -6,7 +6,8 @@
 namespace corering {
 
 void Drainer::suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
-  CORERING_ASSERT(here::loop() == &loop_, "a worker is drained by one of its own tasks");
+  CORERING_ASSERT(here::loop() == &loop_,
+                  "drain() was awaited outside of the worker's own tasks: await it in a task on that worker");
   require_scope(promise);
   wait_in(loop_.begin_drain(), coroutine, promise);
 }

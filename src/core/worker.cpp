@@ -152,8 +152,9 @@ Result<void> Worker::run(InitCallback init_callback) {
 }
 
 Result<bool> Worker::turn(Duration patience) {
-  CORERING_ASSERT(!thread_.joinable() && (!loop_->is_attached() || stepped_by_ == std::this_thread::get_id()),
-                  "turn() is called by one thread, of a worker that has no thread of its own");
+  CORERING_ASSERT(
+      !thread_.joinable() && (!loop_->is_attached() || stepped_by_ == std::this_thread::get_id()),
+      "turn() was called on a second thread, or on a worker that start() runs: call it on one thread only");
   stepped_by_ = std::this_thread::get_id();
   if (!loop_->is_attached() && !loop_->has_ended()) {
     if (auto attached = loop_->attach(); !attached) return std::unexpected(attached.error());
@@ -172,10 +173,9 @@ void Worker::join() {
 void Worker::report_stuck() noexcept {
   const TaskDump dump = dump_of(*loop_, name());
   if (options_.on_stuck) return options_.on_stuck(dump);
-  const std::string text =
-      "corering: cannot stop yet, " + dump.to_string() +
-      "(a task that is cancelled and yet keeps waiting anew retries: let its loop end when "
-      "is_cancellation(error) says so)\n";
+  const std::string text = "corering: cannot stop yet, " + dump.to_string() +
+                           "(a task that is cancelled and still begins new waits is probably retrying: end "
+                           "its loop when is_cancellation(error) is true)\n";
   (void)!::write(STDERR_FILENO, text.data(), text.size());
 }
 

@@ -68,7 +68,7 @@ void CancelProtocol::message_arrived(PostNode& node, Loop& here) noexcept {
   bool ended = false;
   {
     const std::lock_guard lock(strand.lock_);
-    CORERING_ASSERT(strand.message_under_way_, "a strand's message arrives once");
+    CORERING_ASSERT(strand.message_under_way_, "a strand's message arrived although none was under way");
     strand.message_under_way_ = false;
     ended = strand.ended_;
     if (!ended && strand.location_ != &here) return send_message(strand);  // it has moved on: follow it

@@ -47,7 +47,7 @@ bool refuses_waits(const PromiseBase* promise) noexcept {
   return here != nullptr ? here->refuses_waits(scope) : scope != nullptr && scope->is_cancelled();
 }
 
-TimePoint now() noexcept { return require_loop("time is told by workers").now(); }
+TimePoint now() noexcept { return require_loop("here::now() was called on a thread without a worker").now(); }
 
 void arm(TimerNode& node, TimePoint deadline) noexcept {
   require_loop("timers belong to workers").arm(node, deadline);
@@ -55,9 +55,13 @@ void arm(TimerNode& node, TimePoint deadline) noexcept {
 
 void disarm(TimerNode& node) noexcept { require_loop("timers belong to workers").disarm(node); }
 
-void look_after(Wait& wait) noexcept { require_loop("only a worker stops").look_after(wait); }
+void look_after(Wait& wait) noexcept {
+  require_loop("look_after() was called on a thread without a worker").look_after(wait);
+}
 
-std::uint64_t turn_ticks() noexcept { return require_loop("only a worker turns").turn_ticks(); }
+std::uint64_t turn_ticks() noexcept {
+  return require_loop("turn_ticks() was called on a thread without a worker").turn_ticks();
+}
 
 void adopt(const PromiseBase* promise) noexcept {
   Loop* const here = here::loop();

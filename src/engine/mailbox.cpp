@@ -65,7 +65,7 @@ int Mailbox::open() noexcept {
 }
 
 void Mailbox::arm_wake_read(Sqe& sqe, std::uint64_t user_data) noexcept {
-  CORERING_ASSERT(!wake_read_armed_, "a worker reads its eventfd once at a time");
+  CORERING_ASSERT(!wake_read_armed_, "the wake read was armed twice at the same time");
   sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::read),
             .fd = eventfd_,
             .addr = reinterpret_cast<std::uintptr_t>(&wake_count_),

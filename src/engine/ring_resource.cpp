@@ -47,7 +47,8 @@ int ring_fd() noexcept { return require_loop("only a worker has a ring").ring().
 std::uint32_t sq_entries() noexcept { return require_loop("only a worker has a ring").ring().sq_entries(); }
 
 const Capabilities& capabilities() noexcept {
-  return require_loop("what a ring can do is asked on its worker: hop there first").capabilities();
+  return require_loop("capabilities() was called on a thread without a worker: hop to a worker first")
+      .capabilities();
 }
 
 }  // namespace corering::here

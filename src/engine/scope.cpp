@@ -23,11 +23,10 @@ std::error_code cancellation_error(const PromiseBase* promise) noexcept {
 
 void require_scope(const PromiseBase* promise) noexcept {
   if (promise != nullptr && promise->scope != nullptr && promise->scope->strand() != nullptr) return;
-  fail_assertion(
-      "a task of the library is at the root",
-      "a coroutine of another library can await operations, sleeps, hops and joins; for everything "
-      "else let it start a task of this one with spawn()",
-      place_of(promise));
+  fail_assertion("a task of the library is at the root",
+                 "a coroutine of another library can await operations, sleeps, hops and joins; for "
+                 "everything else, start a task of this library with spawn()",
+                 place_of(promise));
 }
 
 void Scope::inherit(const Scope* outer, Shield shield) noexcept {
@@ -43,7 +42,7 @@ void Scope::open(PromiseBase* outer, Shield shield) noexcept {
   here::require_worker(
       "a deadline, a shield, a group or a stop token was awaited on a thread without a worker: put "
       ".on(worker) "
-      "behind the deadline, or run all of it in a task, as in sync_wait(worker.spawn(task()).value())",
+      "after the deadline, or run all of it in a task, as in sync_wait(worker.spawn(task()).value())",
       outer);
   require_scope(outer);
   CORERING_ASSERT(home_ == nullptr, "a scope is opened once at a time");

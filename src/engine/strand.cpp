@@ -26,7 +26,7 @@ void Strand::check_is_here() const noexcept {
   if (location_ == nullptr || location_ == here::loop()) return;
   fail_assertion(
       "the task spawned at this place is on its worker",
-      "a task was resumed on another thread than its worker's: wait for other threads with SharedEvent or "
+      "a task was resumed on a thread that is not its worker's: wait for other threads with SharedEvent or "
       "SharedChannel, which bring it home",
       spawned_at);
 }

@@ -12,7 +12,7 @@ constexpr std::size_t arity = 4;
 }  // namespace
 
 void TimerHeap::push(TimerNode& node, TimePoint deadline) {
-  CORERING_ASSERT(node.place == TimerNode::not_armed, "a timer is armed once at a time");
+  CORERING_ASSERT(node.place == TimerNode::not_armed, "a timer was armed while it was already armed");
   const Entry entry{deadline, next_order_++, &node};
   entries_.push_back(entry);
   sift_up(entries_.size() - 1, entry);

@@ -146,7 +146,7 @@ class SpawnedTask final : public CachedFrame, private FakeCoroutine, public Stra
  public:
   SpawnedTask(Task<T> task, std::source_location where) noexcept
       : FakeCoroutine(&task_ended), task_(std::exchange(task.coroutine_, nullptr)) {
-    CORERING_ASSERT(task_, "a task was spawned that had been awaited, spawned or moved from");
+    CORERING_ASSERT(task_, "a task was spawned after it had been awaited, spawned or moved from");
     task_.promise().continuation = handle();
     task_.promise().scope = this;
     spawned_at = where;

@@ -45,7 +45,7 @@ class FakeCoroutine {
 
  private:
   static void refuse_to_destroy(void*) {
-    CORERING_ASSERT(false, "a continuation was destroyed as if it were a coroutine");
+    CORERING_ASSERT(false, "a FakeCoroutine was destroyed like a real coroutine");
   }
 
   // Whoever resumes or destroys a coroutine reads these.

@@ -42,7 +42,8 @@ class TimerHeap {
   /// Takes an armed timer out.
   void remove(TimerNode& node) noexcept;
 
-  /// For assertions: no timer comes before its parent, and each node knows its place. Looks at the nearest 64.
+  /// For assertions: no timer comes before its parent, and each node knows its place. Looks at the
+  /// nearest 64.
   [[nodiscard]] bool is_in_order() const noexcept;
 
  private:
