@@ -1,4 +1,4 @@
-/* load.c — see load.h. One thread, on epoll. */
+/* load.c — drives connections to an echo server, and counts requests and latencies. */
 #define _GNU_SOURCE
 #include "load.h"
 

@@ -27,7 +27,7 @@
 #include <corering/io/raw.hpp>
 #include <corering/io/socket_calls.hpp>
 #include <corering/net/address.hpp>
-#include <corering/net/datagram.hpp>
+#include <corering/net/datagram_socket.hpp>
 #include <corering/net/lookup.hpp>
 #include <corering/net/serve.hpp>
 #include <corering/net/socket.hpp>
@@ -40,6 +40,7 @@
 #include <corering/resources/file_table.hpp>
 #include <corering/resources/registered_buffers.hpp>
 #include <corering/streams/byte_stream.hpp>
+#include <corering/streams/datagram.hpp>
 #include <corering/streams/messages.hpp>
 #include <corering/streams/pipe_stream.hpp>
 #include <corering/streams/send_queue.hpp>

@@ -137,7 +137,7 @@ TEST(ForeignCoroutineDeathTest, that_opens_a_scope_ends_the_program_with_advice)
         Worker worker;
         (void)worker.run([&](Worker&) { opens_a_group(); });
       },
-      "start a task of this one with spawn");
+      "start a task of this library with spawn");
 }
 
 /// Resumes the coroutine on a thread of its own.

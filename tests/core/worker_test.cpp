@@ -162,7 +162,7 @@ TEST(WorkerDeathTest, stepping_a_worker_that_has_its_own_thread_is_refused) {
         (void)worker.start();
         (void)worker.turn();
       },
-      "called by one thread");
+      "call it on one thread only");
 }
 
 TEST(Worker, takes_a_submission_queue_larger_than_the_usual_completion_queue) {

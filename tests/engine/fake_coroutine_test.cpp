@@ -1,4 +1,4 @@
-/// continuation_test.cpp — a FakeCoroutine must look like a coroutine to this compiler.
+/// fake_coroutine_test.cpp — a FakeCoroutine must look like a coroutine to this compiler.
 #include <corering/engine/fake_coroutine.hpp>
 #include <gtest/gtest.h>
 
@@ -48,13 +48,13 @@ TEST(FakeCoroutine, is_what_a_task_goes_on_to) {
   EXPECT_EQ(listens.times, 1);
 }
 
-TEST(ContinuationDeathTest, is_not_destroyed_like_a_coroutine) {
+TEST(FakeCoroutineDeathTest, is_not_destroyed_like_a_coroutine) {
   EXPECT_DEATH(
       {
         Listens listens;
         listens.handle().destroy();
       },
-      "as if it were a coroutine");
+      "destroyed like a real coroutine");
 }
 
 }  // namespace

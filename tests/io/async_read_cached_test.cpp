@@ -1,4 +1,4 @@
-/// read_cached_test.cpp — reads that are answered from the page cache, and those that are not.
+/// async_read_cached_test.cpp — reads that are answered from the page cache, and those that are not.
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>

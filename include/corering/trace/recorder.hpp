@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include <corering/trace/event.hpp>
+#include <corering/trace/event_schema.hpp>
 
 namespace corering::trace {
 

@@ -1,4 +1,4 @@
-/// datagram.hpp — sockets that carry messages: UDP, and datagrams of the Unix family.
+/// datagram_socket.hpp — sockets that carry messages: UDP, and datagrams of the Unix family.
 #pragma once
 
 #include <corering/net/socket.hpp>

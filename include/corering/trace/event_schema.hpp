@@ -1,4 +1,4 @@
-/// event.hpp — a recorded event, which always has 32 bytes.
+/// event_schema.hpp — a recorded event, which always has 32 bytes.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
-/// datagram.cpp — messages, and the addresses that they came from.
+/// datagram_socket.cpp — messages, and the addresses that they came from.
 #include <cerrno>
 
-#include <corering/net/datagram.hpp>
+#include <corering/net/datagram_socket.hpp>
 
 namespace corering {
 

@@ -1,4 +1,4 @@
-/// datagram_test.cpp — datagrams.
+/// datagram_socket_test.cpp — datagrams.
 #include <cstring>
 
 #include "support/story.hpp"
