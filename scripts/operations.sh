@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# scripts/operations.sh — writes docs/OPERATIONS.md from the comments of the headers that have operations; with --check says whether it is as written.
+# scripts/operations.sh — writes docs/OPERATIONS.md from the comments of the headers that have operations; with --check it only says whether the page is up to date.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# One table per header: each row of a comment, with the name of what the comment stands above.
+# Prints one table per header. Each row comes from a comment, with the name of the function or class below that comment.
 tables() {
   local header
   for header in io/file_calls io/path_calls io/socket_calls streams/send_queue io/pipe_calls io/control_calls io/epoll_calls io/futex_calls \
@@ -28,24 +28,25 @@ page() {
   cat <<'TEXT'
 # Operations
 
-Every request that io_uring takes, as a function or a stream. Written by `scripts/operations.sh` from the comments in
-the headers, which say more; a test looks whether this page is as written.
+This page lists every request that io_uring takes, each as a function or a stream. `scripts/operations.sh` writes it from the
+comments in the headers, which say more. A test checks that the page is up to date.
 
-- Each returns an operation that does nothing until it is awaited, on a worker; `.on(worker)` goes there first. The streams are
-  objects, and `async_waitid` and `async_epoll_wait` tasks: these are awaited on the worker.
-- "must stay alive": until the awaiting coroutine has been resumed.
+- Each function returns an operation that does nothing until it is awaited, on a worker. `.on(worker)` goes to that worker first.
+  The streams are objects, and `async_waitid` and `async_epoll_wait` are tasks: these are awaited on the worker itself.
+- "must stay alive" means: until the awaiting coroutine has been resumed.
 - Every operation can also fail with the scope's reason, when it is cancelled.
-- "since Linux" is what the kernel needs. On an older one, what is newer than 5.19 is done in another way where there is one, and
-  fails with `std::errc::operation_not_supported` and a message that names the kernel where there is none. `corering doctor` prints
-  what is missing and what stands in for it. `CORERING_MASK=name,...` hides things, for testing that.
-- Not here: PROVIDE_BUFFERS and REMOVE_BUFFERS, which buffer rings (`BufferPool`) have replaced, and RECV_ZC, which needs a network
-  card set aside for it. `async_raw` and `RawStream` take any SQE.
+- "since Linux" is the kernel that a request needs. If it is newer than 5.19 and your kernel is older, the library does the request
+  in another way where there is one. Where there is none, the request fails with `std::errc::operation_not_supported` and a message
+  that names the kernel. `corering doctor` prints what is missing and what stands in for it. `CORERING_MASK=name,...` hides
+  features, so that you can test that.
+- Three requests are not here. Buffer rings (`BufferPool`) have replaced PROVIDE_BUFFERS and REMOVE_BUFFERS. RECV_ZC needs a
+  network card that is set aside for it. `async_raw` and `RawStream` take any SQE.
 TEXT
   tables
 }
 
 if [ "${1:-}" = --check ]; then
-  page | diff -u docs/OPERATIONS.md - || { echo "docs/OPERATIONS.md is not what scripts/operations.sh writes: run it"; exit 1; }
+  page | diff -u docs/OPERATIONS.md - || { echo "docs/OPERATIONS.md is out of date: run scripts/operations.sh"; exit 1; }
 else
   page > docs/OPERATIONS.md
 fi
