@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """plots.py RUN.json MACHINE.txt [DIRECTORY] — draws charts of one run of `./bench --json` and puts it into BENCHMARKS.md.
 
-DIRECTORY is docs unless named; the charts go to its benchmarks/*.svg, those of an earlier run go away, and the
-run's tables to BENCHMARKS.md between its two markers. MACHINE.txt has lines "what: value". Nothing but the
-standard library.
+DIRECTORY is docs if it is not given. The charts go to its benchmarks/*.svg, and those of an earlier run are deleted.
+The tables of the run go to BENCHMARKS.md, between its two markers. MACHINE.txt has lines "what: value". This uses only
+the standard library.
 """
 import json
 import math
@@ -30,11 +30,11 @@ class Record:
     ratio: float | None
     peer: str | None
     ratio_to_peer: float | None
-    sure: dict  # kind of figure -> (low, high), which hold with 95 %
+    sure: dict  # kind of figure -> (low, high), which holds with 95 %
 
     @property
     def number(self):
-        """The first one in the parameters: where on a curve this is."""
+        """The first number in the parameters: it says where on a curve this record is."""
         return int(re.search(r"\d+", self.parameters).group())
 
 
@@ -64,7 +64,7 @@ def unique(values):
 # ---- numbers ----
 
 def short(value):
-    """For an axis: 0.5, 200, 4096, 10k, 1M."""
+    """Formats a value for an axis: 0.5, 200, 4096, 10k, 1M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size and value * 10 % size == 0:
             return f"{value / size:g}{letter}"
@@ -72,7 +72,7 @@ def short(value):
 
 
 def figure(value):
-    """For a table: three or four digits, or the whole number."""
+    """Formats a value for a table: three or four digits, or the whole number."""
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.{0 if value == 0 else 1 if value >= 100 else 2 if value >= 1 else 3}f}"
@@ -87,11 +87,11 @@ COLOURS = {"raw": "#444444", "off": "#444444", "raw_multishot": "#9a9a9a", "core
            "corering_multishot": "#63b3f5", "epoll": "#c98a00", "asio": "#c22f2f", "asio_uring": "#ee8f86",
            "libuv": "#2e8b45", "pread": "#8a5bb5", "fio": "#9b7653", "raw_spin": "#6b6b6b", "corering_asleep": "#1d3f6e",
            "corering_direct": "#00a5b8", "without": "#9a9a9a", "bare": "#8a7f4e"}
-OTHERS = "#b08fa3"  # whoever has no colour of its own
+OTHERS = "#b08fa3"  # the colour of a subject that has none above
 
 
 class Scale:
-    """From values to pixels, and where the ticks are."""
+    """Maps values to pixels, and says where the ticks are."""
 
     def __init__(self, low, high, begin, end, logarithmic):
         self.logarithmic = logarithmic
@@ -165,7 +165,7 @@ def write_svg(path, parts):
 
 
 def ticks_with_room(x, numbers):
-    """Those of the numbers whose labels do not touch, from the last one on."""
+    """Returns the numbers whose labels do not touch, beginning with the last one."""
     kept = []
     for number in sorted(numbers, reverse=True):
         if not kept or x(kept[-1]) - x(number) > 34:
@@ -194,7 +194,7 @@ def line_chart(path, records, title, x_label, y_label, log_x=True, log_y=False):
 
 
 def bar_chart(path, groups, title, x_label, y_label, height, reference=None):
-    """A group of bars for each label; `height` is what of a record is drawn."""
+    """Draws a group of bars for each label. `height` takes the value to draw from a record."""
     subjects = unique(record.subject for records in groups.values() for record in records)
     y = y_scale([height(record) for records in groups.values() for record in records], False)
     parts = frame(title, x_label, y_label, y)
@@ -267,7 +267,7 @@ def draw_echo(records, directory):
     if not own:
         return None
     bar_chart(directory / "echo.svg", grouped(own, lambda one: str(one.number)),
-              "echo: processor time beside hand-written C", "connections", "server CPU, ratio to raw",
+              "echo: processor time compared with hand-written C", "connections", "server CPU, ratio to raw",
               lambda one: one.ratio, reference=1)
     return "echo"
 
@@ -278,7 +278,7 @@ def draw_workers(records, directory):
         return None
     bar_chart(directory / "workers.svg", grouped(own, lambda one: str(one.number)),
               "nop, depth 32, on several workers", "workers, one for each processor",
-              "operations per second, together", lambda one: one.value)
+              "operations per second, all workers", lambda one: one.value)
     return "workers"
 
 
@@ -302,11 +302,11 @@ def draw_all(records, directory):
     return [name for name in drawn if name is not None]
 
 
-# ---- what the library has set itself ----
+# ---- the goals of the library ----
 
 @dataclass
 class Target:
-    """A limit for one figure of one subject: of its value, or of its ratio to the baseline or to the peer."""
+    """A limit for one figure of one subject: its value, or its ratio to the baseline or to the peer."""
     workload: str
     parameters: str
     metric: str
@@ -323,7 +323,7 @@ class Target:
         return f"{self.sign} {self.limit:g}{of}"
 
     def verdict(self, record):
-        """In brackets where the rounds differ too much to be sure."""
+        """Says whether the target is met, in brackets where the rounds differ too much to be sure."""
         met = self.holds_for(self.figure_of(record))
         word = "met" if met else "**not met**"
         sure = record.rounds >= 5 and all(self.holds_for(end) == met for end in record.sure.get(self.kind, [None]))
@@ -334,7 +334,8 @@ class Target:
 
 
 def ratio_targets():
-    """For reads: throughput of at least 0.98 of raw's is time of at most 1.02, 1.35 of Asio's 0.74."""
+    """For reads the limits come from throughput: at least 0.98 of raw means at most 1.02 of its time, and at least 1.35 of
+    Asio means at most 0.74 of its time."""
     for depth in (1, 32, 128):
         yield Target("nop", f"depth {depth}", TIME, "ratio", "<=", 1.05)
     for depth in (1, 32):
@@ -364,7 +365,7 @@ def value_targets():
 
 
 def targets_table(records):
-    """Of the targets that have been measured. Values move with the machine, ratios less."""
+    """Lists the targets that have been measured. Values move with the machine, ratios less."""
     by_key = {(one.workload, one.parameters, one.metric, one.subject): one for one in records}
     rows = []
     for target in (*ratio_targets(), *value_targets()):
@@ -393,14 +394,14 @@ def ratio_cell(record):
 
 
 def plain_table(records):
-    """A row for each figure."""
+    """Makes a row for each figure."""
     rows = [[one.parameters, one.subject, one.metric, figure(one.value),
              f"{figure(one.low)} to {figure(one.high)}", ratio_cell(one)] for one in records]
     return markdown_table(["", "subject", "", "median", "min to max", f"to {records[0].baseline}"], rows)
 
 
 def wide_table(records):
-    """A row for each subject with the medians; spread and ratio are those of the processor time."""
+    """Makes a row for each subject, with the medians. Spread and ratio are those of the processor time."""
     metrics = unique(record.metric for record in records)
     rows = []
     for (parameters, subject), own in grouped(records, lambda one: (one.parameters, one.subject)).items():
@@ -420,10 +421,10 @@ def tables(records):
 
 
 def rounds_of(records):
-    """How many; where that differs by workload, which ones had how many."""
+    """Says how many rounds there were, and which workloads had another number."""
     by_count = grouped(records, lambda one: one.rounds)
     most = max(by_count, key=lambda count: len(unique(one.workload for one in by_count[count])))
-    others = [f"{count} of {', '.join(unique(one.workload for one in own))}"
+    others = [f"{count} for {', '.join(unique(one.workload for one in own))}"
               for count, own in by_count.items() if count != most]
     return ", but ".join([str(most), *filter(None, [" and ".join(others)])])
 
