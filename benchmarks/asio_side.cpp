@@ -1,4 +1,4 @@
-/// asio_side.cpp — the workloads of sync and tasks, with Asio.
+/// asio_side.cpp — the workloads of sync and tasks, written with Asio.
 #include "asio_side.hpp"
 
 #include <asio.hpp>
@@ -181,7 +181,7 @@ awaitable<void> count_once(std::atomic<std::uint64_t>& run) {
 }  // namespace
 
 double post(std::uint64_t count, std::uint64_t window, int processor) {
-  asio::io_context context(2);  // it is told of more than one thread, so it locks
+  asio::io_context context(2);  // it is told that there is more than one thread, so it locks
   auto busy = asio::make_work_guard(context);
   std::thread running([&] {
     pin_to(processor);

@@ -1,4 +1,4 @@
-/// bare_side.cpp — a hundred lines, to see what is reachable.
+/// bare_side.cpp — a hundred lines that show what can be reached.
 #include "bare_side.hpp"
 
 #include <array>
@@ -15,7 +15,8 @@
 namespace bench::bare_side {
 namespace {
 
-/// Freed frames of one size class, as a list through themselves. They stay until the program ends.
+/// Freed frames of one size class, linked into a list through their own memory. They stay until the program
+/// ends.
 struct FreeFrame {
   FreeFrame* next;
 };
@@ -38,7 +39,7 @@ struct Promise {
   [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
 };
 
-/// Runs when it is resumed; its frame goes away at its end.
+/// A coroutine that runs when it is resumed. Its frame is freed at its end.
 struct Detached {
   struct promise_type : Promise {
     Detached get_return_object() noexcept {
@@ -49,7 +50,7 @@ struct Detached {
   std::coroutine_handle<promise_type> coroutine;
 };
 
-/// Runs when it is awaited.
+/// A coroutine that runs when it is awaited.
 class Child {
  public:
   struct promise_type : Promise {
@@ -84,7 +85,7 @@ class Child {
       return coroutine_;
     }
 #else
-    // g++ 12 does not always make a jump of the above. These children end without suspending before.
+    // g++ 12 does not always compile the above to a jump. These children end without suspending before.
     bool await_suspend(std::coroutine_handle<> awaiting) const {
       coroutine_.promise().continuation = awaiting;
       coroutine_.resume();
@@ -103,7 +104,7 @@ class Child {
   std::coroutine_handle<promise_type> coroutine_;
 };
 
-/// Fills its SQE when it is made.
+/// An awaitable nop that fills its SQE when it is made.
 class Nop {
  public:
   explicit Nop(io_uring& ring) noexcept {
@@ -118,7 +119,7 @@ class Nop {
 
   void complete(int result) noexcept {
     result_ = result;
-    coroutine_.resume();  // it is gone now
+    coroutine_.resume();  // after this, the Nop is destroyed
   }
 
  private:

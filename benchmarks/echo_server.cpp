@@ -1,4 +1,4 @@
-/// echo_server.cpp — starts a server as a process of its own, drives load at it, and reads its CPU time.
+/// echo_server.cpp — starts a server as a separate process, puts load on it, and reads its CPU time.
 #include "echo_server.hpp"
 
 #include <cerrno>
@@ -11,7 +11,7 @@
 namespace bench {
 namespace {
 
-/// On the last processor, and back on the first.
+/// Puts this thread on the last processor, and back on the first one at its end.
 struct WithTheClients {
   WithTheClients() { pin_to(last_processor()); }
   WithTheClients(WithTheClients&&) = delete;
@@ -67,7 +67,7 @@ load_result Load::run(const LoadTimes& times) {
 }
 
 void need_files_for(unsigned connections) {
-  const rlim_t needed = connections + rlim_t{64};  // what a program has open besides
+  const rlim_t needed = connections + rlim_t{64};  // a program has other files open, too
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
     throw std::system_error(errno, std::system_category(), "getrlimit");

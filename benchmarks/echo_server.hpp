@@ -1,4 +1,4 @@
-/// echo_server.hpp — an echo server in a process of its own, and the load on it from here.
+/// echo_server.hpp — an echo server in a separate process, and the load that this process puts on it.
 #pragma once
 
 #include <cstdint>
@@ -10,23 +10,23 @@
 
 namespace bench {
 
-/// A program of benchmarks/servers and what it is told.
+/// A program of benchmarks/servers, and its arguments.
 struct ServerKind {
   std::string subject;
   std::vector<std::string> arguments;
 };
 
-/// Every server there is, "raw" first.
+/// Returns every server, "raw" first.
 [[nodiscard]] const std::vector<ServerKind>& server_kinds();
 
-/// Runs on the processor of who starts it.
+/// A running server. It runs on the processor of the thread that starts it.
 class EchoServer {
  public:
   explicit EchoServer(const ServerKind& kind);
 
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] const Process& process() const noexcept { return process_; }
-  /// Ends it in order; what it wrote at the end.
+  /// Ends the server in an orderly way. Returns what it wrote at the end.
   std::string finish() { return process_.finish(); }
 
  private:
@@ -40,21 +40,21 @@ struct LoadTimes {
   std::int64_t gap = 0;                 ///< nanoseconds between an answer and the next message
 };
 
-/// For what is repeated instead (Workload::repeats).
+/// Shorter times, for workloads that are repeated instead (Workload::repeats).
 inline constexpr LoadTimes briefly{.warm_up = 50'000'000, .measured = 150'000'000};
 
-/// The clients. They run on the last processor, where this thread goes for as long.
+/// The clients. They run on the last processor. This thread goes there while they run.
 class Load {
  public:
-  /// Each connection has had one message answered, `at_once` of them at a time. Throws when the limit of open
-  /// files does not allow so many.
+  /// Opens the connections, `at_once` at a time, and lets the server answer one message on each. Throws when
+  /// the limit of open files does not allow this number.
   Load(const EchoServer& server, unsigned connections, unsigned at_once = 1);
   Load(Load&&) = delete;
   ~Load() { load_close(load_); }
 
   load_result run(const LoadTimes& times = {});
 
-  /// Requests so far, measured or not.
+  /// Returns the number of requests so far, measured or not.
   [[nodiscard]] std::uint64_t served() const noexcept { return served_; }
 
  private:
@@ -63,7 +63,8 @@ class Load {
   std::uint64_t served_ = 0;
 };
 
-/// Room for `connections` in this process and in those it starts; throws when the hard limit is below.
+/// Raises the limit of open files for `connections` in this process and in those that it starts. Throws when
+/// the hard limit is too low.
 void need_files_for(unsigned connections);
 
 }  // namespace bench

@@ -9,17 +9,17 @@
 namespace bench {
 namespace {
 
-/// One subject's runs, round by round.
+/// The runs of one subject, round by round.
 using Runs = std::vector<Metrics>;
 
-/// How many of `count` values at either end lie outside of the interval: of `count` coins, that many or fewer
-/// show heads with a probability of less than 2.5 %.
+/// Returns how many of `count` values lie outside of the interval at each end. If `count` coins are thrown,
+/// the probability that at most this number show heads is less than 2.5 %.
 std::size_t outside_of_interval(std::size_t count) {
-  if (count > 500) {  // they are as good as normally distributed
+  if (count > 500) {  // then the normal distribution is close enough
     const auto rounds = static_cast<double>(count);
     return static_cast<std::size_t>(rounds / 2 - 1.96 * std::sqrt(rounds) / 2);
   }
-  double probability = std::ldexp(1.0, -static_cast<int>(count));  // of exactly `heads`
+  double probability = std::ldexp(1.0, -static_cast<int>(count));  // that exactly `heads` coins show heads
   double at_most = probability;
   std::size_t heads = 0;
   while (at_most < 0.025) {

@@ -13,9 +13,9 @@ struct Spread {
   double median = 0;
   double min = 0;
   double max = 0;
-  /// Between these the median of all rounds that could have been made now lies, with 95 %: order statistics,
-  /// whatever the distribution. Of 5 rounds, with 94 %; of fewer they are no more than the smallest and the
-  /// largest.
+  /// The median of all rounds that could have been made now lies between these two, with 95 %. This comes
+  /// from order statistics and holds for every distribution. With 5 rounds it holds with 94 %. With fewer
+  /// rounds these are only the smallest and the largest value.
   double low = 0;
   double high = 0;
   std::size_t rounds = 0;
@@ -27,16 +27,16 @@ struct Row {
   std::string metric;  ///< "p50 (us)"
   Better better = Better::lower;
   Spread value;
-  /// This subject's figure to the first subject's in the same round. Nothing where that one has no such
-  /// metric, or measured 0.
+  /// This subject's figure divided by the first subject's in the same round. It is empty where the first
+  /// subject does not have this metric, or measured 0.
   std::optional<Spread> ratio;
-  /// The same to the workload's peer; see Workload::peer.
+  /// This subject's figure divided by that of the workload's peer. See Workload::peer.
   std::optional<Spread> ratio_to_peer;
 };
 
-/// Runs every subject once to warm up and then `rounds` times its repeats, each round beginning with another
-/// subject: what drifts while the machine warms up or is busy hits all of them alike. A failure names the
-/// subject.
+/// Runs every subject once to warm up, and then `rounds` times its repeats. Each round begins with a
+/// different subject, so a drift while the machine warms up or is busy affects all of them alike. A failure
+/// names the subject.
 [[nodiscard]] std::vector<Row> measure(const Workload& workload, unsigned rounds);
 
 }  // namespace bench

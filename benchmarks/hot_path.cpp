@@ -1,4 +1,4 @@
-/// hot_path.cpp — one thing, COUNT times: scripts/hot_path.sh counts the instructions of it.
+/// hot_path.cpp — does one thing COUNT times; scripts/hot_path.sh counts its instructions.
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -32,7 +32,7 @@ Task<void> awaits(std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) co_await nothing();
 }
 
-/// A byte there and back: two sends and two receives are one echo.
+/// Sends a byte there and back: two sends and two receives are one echo.
 Task<void> answers(int fd, std::size_t count) {
   std::array<std::byte, 64> buffer;
   for (std::size_t i = 0; i < count; ++i) {
@@ -73,7 +73,7 @@ Task<void> run(std::string_view what, std::size_t count) {
   Worker::current()->request_stop();
 }
 
-/// Tasks posted from outside the loop, in batches, each run and freed.
+/// Posts tasks from outside the loop, in batches. Each one is run and freed.
 int post(std::size_t count) {
   Worker worker;
   for (std::size_t i = 0; i < count; i += depth) {

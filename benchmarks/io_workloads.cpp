@@ -1,4 +1,5 @@
-/// io_workloads.cpp — nop and read on the caller's thread, beside hand-written C and what Debian has.
+/// io_workloads.cpp — nop and read on the caller's thread, compared with hand-written C and programs of
+/// Debian.
 #include <cstdlib>
 #include <fcntl.h>
 #include <memory>
@@ -52,7 +53,8 @@ Workload nop_row(const char* name, unsigned depth, std::uint64_t operations, boo
       .repeats = repeats};
 }
 
-/// What `threads` threads do together per second; `nanoseconds()` of one of them for so many nops.
+/// Returns how many nops `threads` threads do together per second. `nanoseconds(operations)` measures one of
+/// them.
 Subject throughput(std::string name, unsigned threads, double (*nanoseconds)(std::uint64_t operations)) {
   return {
       .name = std::move(name), .run = [threads, nanoseconds] {
@@ -83,8 +85,8 @@ Workload workers(unsigned threads) {
 constexpr std::size_t block_size = 4096;
 constexpr std::uint64_t block_count = 4096;
 
-/// A file of block_count blocks that is in the page cache, and gone with this process. Others open it as
-/// path().
+/// A file of block_count blocks that is in the page cache, and disappears with this process. Other programs
+/// open it as path().
 class CachedFile {
  public:
   CachedFile() {
@@ -125,7 +127,7 @@ struct Reads {
   }
 };
 
-/// `Buffer` is a span or a FixedSpan; `read` makes the operation.
+/// `Buffer` is a span or a FixedSpan. `read` makes the operation.
 template <class Buffer, class Read>
 Task<void> reads(Reads& reads, corering::Descriptor file, Buffer buffer, Read read) {
   while (reads.left > 0) {
@@ -169,13 +171,14 @@ Task<void> read_fixed(unsigned depth, std::uint64_t operations, double& elapsed)
   co_await run_side_by_side(depth, make, elapsed);
 }
 
-/// Nanoseconds, as Asio's io_uring measures them in a program of its own: in one with epoll it cannot be.
+/// Returns nanoseconds, as a separate program measures them with Asio on io_uring. A program that has Asio on
+/// epoll cannot do that.
 double asio_read(unsigned depth, std::uint64_t operations) {
   return number_in(output_of({beside("read_asio_uring"), cached_file().path(), std::to_string(depth),
                               std::to_string(operations), std::to_string(block_count)}));
 }
 
-/// Nanoseconds, from the IOPS that fio reports.
+/// Returns nanoseconds, computed from the IOPS that fio reports.
 double fio_read(unsigned depth, std::uint64_t operations) {
   const std::string line = output_of(
       {"fio", "--name=read", "--filename=" + cached_file().path(), "--rw=randread", "--bs=4k",

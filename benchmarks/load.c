@@ -41,7 +41,7 @@ static unsigned bucket_of(uint64_t value) {
   return (shift + 1) * SUBS + (unsigned)(value >> shift) - SUBS;
 }
 
-/* The middle of it. */
+/* The middle of the bucket. */
 static double value_of(unsigned bucket) {
   if (bucket < SUBS) return bucket;
   const unsigned shift = bucket / SUBS - 1;
@@ -78,7 +78,7 @@ static int send_next(struct load* load, struct client* client, int64_t time) {
   return sent == LOAD_MESSAGE ? 0 : -EMSGSIZE; /* an empty socket takes 64 bytes */
 }
 
-/* 1 when the answer is complete, 0 when some of it is to come. */
+/* Returns 1 when the answer is complete, 0 when a part of it has not come yet. */
 static int receive(struct load* load, struct client* client, int flags) {
   uint64_t expected[LOAD_MESSAGE / sizeof(uint64_t)];
   char answer[LOAD_MESSAGE];
@@ -163,7 +163,7 @@ void load_close(struct load* load) {
   free(load);
 }
 
-/* Answers and sends until `end`; the time when it stopped, or -errno. */
+/* Receives answers and sends again until `end`. Returns the time when it stopped, or -errno. */
 static int64_t exchange(struct load* load, int64_t end, int64_t gap, uint64_t* answered) {
   for (;;) {
     struct epoll_event events[256];

@@ -1,4 +1,4 @@
-/// memory_of.cpp — WHAT COUNT: prints how many bytes so many suspended tasks or idle workers hold, each.
+/// memory_of.cpp — WHAT COUNT: prints how many bytes each of COUNT suspended tasks or idle workers holds.
 #include <asio.hpp>
 #include <charconv>
 #include <chrono>
@@ -18,7 +18,7 @@ namespace {
 
 using bench::resident_memory;
 
-/// What `count` of something hold, each, that `make` makes.
+/// Returns how many bytes each of the `count` things that `make` makes holds.
 template <class Make>
 double each(unsigned count, const Make& make) {
   const std::uint64_t before = resident_memory("self");
@@ -58,7 +58,7 @@ double asio_tasks(unsigned count) {
   return bytes;
 }
 
-/// Until new threads have gone to sleep.
+/// Waits until new threads have gone to sleep.
 void let_them_sleep() { std::this_thread::sleep_for(std::chrono::milliseconds(200)); }
 
 double corering_workers(unsigned count) {

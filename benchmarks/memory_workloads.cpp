@@ -1,4 +1,4 @@
-/// memory_workloads.cpp — what an idle connection, a suspended task and a worker hold.
+/// memory_workloads.cpp — how much memory an idle connection, a suspended task and a worker hold.
 #include "echo_server.hpp"
 #include "workloads.hpp"
 
@@ -7,7 +7,7 @@ namespace {
 
 Metrics bytes(const char* unit, double value) { return {{.name = "memory", .unit = unit, .value = value}}; }
 
-/// Beyond what the first connection took.
+/// Measures what connections take in addition to what the first one took.
 Metrics of_connections(const ServerKind& kind, unsigned connections) {
   need_files_for(connections + 1);
   EchoServer server(kind);
@@ -22,7 +22,7 @@ Metrics of_connections(const ServerKind& kind, unsigned connections) {
   return bytes("bytes/connection", (static_cast<double>(after) - static_cast<double>(before)) / connections);
 }
 
-/// In a program of its own, whose heap nobody has used before.
+/// Measures in a separate program, whose heap nobody has used before.
 Subject in_memory_of(const char* subject, const char* what, unsigned count, const char* unit) {
   return {.name = subject, .run = [what, count, unit] {
             return bytes(unit, number_in(output_of({beside("memory_of"), what, std::to_string(count)})));

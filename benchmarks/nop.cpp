@@ -1,4 +1,4 @@
-/// nop.cpp — how long a nop takes in this build of the library: built with the trace and without it.
+/// nop.cpp — how long a nop takes in this build of the library. It is built with the trace and without it.
 ///
 /// Usage: nop_traced | nop_untraced DEPTH COUNT; prints nanoseconds.
 #include <charconv>

@@ -36,7 +36,7 @@ double measure_one(Coroutine&& coroutine) {
   return elapsed;
 }
 
-/// Starts `depth` tasks made by `make`; the time from the first spawn to the last join.
+/// Starts `depth` tasks that `make` makes. Returns the time from the first spawn to the last join.
 template <class Make>
 corering::Task<void> run_side_by_side(unsigned depth, const Make& make, double& elapsed) {
   const corering::TimePoint begin = corering::Clock::now();
@@ -47,7 +47,7 @@ corering::Task<void> run_side_by_side(unsigned depth, const Make& make, double& 
   elapsed = since(begin);
 }
 
-/// `depth` tasks that do `operations` nops together.
+/// Measures `depth` tasks that do `operations` nops together.
 [[nodiscard]] double our_nop(unsigned depth, std::uint64_t operations);
 
 }  // namespace bench

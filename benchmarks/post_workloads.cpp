@@ -47,7 +47,7 @@ double our_hop(std::uint64_t count, corering::WorkerOptions options = {}) {
   return since(begin);
 }
 
-/// A coroutine that exists already: each time it is resumed it counts, and waits to be posted again.
+/// A coroutine that already exists. Each time it is resumed, it counts, and waits to be posted again.
 struct Counted {
   struct promise_type {
     Counted get_return_object() noexcept {
@@ -78,7 +78,7 @@ void wait_for(const std::atomic<std::uint64_t>& counted, std::uint64_t count) {
   while (counted.load(std::memory_order_acquire) < count) raw_wait_a_little(&patience);
 }
 
-/// By any number of threads.
+/// Measures posts from any number of threads.
 double our_post(Worker& worker, std::uint64_t count) {
   alignas(64) std::atomic<std::uint64_t> resumed = 0;
   std::vector<Counted> coroutines;
@@ -126,7 +126,7 @@ Subject raw_posts(std::uint64_t count) {
   return timed("raw", count, [](std::uint64_t n) { return checked(raw_post(RawWorker().worker, n)); });
 }
 
-/// Posting threads have the processors to themselves that the worker does not have, as far as there are any.
+/// Threads that post have for themselves the processors that the worker does not have, if there are any.
 std::vector<int> where_to_post(unsigned threads) {
   const std::size_t others = std::max<std::size_t>(1, processors().size() - 1);
   std::vector<int> where;
@@ -134,7 +134,7 @@ std::vector<int> where_to_post(unsigned threads) {
   return where;
 }
 
-/// The time until the last of the threads has seen all its posts run.
+/// Measures the time until the last of the threads has seen that all its posts have run.
 template <class Post>
 double post_from(unsigned threads, std::uint64_t count, const Post& post) {
   const std::vector<double> took =

@@ -36,7 +36,8 @@ PipeEnds open_pipe() {
   return {.read = corering::Fd(fds[0]), .write = corering::Fd(fds[1])};
 }
 
-/// The number after `key` in a file of /proc with a line for each; throws when there is none.
+/// Returns the number after `key` in a file of /proc that has one line for each key. Throws when there is
+/// none.
 std::uint64_t value_in(const std::filesystem::path& path, const std::string& key) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {

@@ -1,4 +1,4 @@
-/// process.hpp — programs that run beside the harness, and what the kernel tells about them.
+/// process.hpp — programs that run next to the harness, and what the kernel says about them.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,11 @@
 
 namespace bench {
 
-/// The path of a program that was built beside this one.
+/// Returns the path of a program that was built in the same directory as this one.
 [[nodiscard]] std::string beside(const std::string& program);
 
-/// A running program, on the processors of who starts it, with pipes as its standard input and output. The
-/// destructor kills it if nobody waited for it.
+/// A running program, with pipes as its standard input and output. It runs on the processors of the thread
+/// that starts it. The destructor kills it if nobody waited for it.
 class Process {
  public:
   /// Throws when it cannot be started. A name without a slash is looked up in PATH.
@@ -25,18 +25,18 @@ class Process {
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
-  /// The next line it writes, without its end. Throws when it ends first.
+  /// Returns the next line that it writes, without the newline. Throws when it ends first.
   [[nodiscard]] std::string read_line();
 
-  /// Ends its standard input, waits for its end, and gives the rest of what it wrote. Throws unless it exits
-  /// with 0.
+  /// Ends its standard input, waits until it ends, and returns the rest of what it wrote. Throws unless it
+  /// exits with 0.
   std::string finish();
 
   /// Measures the processor time of all its threads.
   [[nodiscard]] clockid_t processor_clock() const;
   /// See resident_memory().
   [[nodiscard]] std::uint64_t memory() const;
-  /// How often its threads have gone to sleep.
+  /// Returns how often its threads have gone to sleep.
   [[nodiscard]] std::uint64_t sleeps() const;
 
  private:
@@ -49,21 +49,21 @@ class Process {
   std::string unread_;
 };
 
-/// What the program writes until it ends.
+/// Returns what the program writes until it ends.
 [[nodiscard]] inline std::string output_of(std::vector<std::string> arguments) {
   return Process(std::move(arguments)).finish();
 }
 
-/// The number at the begin of `text`; throws when there is none.
+/// Returns the number at the beginning of `text`. Throws when there is none.
 [[nodiscard]] double number_in(const std::string& text);
 
-/// Bytes of memory that a process has in use (Rss); "self", or its number.
+/// Returns the bytes of memory that a process uses (Rss). The process is "self", or its number.
 [[nodiscard]] std::uint64_t resident_memory(const std::string& process);
 
-/// Time of a clock of processor time, in nanoseconds.
+/// Returns the time of a clock that counts processor time, in nanoseconds.
 [[nodiscard]] std::int64_t time_of(clockid_t clock);
 
-/// Nanoseconds that a processor has been counted as waiting for I/O.
+/// Returns the nanoseconds for which a processor has been counted as waiting for I/O.
 [[nodiscard]] double iowait_of(int processor);
 
 }  // namespace bench

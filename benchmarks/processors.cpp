@@ -1,4 +1,4 @@
-/// processors.cpp — which processors there are, and who is pinned to which.
+/// processors.cpp — which processors there are, and which thread is pinned to which.
 #include "processors.hpp"
 
 #include <cerrno>

@@ -1,12 +1,12 @@
-/* raw_ring.h — opening the raw side's ring, and its clock. */
+/* raw_ring.h — opens the ring of the raw side, and reads its clock. */
 #pragma once
 
 #include <liburing.h>
 #include <string.h>
 #include <time.h>
 
-/* Also how many completions are looked at before they are given back: what is queued because of them then
- * always finds room, in the submission queue and later in the completion queue. */
+/* This is also how many completions are looked at before they are given back. So the requests that they cause
+ * always have room, in the submission queue and later in the completion queue. */
 enum { RAW_SQ_ENTRIES = 256, RAW_CQ_ENTRIES = 4096 };
 
 static inline int raw_open_with(struct io_uring* ring, unsigned more_flags) {
@@ -23,7 +23,7 @@ static inline int raw_open_with(struct io_uring* ring, unsigned more_flags) {
 
 static inline int raw_open(struct io_uring* ring) { return raw_open_with(ring, 0); }
 
-/* An SQE; what is queued goes to the kernel when there is no room. */
+/* Returns an SQE. When there is no room, the queued SQEs go to the kernel first. */
 static inline struct io_uring_sqe* raw_sqe(struct io_uring* ring) {
   struct io_uring_sqe* sqe = io_uring_get_sqe(ring);
   while (sqe == NULL) {

@@ -1,4 +1,4 @@
-/* raw_worker.c — hop and post, by hand: a list head that also says "asleep", an eventfd read through the
+/* raw_worker.c — hop and post, by hand. The head of a list also says "asleep"; an eventfd is read through the
  * ring. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -183,7 +183,7 @@ int64_t raw_hop(struct raw_worker* worker, uint64_t count) {
 
 struct counted_node {
   struct node node;
-  _Atomic uint64_t* run; /* of its poster */
+  _Atomic uint64_t* run; /* the counter of its poster */
 };
 
 static void run_post(struct raw_worker* worker, struct node* node) {

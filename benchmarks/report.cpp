@@ -4,7 +4,7 @@
 namespace bench {
 namespace {
 
-/// Four digits, or the whole number.
+/// Formats `value` with four digits, or as a whole number.
 std::string figure(double value) {
   const int decimals = value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3;
   char text[32];
@@ -12,7 +12,8 @@ std::string figure(double value) {
   return text;
 }
 
-/// Said only when the interval does. Of fewer rounds than that it says little.
+/// Gives a verdict only when the whole interval is on one side. With fewer rounds than `fewest` the interval
+/// says little.
 const char* verdict(const Row& row) {
   constexpr std::size_t fewest = 5;
   if (row.ratio->rounds < fewest) return "";
@@ -20,7 +21,7 @@ const char* verdict(const Row& row) {
   return (row.ratio->high < 1) == (row.better == Better::lower) ? " better" : " worse";
 }
 
-/// The other ends of a figure, as members of a JSON object.
+/// Prints the two ends of the interval of a figure, as members of a JSON object.
 void print_interval(const char* prefix, const Spread& spread) {
   std::printf(", \"%slow\": %.10g, \"%shigh\": %.10g", prefix, spread.low, prefix, spread.high);
 }

@@ -1,4 +1,4 @@
-/// report.hpp — what has been measured, as a table for people or as JSON, written as it comes.
+/// report.hpp — what has been measured, as a table for people or as JSON; each row is written at once.
 #pragma once
 
 #include <cstdio>
@@ -8,7 +8,7 @@
 
 namespace bench {
 
-/// On standard output, from its construction to finish().
+/// Writes to standard output, from its construction to finish().
 class Report {
  public:
   Report(bool json, unsigned rounds);

@@ -54,11 +54,11 @@ class Connection {
   }
 
   Connection(Connection&&) = delete;
-  ~Connection() { ::shutdown(ours_.get(), SHUT_RDWR); }  // or the reader would read for ever
+  ~Connection() { ::shutdown(ours_.get(), SHUT_RDWR); }  // otherwise the reader would read for ever
 
   [[nodiscard]] int fd() const noexcept { return ours_.get(); }
 
-  /// Ends it; how many bytes came out at the other end.
+  /// Ends the connection. Returns how many bytes came out at the other end.
   std::uint64_t finish() {
     check_call(::shutdown(ours_.get(), SHUT_WR), "shutdown");
     reader_.join();

@@ -52,8 +52,8 @@ Workload echo_row(const char* name, unsigned connections, bool core) {
   return workload;
 }
 
-/// One connection whose client thinks for a while after each answer: for whom watching pays, and for whom
-/// not.
+/// One connection whose client thinks for a while after each answer. It shows when watching pays, and when it
+/// does not.
 Workload gap_row(unsigned microseconds) {
   Workload workload{.name = "gaps",
                     .parameters = std::to_string(microseconds) + " us between requests",
@@ -70,7 +70,7 @@ Workload gap_row(unsigned microseconds) {
   return workload;
 }
 
-/// What opening a connection costs: accepted, its first message answered. Not its end.
+/// What it costs to open a connection, accept it and answer its first message. Closing it is not included.
 Metrics connect(const ServerKind& kind, unsigned at_once) {
   constexpr unsigned connections = 2000, at_first = 64;
   need_files_for(connections + at_first);
@@ -96,7 +96,8 @@ Metrics connect(const ServerKind& kind, unsigned at_once) {
   return metrics;
 }
 
-/// A server that was busy a moment ago, and then has nothing to do. It is promised that a worker then sleeps.
+/// A server that was busy a moment ago, and then has nothing to do. The library promises that a worker then
+/// sleeps.
 Metrics idle(const ServerKind& kind) {
   constexpr std::chrono::seconds watched(5);
   EchoServer server(kind);

@@ -1,4 +1,4 @@
-/// side_by_side.hpp — the same function on several threads at once.
+/// side_by_side.hpp — runs the same function on several threads at once.
 #pragma once
 
 #include <barrier>
@@ -10,8 +10,9 @@
 
 namespace bench {
 
-/// Calls function(i) on a thread of its own for each of `where`, pinned to that processor, all from the same
-/// moment on. What each returned; the first exception, if any, when all have ended.
+/// Calls function(i) on a separate thread for each processor of `where`. Each thread is pinned to its
+/// processor, and all begin at the same moment. Returns what each call returned. If a call throws, the first
+/// exception comes out when all have ended.
 template <class Function>
 std::vector<double> on_threads(const std::vector<int>& where, const Function& function) {
   std::vector<double> returned(where.size());

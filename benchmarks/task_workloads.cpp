@@ -1,4 +1,4 @@
-/// task_workloads.cpp — tasks, timers and synchronisation, beside Asio.
+/// task_workloads.cpp — tasks, timers and synchronisation, compared with Asio.
 #include <algorithm>
 #include <stdexcept>
 #include <vector>
@@ -89,7 +89,8 @@ Task<void> sleep_many(std::uint64_t count, double& elapsed) {
   elapsed = since(begin);
 }
 
-/// As arm_many, while `pending` tasks sleep, some of them for less than the deadlines and some for more.
+/// Does the same as arm_many, while `pending` tasks sleep, some of them for less than the deadlines and some
+/// for more.
 Task<void> arm_among(std::uint64_t pending, std::uint64_t count, double& elapsed) {
   std::uint64_t woken = 0, random = 1;
   for (std::uint64_t i = 0; i < pending; ++i) {
@@ -130,7 +131,7 @@ Task<void> join_many(std::uint64_t count, double& elapsed) {
   if (done < count) throw std::runtime_error("members are missing");
 }
 
-/// A coroutine of ours beside the function of Asio's side.
+/// Compares a coroutine of ours with the function of Asio's side.
 template <class Asio, class Coroutine>
 Workload row(const char* name, const std::string& parameters, std::uint64_t operations, Asio asio,
              Coroutine coroutine, bool core = true) {
@@ -143,7 +144,7 @@ Workload row(const char* name, const std::string& parameters, std::uint64_t oper
           .core = core};
 }
 
-/// The same, and `bare`.
+/// Does the same, and adds `bare`.
 template <class... Rest>
 Workload row_beside_bare(const char* name, const std::string& parameters, std::uint64_t operations,
                          double (*bare)(std::uint64_t), Rest... rest) {
@@ -158,7 +159,7 @@ Workload pending_timers(std::uint64_t pending) {
   return row("pending_timers", std::to_string(pending) + " pending", 200'000, asio, ours, false);
 }
 
-/// Small numbers are measured again and again until it takes long enough.
+/// Small numbers are measured repeatedly until the time is long enough.
 Workload tasks(std::uint64_t count) {
   const std::uint64_t times = std::max<std::uint64_t>(1, 100'000 / count);
   const auto again = [times, count](const auto& once) {

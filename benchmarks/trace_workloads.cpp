@@ -8,7 +8,7 @@ namespace {
 
 namespace trace = corering::trace;
 
-/// Work that has been recorded, beside the same work that was not, a moment before.
+/// Work that was recorded, and the same work a moment before, which was not recorded.
 struct Compared {
   double off_ns = 0;  ///< of one operation
   double on_ns = 0;
@@ -83,7 +83,7 @@ Compared recorded_echo() {
   return compared;
 }
 
-// ---- a library with a trace that is off, beside one without ----
+// ---- a library with a trace that is off, and one without a trace ----
 
 Subject nop_program(const char* subject, const char* program) {
   return {.name = subject, .run = [program] {

@@ -1,4 +1,4 @@
-/// workloads.cpp — the list of all of them.
+/// workloads.cpp — the list of all workloads.
 #include "workloads.hpp"
 
 #include <algorithm>

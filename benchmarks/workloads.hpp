@@ -1,4 +1,4 @@
-/// workloads.hpp — what is compared: a workload gives the same work to several subjects.
+/// workloads.hpp — what is compared. A workload gives the same work to several subjects.
 #pragma once
 
 #include <cstdint>
@@ -19,35 +19,37 @@ struct Metric {
 };
 using Metrics = std::vector<Metric>;
 
-/// Who does the work. "raw" is hand-written C on liburing.
+/// A program or library that does the work. "raw" is hand-written C on liburing.
 struct Subject {
   std::string name;
-  /// Does the work once, set-up excluded. Gives the same metrics in the same order every time, and throws on
-  /// any failure.
+  /// Does the work once, and measures it without the set-up. Returns the same metrics in the same order every
+  /// time, and throws on any failure.
   std::function<Metrics()> run;
 };
 
 struct Workload {
   std::string name;               ///< as given on the command line
   std::string parameters;         ///< as printed: "depth 32"
-  std::vector<Subject> subjects;  ///< the first one is what the others are compared with
+  std::vector<Subject> subjects;  ///< the others are compared with the first one
   bool core = true;               ///< measured when no name is given
-  /// For each round that is asked for, so many, each so much shorter: what the machine does meanwhile then
-  /// hits all subjects more alike, and more rounds tell how far their median can be trusted.
+  /// Each round that is asked for becomes this number of rounds, and each of them is shorter by this factor.
+  /// Then whatever else the machine does affects all subjects more alike, and more rounds tell how far their
+  /// median can be trusted.
   unsigned repeats = 1;
 
-  /// The subject that the others are compared with besides: Asio, on epoll if it is there. Or "".
+  /// Returns the second subject that the others are compared with: Asio, on epoll if that is there. "" if
+  /// there is none.
   [[nodiscard]] std::string peer() const;
 };
 
-/// A subject that needs `nanoseconds(operations)` for so many of something.
+/// Makes a subject that needs `nanoseconds(operations)` for that number of operations.
 [[nodiscard]] Subject timed(std::string name, std::uint64_t operations,
                             std::function<double(std::uint64_t operations)> nanoseconds);
 
-/// Every workload there is.
+/// Returns every workload.
 [[nodiscard]] std::vector<Workload> all_workloads();
 
-// By file.
+// The workloads of each file.
 void add_io_workloads(std::vector<Workload>& all);
 void add_post_workloads(std::vector<Workload>& all);
 void add_task_workloads(std::vector<Workload>& all);

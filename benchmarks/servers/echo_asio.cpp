@@ -1,4 +1,4 @@
-/// echo_asio.cpp — with Asio's coroutines, one per connection. Built twice: on epoll, and on io_uring.
+/// echo_asio.cpp — with Asio's coroutines, one per connection. It is built twice: on epoll, and on io_uring.
 #include <array>
 #include <asio.hpp>
 #include <asio/experimental/as_tuple.hpp>

@@ -1,7 +1,7 @@
-/// echo_corering.cpp — one coroutine per connection. "multishot" receives in buffers of a pool, of which idle
-/// connections have none; "direct" has its connections in the ring's table of files, without descriptors;
-/// "asleep" never watches before it sleeps; "recorded" records a trace, and prints at the end how many events
-/// that were.
+/// echo_corering.cpp — one coroutine per connection. "multishot" receives in buffers of a pool, and idle
+/// connections have none of them. "direct" has its connections in the ring's table of files, without
+/// descriptors. "asleep" never watches before it sleeps. "recorded" records a trace, and prints at the end
+/// how many events it recorded.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -84,7 +84,7 @@ Task<void> serve(TcpListener& listener, BufferPool* pool) {
   (void)co_await listener.close();
 }
 
-/// Until standard input ends.
+/// Waits until standard input ends.
 Task<void> serve_until_told(Task<void> serving) {
   spawn(std::move(serving)).detach();
   std::array<std::byte, 1> nothing;
@@ -99,7 +99,7 @@ void print_events() {
   std::printf("%zu\n", events);
 }
 
-/// As many as there may be descriptors.
+/// Returns as many slots as there may be descriptors.
 std::uint32_t slots() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) give_up("getrlimit", errno);

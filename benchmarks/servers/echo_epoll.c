@@ -23,7 +23,7 @@ static void close_it(struct connection* connection) {
   free(connection);
 }
 
-/* A failure that is not the peer's going ends the server; returns 0 when it is to be tried again. */
+/* A failure ends the server, unless the peer has gone. Returns 0 when the call should be tried again. */
 static int has_gone(int error) {
   if (error == EAGAIN) return 0;
   if (!peer_has_gone(error)) give_up("a connection", error);

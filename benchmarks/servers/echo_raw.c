@@ -1,5 +1,5 @@
 /* echo_raw.c — by hand on liburing: one receive or one send in flight per connection, one enter per turn.
- * With "spin" it watches its ring for up to 100 us before it sleeps, always. */
+ * With "spin" it always watches its ring for up to 100 us before it sleeps. */
 #define _GNU_SOURCE
 #include "../raw_ring.h"
 #include "server.h"
@@ -24,7 +24,7 @@ static void receive(struct io_uring* ring, struct connection* connection) {
   io_uring_sqe_set_data(sqe, connection);
 }
 
-/* All of it: MSG_WAITALL goes on after a short send. */
+/* Sends everything: MSG_WAITALL goes on after a short send. */
 static void send_back(struct io_uring* ring, struct connection* connection, int length) {
   struct io_uring_sqe* sqe = next_step(ring, connection, SENDING);
   io_uring_prep_send(sqe, connection->fd, connection->buffer, (size_t)length, MSG_NOSIGNAL | MSG_WAITALL);
@@ -51,7 +51,7 @@ static void accepted(struct io_uring* ring, int fd) {
   receive(ring, connection);
 }
 
-/* Returns 0 when the server is to end. */
+/* Returns 0 when the server should end. */
 static int go_on(struct io_uring* ring, struct connection* connection, const struct io_uring_cqe* cqe) {
   const int result = cqe->res;
   switch (connection->step) {
@@ -79,7 +79,7 @@ static int go_on(struct io_uring* ring, struct connection* connection, const str
   return 1;
 }
 
-/* Hands over what there is; returns with a completion, or when 100 us have passed. */
+/* Hands over what is queued. Returns with a completion, or when 100 us have passed. */
 static int watch(struct io_uring* ring) {
   const int64_t begin = raw_now();
   int result = io_uring_submit_and_get_events(ring);

@@ -1,5 +1,5 @@
 /* echo_raw_multishot.c — by hand on liburing: receives stay armed and take buffers from a ring of 256, so
- * that an idle connection has none. What has been received is sent in its order, one send at a time. */
+ * an idle connection has no buffer. What has been received is sent in order, one send at a time. */
 #define _GNU_SOURCE
 #include "../raw_ring.h"
 #include "server.h"
@@ -101,7 +101,7 @@ static void accepted(int fd) {
   receive(connection);
 }
 
-/* Returns 0 when the server is to end. */
+/* Returns 0 when the server should end. */
 static int go_on(const struct io_uring_cqe* cqe) {
   const uint64_t steps = 7;
   struct connection* connection = (struct connection*)(uintptr_t)(cqe->user_data & ~steps);

@@ -1,4 +1,4 @@
-/* echo_uv.c — with libuv, as its guide has it; the buffer belongs to the connection. */
+/* echo_uv.c — with libuv, as in its guide; the buffer belongs to the connection. */
 #define _GNU_SOURCE
 #include <uv.h>
 
@@ -40,7 +40,7 @@ static void sent(uv_write_t* write, int status) {
   }
 }
 
-/* What cannot go at once keeps the buffer until it has gone. */
+/* If the data cannot be sent at once, it keeps the buffer until it has been sent. */
 static void received(uv_stream_t* stream, ssize_t got, const uv_buf_t* buffer) {
   struct connection* connection = stream->data;
   if (got == 0) return;

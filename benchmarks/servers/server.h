@@ -1,9 +1,9 @@
-/* server.h — what every echo server does in the same way: listen, say where, and end.
+/* server.h — what every echo server does in the same way: it listens, says where, and ends.
  *
  * A server takes connections on 127.0.0.1, prints its port as the first line of its output, sends back what
  * it receives, and ends with 0 when its standard input ends. It has one thread, one buffer of BUFFER_SIZE
- * bytes per connection unless it says otherwise, and sets TCP_NODELAY. A connection whose peer has gone is
- * closed; every other failure ends the server with a line. */
+ * bytes per connection unless it says otherwise, and sets TCP_NODELAY. It closes a connection whose peer has
+ * gone. Every other failure ends the server with a message. */
 #pragma once
 
 #include <errno.h>
@@ -42,5 +42,5 @@ static inline int listen_on_loopback(int flags) {
   return fd;
 }
 
-/* How a connection ends that its peer gives up. */
+/* Says whether a connection that fails with `error` was given up by its peer. */
 static inline int peer_has_gone(int error) { return error == ECONNRESET || error == EPIPE; }
