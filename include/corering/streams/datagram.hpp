@@ -28,5 +28,8 @@ class Datagram {
   std::span<std::byte> control_;
   std::vector<std::byte> own_control_;
   sockaddr_storage from_{};
+  socklen_t from_length_ = 0;
+  bool truncated_ = false;
+};
 
 }  // namespace corering

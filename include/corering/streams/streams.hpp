@@ -149,10 +149,6 @@ class ReadStream {
   bool one_by_one_ = false;
 };
 
-socklen_t from_length_ = 0;
-bool truncated_ = false;
-};
-
 /// Datagrams, in buffers of `pool`, which must not be incremental. A buffer must hold a datagram, its address
 /// (128 bytes), `control_size` bytes and 16 more.
 /// keep alive: `pool`, longer than the stream
