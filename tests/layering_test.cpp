@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 const fs::path root = CORERING_SOURCE_DIR;
 
-/// Layer by folder name. A file may include its own layer and lower numbers.
+/// The layer of each folder. A file may include files of its own layer and of lower numbers.
 const std::map<std::string, int> layers = {{"base", 1},    {"trace", 2}, {"uring", 3},     {"engine", 4},
                                            {"core", 5},    {"sync", 6},  {"resources", 7}, {"io", 8},
                                            {"streams", 9}, {"fs", 10},   {"net", 10},      {"process", 10}};
@@ -87,9 +87,9 @@ TEST(Layering, public_headers_include_no_private_ones) {
   }
 }
 
-// g++ 12 lays the frame out wrongly when an `if` or `while` awaits in its condition and the coroutine has no
-// local variable: its resume function never runs. Measured at every optimisation level; the result gets a
-// name instead.
+// If an `if` or `while` awaits in its condition and the coroutine has no local variable, g++ 12 lays out the
+// frame wrongly, and the resume function never runs. This was measured at every optimisation level. So the
+// result gets a name instead.
 bool awaits_in_a_condition(const std::string& line) {
   static const std::regex keyword(R"(\b(if|while) \()");
   std::smatch found;
@@ -107,7 +107,7 @@ TEST(Style, sees_an_await_inside_a_condition) {
   EXPECT_FALSE(awaits_in_a_condition("  if (a(b) > 0) co_await c();"));
 }
 
-// ... and destroys twice an aggregate that is made inside a `co_yield`.
+// g++ 12 also destroys an aggregate that is made inside a `co_yield` twice.
 bool yields_an_aggregate(const std::string& line) {
   static const std::regex aggregate(R"(\bco_yield\s+[A-Za-z_:]+(<.*>)?\{)");
   return std::regex_search(line, aggregate);

@@ -41,7 +41,7 @@ TEST(Spinner, needs_twice_as_many_after_each_time_in_vain) {
     EXPECT_FALSE(spinner.is_on());
     needed = std::min(2 * needed, 1024);
   }
-  // Until it has been worth it.
+  // The number stays high until watching has been worth it.
   sleep_shortly(spinner, needed);
   for (int i = 0; i < 16; ++i) spinner.found();
   spinner.found_nothing();

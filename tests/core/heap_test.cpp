@@ -1,4 +1,4 @@
-/// heap_test.cpp — what the library does not allocate. A program of its own, because it counts every
+/// heap_test.cpp — what the library does not allocate. This is a separate program, because it counts every
 /// allocation.
 #include <atomic>
 #include <cstdlib>
@@ -13,12 +13,13 @@ std::atomic<std::uint64_t> allocations = 0;
 }
 
 #if defined(CORERING_TEST_TSAN) || defined(__SANITIZE_ADDRESS__) || defined(CORERING_TEST_ASAN)
-// The sanitizers bring their own operator new, and this hook behind every malloc.
+// The sanitizers bring their own operator new, and call this hook after every malloc.
 extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) {
   allocations.fetch_add(1, std::memory_order_relaxed);
 }
 #else
-// Not inlined: g++ sees a free() of what operator new returned, and takes that for a mismatch.
+// It is not inlined. Otherwise g++ sees a free() of what operator new returned, and takes that for a
+// mismatch.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
@@ -88,7 +89,7 @@ TEST(Heap, a_hop_allocates_nothing) {
 
 // ---- combinators, deadlines, locks ----
 
-// Also the first time: there is nothing to warm up but the ready queue and the timer heap.
+// This holds even the first time: only the ready queue and the timer heap must be warmed up.
 Task<void> combine(int fd, std::uint64_t& counted) {
   std::array<std::byte, 64> first, second;
   Mutex mutex;
@@ -123,9 +124,9 @@ Task<void> hold(OneShot& gate) {
   co_return;
 }
 
-// The worker is held until all tasks are posted, so every flood needs the same number of frames. Beyond those
-// of the first one only what the two threads keep back can be missing, at most two magazines of 62 each for
-// each of two sizes of frame, and some magazines.
+// The worker is held until all tasks are posted, so every flood needs the same number of frames. Later floods
+// reuse the frames of the first one. Only what the two threads keep back can be missing: at most two
+// magazines of 62 each for each of two sizes of frame, and some magazines.
 TEST(Heap, tasks_that_are_born_here_and_die_there_reuse_a_bounded_number_of_frames) {
   RunningWorker running;
   std::uint64_t ran = 0;

@@ -20,7 +20,8 @@ Task<void> post_once(Worker& worker, std::atomic<std::uint64_t>& arrived) {
   if (hopped) arrived.fetch_add(1, std::memory_order_relaxed);
 }
 
-/// Posted again and again without a new frame: resumes on the worker, says so, and waits for the next post.
+/// A coroutine that is posted again and again without a new frame. It resumes on the worker, says so, and
+/// waits for the next post.
 class Reposted {
  public:
   explicit Reposted(std::atomic<std::uint64_t>& arrivals) : body_(count(arrivals, here_)) {
@@ -29,7 +30,7 @@ class Reposted {
   Reposted(Reposted&&) = delete;
   ~Reposted() { body_.handle.destroy(); }
 
-  /// True when the last post has arrived.
+  /// Returns true when the last post has arrived.
   [[nodiscard]] bool idle() const noexcept { return here_.load(std::memory_order_acquire); }
   [[nodiscard]] bool post_to(Worker& worker) noexcept {
     here_.store(false, std::memory_order_relaxed);
@@ -50,7 +51,7 @@ class Reposted {
     explicit Body(std::coroutine_handle<promise_type> handle) noexcept : handle(handle) {}
     std::coroutine_handle<promise_type> handle;
   };
-  // The flag is set when the coroutine is suspended again: only then may another thread post it.
+  // The flag is set when the coroutine is suspended again. Only then may another thread post it.
   struct Arrive {
     explicit Arrive(std::atomic<bool>& here) noexcept : here(here) {}
     bool await_ready() const noexcept { return false; }
@@ -72,7 +73,8 @@ class Reposted {
   Body body_;
 };
 
-// Bursts with pauses in between, so that the workers keep falling asleep. The watchdog is CTest's time limit.
+// There are bursts with pauses in between, so that the workers fall asleep again and again. The watchdog is
+// CTest's time limit.
 TEST(Posts, from_four_threads_to_two_sleepy_workers_all_arrive_once) {
   constexpr std::uint64_t total = test::under_tsan ? 200'000 : 10'000'000;
   constexpr std::uint64_t per_thread = total / 4;
@@ -168,7 +170,7 @@ Task<void> receive_everywhere(std::vector<test::SocketPair>& pairs, int& receive
   for (auto& one : running) co_await std::move(one);
 }
 
-// More completions than the CQ holds at once: the kernel keeps the rest, and we come for them.
+// There are more completions than the CQ holds at once. The kernel keeps the rest, and we fetch them.
 TEST(Operations, a_completion_queue_that_overflows_loses_nothing) {
   std::vector<test::SocketPair> pairs(100);
   int received = 0;
@@ -183,7 +185,8 @@ TEST(Operations, a_million_in_a_row_do_not_grow_the_stack) {
   test::run_on_a_worker_here(many_nops(test::under_tsan ? 100'000 : 1'000'000));
 }
 
-// A refused operation is answered without the kernel: still one resume per turn, not one inside the other.
+// A refused operation is answered without the kernel. There is still one resume per turn, not one inside the
+// other.
 Task<void> many_refused(int& refused) {
   Worker::current()->request_stop();
   co_await sleep_for(1h);
@@ -202,7 +205,7 @@ TEST(Operations, a_million_refused_ones_do_not_grow_the_stack) {
 }
 
 Task<void> nothing() { co_return; }
-// Always ready: each join is answered in the same turn.
+// This task is always ready, because each join is answered in the same turn.
 Task<void> always_ready(const bool& stop) {
   while (!stop) {
     co_await spawn(nothing());

@@ -32,7 +32,7 @@ TEST(OperationOn, leaves_a_plain_threads_coroutine_on_the_worker) {
   EXPECT_EQ(sync_wait(nop_elsewhere(there.worker)), &there.worker);
 }
 
-/// Something to do on a worker that throws there.
+/// An awaitable for a worker that throws there.
 struct Throws {
   Throws() noexcept = default;
   bool await_ready() const noexcept { return true; }
@@ -80,7 +80,7 @@ Task<Worker*> nop_elsewhere_if_allowed(Worker& there) {
   co_return Worker::current();
 }
 
-// The home worker is asked to stop while its coroutine is away: it calls it back and waits for it.
+// The home worker is asked to stop while its coroutine is away. It calls the coroutine back and waits for it.
 TEST(OperationOn, a_stopping_home_waits_for_who_is_away) {
   for (int round = 0; round < 100; ++round) {
     RunningWorker there;

@@ -1,4 +1,4 @@
-/// shutdown_test.cpp — stopping at every moment, and what holds a worker up.
+/// shutdown_test.cpp — stopping at every moment, and what delays the end of a worker.
 #include <sys/mman.h>
 #include <thread>
 
@@ -147,7 +147,7 @@ Task<void> shielded_for_ever(int fd, std::error_code& ended) {
   if (!got) ended = got.error();
 }
 
-// The shield does not let go by itself: after the patience it is named, and pierced.
+// The shield does not end by itself. After the patience it is named, and its task is cancelled.
 TEST(Stop, names_and_cancels_what_is_shielded_too_long) {
   test::SocketPair pair;
   std::error_code ended;
@@ -224,7 +224,7 @@ TEST(Stop, of_the_worker_that_is_visited_spares_a_shielded_visitor) {
   EXPECT_TRUE(finished);
 }
 
-// A shield that stands on another worker is pierced as well, and its task is named.
+// A shield on another worker no longer protects its task, either, and the task is named.
 Task<void> shielded_abroad(Worker& there) {
   const auto leaves = [](Worker& to) -> Task<void> {
     (void)co_await SwitchToWorker(to);
@@ -247,8 +247,8 @@ TEST(Stop, loses_patience_with_what_is_abroad_too) {
   EXPECT_EQ(reports[0].tasks[0].waits_for, "something on another worker");
 }
 
-// It leaves the worker when that stops already: the scope that has to be closed there is cancelled from the
-// start.
+// It leaves the worker while that worker is already stopping. The scope that must be closed there is
+// cancelled from the start.
 Task<void> leaves_while_it_stops(Worker& there, std::error_code& ended) {
   (void)co_await sleep_for(1h);
   const auto later = [](Worker& to, std::error_code& into) -> Task<void> {
@@ -308,7 +308,7 @@ TEST(Stop, with_no_patience_reports_now_and_then_only) {
   EXPECT_LE(reports, 2 + (Clock::now() - began) / 10ms);
 }
 
-// What the kernel cannot cancel is named, again and again, and waited for.
+// If something cannot be cancelled, the worker names it again and again, and waits for it.
 TEST(Stop, names_what_cannot_be_cancelled_until_it_ends) {
   BlockingPool pool;
   SharedEvent begun, gate;
@@ -336,7 +336,7 @@ void stop_with_something_stuck() {
     running.worker.spawn(blocks_elsewhere(pool, begun, gate))->detach();
     begun.wait_blocking();
     opener = std::jthread([&gate] {
-      std::this_thread::sleep_for(400ms);  // of which it needs 1
+      std::this_thread::sleep_for(400ms);  // it needs 1 ms of this
       gate.set();
     });
   }

@@ -1,4 +1,4 @@
-/// spawn_test.cpp — spawned tasks: joined, detached, cancelled; when their parameters go.
+/// spawn_test.cpp — spawned tasks: joined, detached, cancelled; and when their parameters are destroyed.
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -114,7 +114,7 @@ TEST(SpawnDeathTest, a_detached_exception_ends_the_program_with_its_message) {
       "the task's own words");
 }
 
-/// Notes on which thread it goes away.
+/// Notes on which thread it is destroyed.
 class Belonging {
  public:
   explicit Belonging(std::atomic<pid_t>& gone_on) noexcept : gone_on_(&gone_on) {}
@@ -179,7 +179,7 @@ TEST(SpawnedTask, lets_go_of_it_where_it_ends_although_its_cancellation_is_still
   auto hopping = first.worker.spawn(hops_away(Belonging(gone_on), second.worker, entered, gate)).value();
   entered.wait();
   auto waiting = first.worker.spawn(waits_here_until_gone(gone_on)).value();
-  hopping.request_cancel();  // a message, behind the one that waits there
+  hopping.request_cancel();  // a message that comes after the task that waits there
   gate.set();
   sync_wait(std::move(waiting));
   EXPECT_EQ(gone_on, there);
@@ -225,7 +225,7 @@ TEST(SpawnedTask, is_joined_at_home_after_a_journey) {
     sync_wait(here.worker.spawn(joins_a_traveller(there.worker, i % 2 == 0)).value());
 }
 
-/// A handle that another thread cancels.
+/// Holds a handle that another thread cancels.
 struct Lent {
   std::optional<JoinHandle<void>> handle;
   std::atomic<bool> is_there = false, was_cancelled = false;
@@ -233,7 +233,7 @@ struct Lent {
 Task<void> lends_and_joins(Lent& lent) {
   lent.handle.emplace(spawn(nothing()));
   lent.is_there = true;
-  // Without returning to the loop: the task is ready, and the cancellation behind it in the queue.
+  // This does not return to the loop. The task is ready, and the cancellation comes after it in the queue.
   while (!lent.was_cancelled) std::this_thread::yield();
   co_await std::move(*lent.handle);
 }
@@ -250,8 +250,8 @@ TEST(SpawnedTask, that_ends_before_its_cancellation_has_come_is_joined_after_tha
   }
 }
 
-/// The same, but the handle is let go of on a third thread. Unless the lender returns to the loop first, the
-/// task ends while the cancellation is still in the queue.
+/// Does the same, but a third thread drops the handle. Unless the lender returns to the loop first, the task
+/// ends while the cancellation is still in the queue.
 Task<void> lends(Lent& lent, std::atomic<int>& ended, bool returns_first) {
   const auto counts_its_end = [](std::atomic<int>& count) -> Task<void> {
     ++count;
@@ -279,7 +279,7 @@ TEST(SpawnedTask, that_others_cancel_and_detach_ends_once) {
   }
 }
 
-/// Holds the handle of the task to which it was given.
+/// This task holds its own handle.
 Task<void> holds(std::shared_ptr<std::optional<JoinHandle<void>>>, bool& ended) {
   (void)co_await sleep_for(Duration::zero());
   ended = true;
@@ -319,7 +319,7 @@ TEST(SpawnedTask, that_has_ended_goes_away_when_it_is_detached) {
 Task<void> leaves_a_handle(std::optional<JoinHandle<void>>& here, Worker& inner) {
   here.emplace(spawn(nothing()));
   (void)co_await sleep_for(Duration::zero());
-  // Another loop, on this very thread.
+  // This is another loop on the same thread.
   std::optional<JoinHandle<void>> theirs;
   EXPECT_TRUE(inner.run([&](Worker& worker) {
     here.reset();
@@ -347,7 +347,7 @@ TEST(SpawnedTask, is_detached_inside_another_loop_and_after_its_worker) {
   EXPECT_FALSE(handle);
 }
 
-/// Can be moved so often.
+/// Can be moved `moves` times, and then throws.
 struct Fragile {
   explicit Fragile(int moves) : moves_left(moves) {}
   Fragile(Fragile&& other) : moves_left(other.moves_left - 1) {

@@ -23,7 +23,7 @@ Task<int> answer(Worker& worker) {
   co_return there ? 42 : 0;
 }
 
-/// How often its rings have been entered.
+/// Counts how often its rings have been entered.
 struct CountingKernel : test::FaultyKernel {
   CountingKernel() {
     on_enter = [this](unsigned) {
@@ -39,7 +39,7 @@ TEST(Spin, hops_that_are_watched_for_need_no_eventfd) {
   test::FaultyKernel kernel;
   Worker worker({.spin_before_sleep = 20ms, .kernel = &kernel});
   ASSERT_TRUE(worker.start());
-  // On a busy machine either side may be kept from watching for a while: so many in a row will do.
+  // On a busy machine either side may be kept from watching for a while, so this number in a row is enough.
   constexpr int enough = 1000;
   int in_a_row = 0;
   for (int hops = 0; hops < 50'000 && in_a_row < enough; ++hops) {
@@ -54,7 +54,7 @@ TEST(Spin, without_a_budget_it_sleeps_each_time) {
   test::FaultyKernel kernel;
   Worker worker({.spin_before_sleep = 0us, .kernel = &kernel});
   ASSERT_TRUE(worker.start());
-  // On a busy machine it may not get to its sleep before the next hop is posted.
+  // On a busy machine the worker may not reach its sleep before the next hop is posted.
   for (int hops = 0; hops < 5000 && kernel.wakes < 40; ++hops) {
     ASSERT_EQ(sync_wait(answer(worker)), 42);
     std::this_thread::sleep_for(2ms);
@@ -72,9 +72,9 @@ TEST(Spin, a_worker_with_nothing_to_do_sleeps_without_waking) {
   CountingKernel kernel;
   Worker worker({.kernel = &kernel});
   ASSERT_TRUE(worker.start());
-  for (int i = 0; i < 1000; ++i) ASSERT_EQ(sync_wait(answer(worker)), 42);  // it watches now
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(sync_wait(answer(worker)), 42);  // from now on it watches
   int enters_before = -1;
-  for (int i = 0; i < 100 && kernel.enters != enters_before; ++i) {  // until it has settled
+  for (int i = 0; i < 100 && kernel.enters != enters_before; ++i) {  // waits until it has settled
     enters_before = kernel.enters;
     std::this_thread::sleep_for(50ms);
   }
@@ -93,8 +93,8 @@ TEST(Spin, timers_of_its_own_are_slept_for) {
   Worker worker({.kernel = &kernel});
   ASSERT_TRUE(worker.start());
   sync_wait(worker.spawn(tick(1000, 90us)).value());
-  // One that watches enters nothing: it has nothing in flight. A timer that is late already is not slept for,
-  // either, and on a busy machine some are.
+  // A worker that watches does not enter the kernel, because it has nothing in flight. It also does not sleep
+  // for a timer that is already late, and on a busy machine some are.
   EXPECT_GE(kernel.enters, 500);
 }
 
@@ -106,7 +106,7 @@ TEST(Spin, a_message_arrives_between_short_timers) {
   ASSERT_TRUE(receiver.start());
   const auto receive = [](Worker& from) -> Task<Duration> {
     NumberInbox inbox;
-    JoinHandle<void> ticking = spawn(tick(30'000, 80us));  // some seconds
+    JoinHandle<void> ticking = spawn(tick(30'000, 80us));  // takes some seconds
     (void)co_await sleep_for(20ms);
     const TimePoint begin = Clock::now();
     co_await from.spawn(send_number(inbox.address())).value();

@@ -30,7 +30,8 @@ Task<int> tour(Worker& first, Worker& second) {
   co_return right;
 }
 
-// Reading the current worker right behind a hop is what a cached thread_local address would get wrong.
+// If the compiler cached the address of a thread_local, reading the current worker right after a hop would be
+// wrong.
 TEST(SwitchToWorker, always_knows_where_it_is) {
   RunningWorker first, second;
   EXPECT_EQ(sync_wait(tour(first.worker, second.worker)), 1000);
@@ -47,7 +48,7 @@ Task<int> tour_with_operations(Worker& first, Worker& second) {
   co_return right;
 }
 
-// co_await of an operation finds the worker's ring without a call, in the coroutine's own code.
+// A co_await of an operation finds the worker's ring without a call, in the coroutine's own code.
 TEST(SwitchToWorker, what_is_awaited_then_begins_over_there) {
   RunningWorker first, second;
   EXPECT_EQ(sync_wait(tour_with_operations(first.worker, second.worker)), 1000);
@@ -140,7 +141,7 @@ TEST(ForeignCoroutineDeathTest, that_opens_a_scope_ends_the_program_with_advice)
       "start a task of this library with spawn");
 }
 
-/// Resumes the coroutine on a thread of its own.
+/// Resumes the coroutine on a new thread.
 struct OnAnotherThread {
   OnAnotherThread() noexcept = default;
   bool await_ready() const noexcept { return false; }

@@ -35,7 +35,7 @@ TEST(Dump, shows_every_task_with_its_chain_of_awaits) {
   const unsigned spawned_at = __LINE__ + 1;
   auto handle = running.worker.spawn(waits_in_many_ways(pair.ours.get()));
   while (running.worker.dump_tasks(1h)->operations_in_flight == 0) std::this_thread::yield();
-  std::this_thread::sleep_for(10ms);  // so long it has waited at least
+  std::this_thread::sleep_for(10ms);  // it has waited at least this long
   const std::optional<TaskDump> dump = running.worker.dump_tasks(1h);
   ASSERT_TRUE(dump);
   EXPECT_EQ(dump->worker, "dumped");

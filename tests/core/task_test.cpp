@@ -84,7 +84,7 @@ TEST(Task, a_deep_chain_does_not_grow_the_stack) { EXPECT_EQ(sync_wait(nested(10
 Task<void> await_twice() {
   Task<int> task = just(1);
   co_await std::move(task);
-  co_await std::move(task);  // NOLINT(bugprone-use-after-move): that is the mistake
+  co_await std::move(task);  // NOLINT(bugprone-use-after-move): this is the mistake
 }
 
 TEST(TaskDeathTest, awaiting_twice_ends_the_program) {

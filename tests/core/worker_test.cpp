@@ -209,7 +209,7 @@ TEST(NeverStarted, destroys_cleanly_and_closes_nothing) {
   EXPECT_GE(::fcntl(0, F_GETFD), 0);
 }
 
-// Spawned tasks run in order: when the second one has ended, the first one has posted its hop.
+// Spawned tasks run in order. So when the second one has ended, the first one has posted its hop.
 TEST(NeverStarted, tells_a_coroutine_that_hopped_to_it) {
   Result<void> told;
   {
@@ -227,7 +227,7 @@ Task<void> nop_over_there(Worker& there, Result<void>& told, Worker*& ended_on) 
   ended_on = Worker::current();
 }
 
-// The refusal is given on the destroying thread; the coroutine still goes home with it.
+// The thread that destroys the worker gives the refusal. The coroutine still goes home with it.
 TEST(NeverStarted, sends_a_coroutine_of_another_worker_home) {
   Result<void> told;
   Worker* ended_on = nullptr;
@@ -314,7 +314,7 @@ TEST(Stop, may_be_asked_for_by_a_signal_handler) {
   std::signal(SIGUSR2, SIG_DFL);
 }
 
-// A write that has begun in the kernel's own threads completes in full; waiting for it must not cost a
+// A write that has begun in the kernel's own threads completes in full. The wait for it must not occupy a
 // processor.
 Task<void> writes_slowly(int fd, std::span<const std::byte> data, std::atomic<bool>& begun) {
   begun = true;
@@ -337,7 +337,7 @@ TEST(Stop, waits_for_what_cannot_be_cancelled_without_spinning) {
     RunningWorker running({.kernel = &kernel});
     running.worker.spawn(writes_slowly(file.get(), data, begun))->detach();
     while (!begun) std::this_thread::yield();
-    std::this_thread::sleep_for(2ms);  // whether the write is under way or not, the bound below holds
+    std::this_thread::sleep_for(2ms);  // the bound below holds whether the write is under way or not
   }
   const auto cancels = (Clock::now() - began) / 10ms;
   EXPECT_LE(enters, 20 + 6 * cancels) << "a few enters per cancel, one cancel each 10 ms";
@@ -365,7 +365,7 @@ Task<void> accepts(int listener) {
   EXPECT_FALSE(accepted);
 }
 
-// Closing a ring is no barrier: unless the accept has really ended, the port stays taken.
+// Closing a ring is not a barrier. Unless the accept has really ended, the port stays taken.
 TEST(Stop, frees_a_listening_port_at_once) {
   sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
   address.sin_port = htons(test::port_to_rebind());

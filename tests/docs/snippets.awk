@@ -1,6 +1,6 @@
 # snippets.awk — turns the C++ blocks of a Markdown page into one source file, so that they are compiled.
-# A block with a function or an #include stands in a namespace of the page; one of bare statements, in a function where
-# the names that the pages use are declared.
+# A block with a function or an #include goes into a namespace of the page. A block of bare statements goes into a
+# function, where the names that the pages use are declared.
 function flush_block() {
   ++count
   if (block ~ /(^|\n)(#include|Task<|AsyncGenerator<|struct |class )/) {

@@ -37,7 +37,7 @@ Task<void> runs_to_its_end(bool& ran) {
   co_return;
 }
 
-// The end of a task jumps to whatever awaits it: here that is no coroutine.
+// The end of a task jumps to whatever awaits it. Here that is not a coroutine.
 TEST(FakeCoroutine, is_what_a_task_goes_on_to) {
   Listens listens;
   bool ran = false;

@@ -1,4 +1,4 @@
-/// loop_test.cpp — more operations in a turn than the ring holds.
+/// loop_test.cpp — one turn has more operations than the ring holds.
 #include "support/faulty_kernel.hpp"
 #include "support/story.hpp"
 #include "support/streaming.hpp"

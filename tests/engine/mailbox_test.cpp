@@ -53,7 +53,8 @@ Task<bool> arrives(Worker& worker) {
   co_return hopped.has_value();
 }
 
-// Whatever the moment, every hop is answered: the posters go on until they are told.
+// Every hop is answered, at whatever moment it comes. The posters go on until they are told that the worker
+// stops.
 TEST(Posting, while_the_worker_stops_runs_or_is_told) {
   constexpr int rounds = test::under_tsan ? 100 : 300;
   std::atomic<int> told = 0;
@@ -103,7 +104,8 @@ Task<void> block_after_io(int fd, OneShot& entered, OneShot& gate) {
   gate.wait();
 }
 
-// Woken by I/O, not by a post: the mark it left when it fell asleep must not cost the next poster a write.
+// The worker is woken by I/O, not by a post. It left a mark when it fell asleep, and this mark must not cost
+// the next poster a write.
 TEST(WakeUp, a_worker_that_woke_for_io_needs_none) {
   test::FaultyKernel kernel;
   test::SocketPair pair;

@@ -1,4 +1,4 @@
-/// timer_heap_test.cpp — the nearest deadline first, whatever comes and goes.
+/// timer_heap_test.cpp — the earliest deadline comes first, whatever is added or removed.
 #include <array>
 #include <chrono>
 #include <map>

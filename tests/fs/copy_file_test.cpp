@@ -26,7 +26,7 @@ TEST(CopyFile, copies_content_and_permissions_of_every_size) {
     for (std::size_t i = 0; i < size; ++i) content[i] = static_cast<char>(i * 7 + i / 256);
     std::ofstream(directory / "from", std::ios::binary | std::ios::trunc) << content;
     ASSERT_EQ(::chmod((directory / "from").c_str(), 0754), 0);
-    std::ofstream(directory / "to", std::ios::trunc) << std::string(200'000, 'z');  // longer than any
+    std::ofstream(directory / "to", std::ios::trunc) << std::string(200'000, 'z');  // longer than all
     Result<std::uint64_t> copied = 0;
     std::uint64_t last = 0;
     CopyOptions options;

@@ -1,4 +1,4 @@
-/// directory_test.cpp — making, walking, removing trees; no way out of them.
+/// directory_test.cpp — making, walking and removing trees, with no way out of them.
 #include <fstream>
 
 #include "support/story.hpp"

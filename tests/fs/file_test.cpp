@@ -86,7 +86,7 @@ TEST(File, says_why_it_cannot_be_opened) {
   run_on_a_worker_here(opens_badly(directory / ""));
 }
 
-// /dev/null takes everything without reading it; so this touches no page.
+// /dev/null takes everything without reading it, so this touches no page.
 Task<void> writes_five_gigabytes(std::span<const std::byte> much) {
   OpenOptions options;
   options.read = false;

@@ -1,4 +1,4 @@
-/// watcher_test.cpp — what happens in a directory is told.
+/// watcher_test.cpp — a watcher reports what happens in a directory.
 #include <fstream>
 
 #include "support/story.hpp"

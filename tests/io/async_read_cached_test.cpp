@@ -12,7 +12,7 @@ namespace {
 
 using test::run_on_a_worker_here;
 
-/// A kernel whose page cache has everything, or nothing; it counts what is asked of it.
+/// A kernel whose page cache has everything, or nothing. It counts the requests.
 struct CachingKernel : test::FaultyKernel {
   explicit CachingKernel(bool has_everything = true) {
     on_read_now = [this, has_everything](int fd, void* into, std::size_t size, std::int64_t offset) {
@@ -26,7 +26,7 @@ struct CachingKernel : test::FaultyKernel {
   unsigned submitted = 0;
 };
 
-/// This program, which has more than a page.
+/// Opens the file of this program, which is larger than a page.
 Fd itself() { return Fd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)); }
 
 Task<void> reads_a_header(int fd, unsigned& submitted_before, const CachingKernel& kernel) {
@@ -45,7 +45,7 @@ TEST(ReadCached, is_answered_without_an_sqe) {
   unsigned before = 0, after = 0;
   const auto read = [](int fd, unsigned& before, unsigned& after, const CachingKernel& kernel) -> Task<void> {
     co_await reads_a_header(fd, before, kernel);
-    (void)co_await sleep_for(Duration::zero());  // a turn, which would submit what there is
+    (void)co_await sleep_for(Duration::zero());  // one turn, which would submit whatever is queued
     after = kernel.submitted;
   };
   run_on_a_worker_here(read(file.get(), before, after, kernel), {.kernel = &kernel});
@@ -65,7 +65,7 @@ TEST(ReadCached, goes_through_the_ring_when_it_would_wait) {
 TEST(ReadCached, is_a_read_like_any_other_for_the_kernel_itself) {
   const Fd file = itself();
   CachingKernel kernel;
-  kernel.on_read_now = nullptr;  // whether this file system has RWF_NOWAIT or not
+  kernel.on_read_now = nullptr;  // works whether this file system has RWF_NOWAIT or not
   unsigned before = 0;
   run_on_a_worker_here(reads_a_header(file.get(), before, kernel), {.kernel = &kernel});
 }
@@ -148,7 +148,7 @@ TEST(ReadCached, leaves_large_reads_to_the_ring) {
   EXPECT_EQ(kernel.asked, 0U);
 }
 
-// The number of a slot may be that of a descriptor, too.
+// The number of a slot may also be the number of a descriptor.
 Task<void> reads_a_slot(int fd) {
   Result<FileTable> table = FileTable::create(1);
   EXPECT_TRUE(table);

@@ -60,7 +60,7 @@ Task<void> too_long() {
 
 TEST(Chain, that_cannot_fit_says_so) { run_on_a_worker_here(too_long(), {.sq_entries = 4, .cq_entries = 8}); }
 
-/// Chains between other operations, with every offset to the end of the queue.
+/// Runs chains between other operations, at every distance from the end of the queue.
 Task<void> around_the_boundary() {
   test::TemporaryDirectory directory;
   const Fd file(::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
@@ -73,7 +73,7 @@ Task<void> around_the_boundary() {
   };
   for (int offset = 0; offset < 8; ++offset) {
     std::vector<JoinHandle<void>> running;
-    for (int i = 0; i < 80; ++i) {  // ten times the queue, in one turn
+    for (int i = 0; i < 80; ++i) {  // ten times the size of the queue, in one turn
       if (i % 8 == offset) running.push_back(spawn(turns(1)));
       running.push_back(spawn(chains(file.get(), i)));
     }

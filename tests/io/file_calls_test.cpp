@@ -1,4 +1,4 @@
-/// file_calls_test.cpp — advice about more memory than 32 bits count.
+/// file_calls_test.cpp — advice about more memory than 32 bits can count.
 #include <sys/mman.h>
 
 #include "support/faulty_kernel.hpp"

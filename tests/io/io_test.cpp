@@ -1,4 +1,4 @@
-/// io_test.cpp — every operation for real: its result and its error.
+/// io_test.cpp — runs every operation for real, and checks its result and its error.
 #include <cstring>
 #include <fstream>
 #include <netinet/in.h>
@@ -158,7 +158,8 @@ TEST_F(Io, recv_on_a_file) {
   const Fd file = open_file(make_file(""), O_RDONLY);
   EXPECT_EQ(on_worker(async_recv(file.get(), buffer_)).error(), std::errc::not_a_socket);
 }
-// The process has the default disposition of SIGPIPE: had it been raised, this test would be dead.
+// The process has the default disposition of SIGPIPE. If the signal had been raised, it would have ended this
+// test.
 TEST_F(Io, send_to_a_closed_peer_is_an_error_and_no_signal) {
   sockets_.theirs.reset();
   EXPECT_EQ(on_worker(async_send(sockets_.ours.get(), bytes_of("x"))).error(), std::errc::broken_pipe);
@@ -236,7 +237,7 @@ Task<Result<unsigned>> cancel_two(int fd, std::span<std::byte> buffer, std::erro
                                   std::error_code& second) {
   JoinHandle<void> one = spawn(receive_until_cancelled(fd, buffer.first(8), first));
   JoinHandle<void> two = spawn(receive_until_cancelled(fd, buffer.last(8), second));
-  co_await async_nop();  // both have been submitted now
+  co_await async_nop();  // by now both have been submitted
   const Result<unsigned> found = co_await async_cancel(fd);
   co_await std::move(one);
   co_await std::move(two);
@@ -265,8 +266,8 @@ TEST_F(Io, the_flags_of_a_request_change_how_it_is_done) {
   EXPECT_TRUE(on_worker(poll_first(async_accept(listener.fd))));
 }
 
-// A length that does not fit the SQE is a shorter call, not a wrapped one. The pages are never touched beyond
-// the file.
+// If a length does not fit the SQE, the call is shorter; the length does not wrap around. The pages beyond
+// the file are never touched.
 TEST_F(Io, a_buffer_beyond_four_gigabytes_reads_what_is_there) {
   const Fd file = open_file(make_file("small"), O_RDONLY);
   const std::span<std::byte> huge(buffer_.data(), (std::size_t{1} << 32) + 1);

@@ -46,7 +46,7 @@ TEST(ZeroCopy, resumes_when_the_buffer_is_free_and_says_what_the_kernel_did) {
 Task<void> fails_without_copying() {
   Result<RegisteredBuffers> buffers = RegisteredBuffers::create({.count = 1, .size = 4096});
   EXPECT_TRUE(buffers);
-  test::SocketPair pair;  // the Unix family knows no zero copy
+  test::SocketPair pair;  // Unix sockets do not have zero copy
   for (int i = 0; i < 10; ++i) {
     const FixedBuffer fixed = buffers->lend();
     EXPECT_TRUE(fixed.is_lent()) << "the last one has come back";

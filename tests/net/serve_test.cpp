@@ -15,9 +15,9 @@ Task<void> answers_who(TcpStream stream) {
   (void)co_await stream.write_all(bytes_of(name));
   (void)co_await stream.shutdown_write();
   std::array<std::byte, 8> buffer{};
-  (void)co_await stream.read(buffer);  // until the client goes
+  (void)co_await stream.read(buffer);  // waits until the client goes
 }
-/// A client that knows who serves it, and stays connected.
+/// A client that knows which worker serves it, and stays connected.
 struct Client {
   explicit Client(const Address& address) : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     EXPECT_EQ(::connect(fd.get(), address.get(), address.length()), 0);

@@ -10,7 +10,7 @@ namespace {
 using test::run_on_a_worker_here;
 using namespace std::chrono_literals;
 
-// /etc/hosts, without a name server.
+// The name is in /etc/hosts, so this needs no name server.
 Task<void> resolves(BlockingPool& pool) {
   const auto found = co_await lookup(pool, "localhost", "80");
   EXPECT_TRUE(found) << found.error().message();
@@ -101,7 +101,8 @@ Task<void> nobody_listens() {
 
 TEST(Tcp, a_closed_listener_frees_its_port) { run_on_a_worker_here(nobody_listens()); }
 
-// A read that is pending when its socket is closed must not get what the next owner of the number receives.
+// If a socket is closed while a read is pending, the read must not get what the next owner of the
+// descriptor's number receives.
 Task<void> reuses_the_number() {
   for (int i = 0; i < 50; ++i) {
     test::SocketPair old;
@@ -153,7 +154,7 @@ TEST(Tcp, close_works_in_a_cancelled_scope) {
   EXPECT_EQ(test::open_descriptors(), descriptors);
 }
 
-/// Takes connections into its backlog until that is full, and then answers nobody.
+/// Takes connections into its backlog until the backlog is full. After that it answers nobody.
 class SilentListener {
  public:
   SilentListener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -249,7 +250,8 @@ TEST(HappyEyeballs, looks_names_up) {
   run_on_a_worker_here(by_name(pool, listener.port()));
 }
 
-// More than 4 GiB from one buffer: not truncated to 32 bits, but sent in parts. The pages are never touched.
+// Sends more than 4 GiB from one buffer. The length is not cut to 32 bits; the data is sent in parts. The
+// pages are never touched.
 Task<void> sends_five_gigabytes(std::span<const std::byte> much, std::uint64_t& received) {
   auto both = UnixStream::pair();
   const auto receives = [](UnixStream& from, std::uint64_t& total) -> Task<void> {

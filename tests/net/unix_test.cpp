@@ -1,4 +1,4 @@
-/// unix_test.cpp — Unix sockets and the descriptors they carry.
+/// unix_test.cpp — Unix sockets, and the descriptors that they carry.
 #include <fstream>
 
 #include "support/story.hpp"
@@ -37,12 +37,13 @@ Task<void> passes_descriptors(std::string path) {
   const Result<std::size_t> through = co_await pipe->reader.read(buffer);
   EXPECT_EQ(through, 7U);
 
-  // Those above what was asked for are closed by the kernel, although there would be room for one more.
+  // The kernel closes the descriptors beyond the number that was asked for, although there would be room for
+  // one more.
   const Result<std::size_t> both = co_await client->send_fds(bytes_of("y"), fds);
   EXPECT_EQ(both, 1U);
   const Result<ReceivedFds> one = co_await server->recv_fds(buffer, 1);
   EXPECT_TRUE(one && one->fds.size() == 1);
-  // Those that nobody has room for are closed by the kernel, and nothing else is lost.
+  // The kernel closes descriptors for which there is no room, and nothing else is lost.
   const Result<std::size_t> more = co_await client->send_fds(bytes_of("x"), fds);
   EXPECT_EQ(more, 1U);
   const Result<ReceivedFds> none = co_await server->recv_fds(buffer, 0);

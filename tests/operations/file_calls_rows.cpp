@@ -164,7 +164,7 @@ const OperationRows file_calls_rows({
        EXPECT_EQ(s.table->used(), 0U);
        co_return closed ? fine : closed.error();
      },
-     [](Stage& s) -> Outcome {  // taken away behind its back
+     [](Stage& s) -> Outcome {  // the slot is taken away without its knowledge
        Result<FixedFile> file = co_await async_install(*s.table, s.file.get());
        if (!file) co_return file.error();
        std::int32_t nothing = -1;

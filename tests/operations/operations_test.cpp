@@ -1,7 +1,8 @@
 /// operations_test.cpp — every operation for real: that it does what it says, and how it fails.
 ///
-/// A row per row of docs/OPERATIONS.md. CTest runs this program as it is, and again for each thing that
-/// CORERING_MASK can hide: then a row must work by its fallback, or say which kernel it needs.
+/// There is a row here for each row of docs/OPERATIONS.md. CTest runs this program as it is, and again for
+/// each thing that CORERING_MASK can hide. Then a row must work with its fallback, or say which kernel it
+/// needs.
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
@@ -72,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(Every, Operation,
 
 // ---- all of them ----
 
-/// The first cell of each row in the headers.
+/// Returns the first cell of each row in the headers.
 std::set<std::string> documented() {
   std::set<std::string> names;
   for (const auto& header : std::filesystem::recursive_directory_iterator(CORERING_SOURCE_DIR "/include")) {
@@ -107,8 +108,8 @@ TEST(Operations, are_tested_without_everything_that_can_be_missing) {
   EXPECT_EQ(listed, offered);
 }
 
-// PROVIDE_BUFFERS and REMOVE_BUFFERS are what buffer rings have replaced; RECV_ZC needs a network card of its
-// own and is left to async_raw().
+// Buffer rings have replaced PROVIDE_BUFFERS and REMOVE_BUFFERS. RECV_ZC needs a network card of its own and
+// is left to async_raw().
 TEST(Operations, are_there_for_every_opcode_but_three) {
   const std::set<std::string> names = documented();
   for (std::size_t i = 0; i < opcode_names.size(); ++i) {

@@ -6,7 +6,7 @@ namespace {
 
 const OperationRows raw_rows({
     {"URING_CMD",
-     [](Stage& s) -> Outcome {  // of sockets, which have some
+     [](Stage& s) -> Outcome {  // on sockets, which have such commands
        const Fd client = s.connects();
        const Result<Fd> served = co_await async_accept(s.listener.fd);
        if (!served) co_return served.error();

@@ -13,7 +13,7 @@ using Outcome = Task<std::error_code>;
 
 inline const std::error_code fine;
 
-/// What the operations work on. Lives on the worker.
+/// What the operations work on. It lives on the worker.
 struct Stage {
   test::TemporaryDirectory directory;
   std::string path = directory / "file";
@@ -63,10 +63,10 @@ struct Row {
   std::function<Outcome(Stage&)> works;
   std::function<Outcome(Stage&)> fails;
   std::errc expected;
-  std::optional<Need> need = std::nullopt;  ///< of those that nothing stands in for
+  std::optional<Need> need = std::nullopt;  ///< for operations that have no substitute
 };
 
-/// The operation as it is in a scope that is cancelled already.
+/// Awaits the operation in a scope that is already cancelled.
 template <class Operation>
 Outcome refused(Operation operation) {
   std::stop_source stopped;
@@ -80,7 +80,7 @@ Outcome holds_tag(Operation operation, OperationTag& tag) {
   co_return result ? fine : result.error();
 }
 
-/// Something that is in flight under a tag, while `act` is done to it; what became of it.
+/// Does `act` to an operation that is in flight with a tag, and stores what became of the operation.
 template <class Operation, class Act>
 Outcome while_in_flight(Operation operation, Act act, std::error_code& of_the_operation) {
   OperationTag tag;
@@ -127,13 +127,13 @@ inline Outcome opens_directly(Stage& s, auto operation) {
 
 inline const open_how beneath{.flags = O_RDONLY, .mode = 0, .resolve = RESOLVE_BENEATH};
 
-/// The rows of one header. Each such table is made before main() begins.
+/// Holds the rows of one header. Each such table is made before main() begins.
 class OperationRows {
  public:
   explicit OperationRows(std::vector<Row> rows) {
     for (Row& row : rows) every_row().push_back(std::move(row));
   }
-  /// Those of all headers.
+  /// Returns the rows of all headers.
   [[nodiscard]] static std::vector<Row>& every_row() {
     static std::vector<Row> all;
     return all;

@@ -10,7 +10,7 @@ const OperationRows send_queue_rows({
        Result<SendQueue> queue = SendQueue::create(4);
        if (!queue) co_return queue.error();
        std::string expected;
-       for (int round = 0; round < 10; ++round) {  // around the end of the ring
+       for (int round = 0; round < 10; ++round) {  // goes past the end of the ring
          const std::string one = std::to_string(round), two = "-" + one + ";";
          EXPECT_TRUE(queue->push(bytes_of(one)) && queue->push(bytes_of(two)));
          expected += one;

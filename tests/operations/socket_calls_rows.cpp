@@ -94,7 +94,7 @@ const OperationRows socket_calls_rows({
        EXPECT_EQ(text_of(got->bytes()), "hello");
        co_return fine;
      },
-     [](Stage& s) -> Outcome {  // all are lent
+     [](Stage& s) -> Outcome {  // all buffers are lent
        std::vector<LentBuffer> lent;
        for (int i = 0; i < 4; ++i) {
          s.sends("x");
@@ -188,7 +188,7 @@ const OperationRows socket_calls_rows({
      },
      std::errc::broken_pipe},
     {"SEND_ZC",
-     [](Stage& s) -> Outcome {  // over TCP: unix sockets know no zero copy
+     [](Stage& s) -> Outcome {  // over TCP, because Unix sockets do not have zero copy
        const Fd client = s.connects();
        Result<Fd> served = co_await async_accept(s.listener.fd);
        if (!served) co_return served.error();

@@ -26,7 +26,7 @@ const OperationRows streams_rows({
     {"ACCEPT (MULTISHOT, direct)",
      [](Stage& s) -> Outcome {
        FixedAcceptStream connections(*s.table, s.listener.fd);
-       for (int i = 0; i < 6; ++i) {  // more than there are slots: they are given back
+       for (int i = 0; i < 6; ++i) {  // more than there are slots, because slots are given back
          const Fd client = s.connects();
          const Result<FixedFile> got = co_await connections.next();
          if (!got) co_return got.error();

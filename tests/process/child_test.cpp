@@ -56,7 +56,7 @@ Task<void> ends_of_children() {
   EXPECT_EQ(Child::spawn({"no-such-program-here"}).error(), std::errc::no_such_file_or_directory);
   EXPECT_EQ(Child::spawn({}).error(), std::errc::invalid_argument);
   EXPECT_EQ(Child::spawn({std::string("a\0b", 3)}).error(), std::errc::invalid_argument);
-  // SIGPIPE, which workers block, is as usual for children.
+  // Workers block SIGPIPE, but for children it is as usual.
   using Stream = ChildOptions::Stream;
   Result<Child> yes =
       Child::spawn({"yes"}, {.input = Stream::nothing, .output = Stream::pipe, .error = Stream::nothing});

@@ -31,8 +31,8 @@ TEST(Signals, are_awaited) {
   std::vector<int> taken;
   OneShot first;
   std::jthread sender([&first] {
-    first.wait();                      // of two that are there the lower number comes first
-    std::this_thread::sleep_for(5ms);  // so that the second one is waited for, mostly
+    first.wait();                      // if two signals are there, the lower number comes first
+    std::this_thread::sleep_for(5ms);  // so that usually the test must wait for the second signal
     ::kill(::getpid(), SIGUSR1);
   });
   test::run_on_a_worker_here(takes_signals(*signals, taken, first));

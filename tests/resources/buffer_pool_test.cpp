@@ -32,7 +32,7 @@ Task<void> two_reads_out_of_order() {
   std::ofstream(directory / "two") << "another one";
   const Fd one(::open((directory / "one").c_str(), O_RDONLY | O_CLOEXEC));
   const Fd two(::open((directory / "two").c_str(), O_RDONLY | O_CLOEXEC));
-  // On helper threads, which finish in any order.
+  // The reads run on helper threads, which finish in any order.
   const auto slowly = [&pool](int fd) { return async_read(fd, pool, 0).forced_async(); };
   for (int i = 0; i < 500; ++i) {
     auto both = co_await when_all(slowly(one.get()), slowly(two.get()));
@@ -79,7 +79,7 @@ Task<void> cancelled_receives() {
     if (i % 2 == 0) send_text(pair.theirs.get(), "x");
     receiving.request_cancel();
     co_await std::move(receiving);
-    // What was cancelled before it took the byte leaves it there.
+    // A receive that was cancelled before it took the byte leaves the byte there.
     if (i % 2 == 0) (void)::recv(pair.ours.get(), std::array<char, 8>().data(), 8, MSG_DONTWAIT);
     EXPECT_EQ(pool.in_kernel(), 2U);
   }
@@ -161,7 +161,7 @@ Task<void> bundle_taken_late() {
   JoinHandle<void> bundling = spawn(takes_bundle(two.ours.get(), pool));
   JoinHandle<void> taking = spawn(takes_both(first, third));
   co_await turns(1);
-  // One batch of completions, in this order.
+  // These make one batch of completions, in this order.
   send_text(one.theirs.get(), "first");
   send_text(two.theirs.get(), std::string(40, 'B') + std::string(40, 'b'));
   send_text(three.theirs.get(), "third");
@@ -184,7 +184,7 @@ Task<void> returned_by_another_thread() {
     if (!piece) co_return;
     send_text(pair.theirs.get(), "second");
     std::thread elsewhere([held = std::move(*piece)]() mutable { held.give_back(); });
-    // There is no buffer for it until the other thread has given back the only one.
+    // The second piece has no buffer until the other thread has given back the only one.
     const Result<LentBuffer> next = co_await stream.next();
     EXPECT_TRUE(next);
     if (next) {

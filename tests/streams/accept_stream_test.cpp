@@ -27,7 +27,7 @@ Task<void> table_goes_first(const test::Listener& listener, std::vector<Fd>& cli
       clients.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
       EXPECT_EQ(::connect(clients.back().get(), listener.get(), sizeof listener.address), 0);
     }
-    co_await turns(4);  // the last reply, and what it brought, have gone; so has the table
+    co_await turns(4);  // the last reply has come and its slot is free; the table is gone, too
   }
 }
 
@@ -88,7 +88,8 @@ Duration cpu_time() {
   return std::chrono::seconds(used.tv_sec) + Duration(used.tv_nsec);
 }
 
-// 256 descriptors, and clients that keep coming: the worker must not spin, and must go on when there is room.
+// There are 256 descriptors, and clients keep coming. The worker must not spin, and must go on when there is
+// room.
 TEST(AcceptStream, waits_while_there_is_no_descriptor) {
   test::Listener listener;
   std::atomic<int> accepted = 0;
@@ -99,12 +100,12 @@ TEST(AcceptStream, waits_while_there_is_no_descriptor) {
   for (int i = 0; i < clients; ++i) {
     const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     (void)::connect(client.get(), listener.get(), sizeof listener.address);
-    connected.emplace_back(::fcntl(client.get(), F_DUPFD_CLOEXEC, 1000));  // out of the way
+    connected.emplace_back(::fcntl(client.get(), F_DUPFD_CLOEXEC, 1000));  // puts it above the limit
   }
   std::optional<DescriptorLimit> few(256);
   auto accepting = running.worker.spawn(accepts(listener.fd.get(), accepted, clients));
   int before = -1;
-  while (accepted == 0 || accepted != before) {  // until nothing more comes
+  while (accepted == 0 || accepted != before) {  // waits until nothing more comes
     before = accepted;
     std::this_thread::sleep_for(50ms);
   }

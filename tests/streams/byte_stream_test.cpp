@@ -11,7 +11,7 @@ using test::run_on_a_worker_here;
 using test::text_of;
 using namespace std::chrono_literals;
 
-/// Gives a text in pieces of a few bytes; then the end, or an error.
+/// Gives a text in pieces of a few bytes, and then the end, or an error.
 class Pieces {
  public:
   Pieces(std::string text, std::size_t piece, int error = 0)

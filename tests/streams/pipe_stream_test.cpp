@@ -56,7 +56,7 @@ TEST(StandardStreams, are_copies) {
 using test::error_of;
 using namespace std::chrono_literals;
 
-// The process has the default disposition of SIGPIPE, as has this thread, except for the worker.
+// The process has the default disposition of SIGPIPE. So does this thread, except while it runs the worker.
 Task<void> writes_to_nobody() {
   Result<Pipe> pipe = Pipe::create();
   EXPECT_TRUE(pipe);

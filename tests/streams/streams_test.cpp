@@ -17,13 +17,13 @@ using test::run_on_a_worker_here;
 using test::text_of;
 using namespace std::chrono_literals;
 
-/// How often the kernel is entered while somebody waits for a buffer that nobody gives back.
+/// Counts how often the kernel is entered while a coroutine waits for a buffer that nobody gives back.
 Task<void> waits_in_vain(bool incremental, std::atomic<int>& enters, int& during) {
   BufferPool pool = make_pool({.count = incremental ? 1U : 2U, .size = 16, .incremental = incremental});
   test::SocketPair one, two;
   RecvStream slow(one.ours.get(), pool), hungry(two.ours.get(), pool);
   co_await arm(slow);
-  // All buffers, and nobody takes them; of an incremental one, two pieces.
+  // This uses all buffers, and nobody takes them. An incremental buffer gives two pieces.
   send_text(one.theirs.get(), incremental ? "8 bytes." : std::string(100, 'x'));
   co_await turns(3);
   if (incremental) {
@@ -33,7 +33,7 @@ Task<void> waits_in_vain(bool incremental, std::atomic<int>& enters, int& during
   EXPECT_EQ(pool.in_kernel(), 0U);
   Result<LentBuffer> piece = co_await slow.next();
   EXPECT_TRUE(piece);
-  // A piece that is given back frees nothing as long as another piece of its buffer is lent.
+  // Giving back a piece frees nothing as long as another piece of its buffer is lent.
   if (incremental) piece = LentBuffer();
   send_text(two.theirs.get(), "hungry");
   const int before = enters;
@@ -99,8 +99,8 @@ TEST(RecvStream, ends_with_the_peer) {
   run_on_a_worker_here(reads_to_the_end(pair.ours.get()));
 }
 
-// The completion queue overflows while nobody reaps: K7 of the kernel's habits ends the request without an
-// error.
+// The completion queue overflows while nobody takes completions. Then the kernel ends the request without an
+// error (K7 of the kernel's habits).
 Task<void> floods_a_tiny_ring() {
   BufferPool pool = make_pool({.count = 64, .size = 16});
   constexpr int peers = 24;
@@ -112,7 +112,7 @@ Task<void> floods_a_tiny_ring() {
   for (int i = 0; i < rounds; ++i) expected += std::to_string(i % 10);
   const auto reads = [](RecvStream& stream, const std::string& all) -> Task<void> {
     std::string got;
-    while (got.size() < all.size()) {  // pieces may have run together
+    while (got.size() < all.size()) {  // several pieces may have come as one
       const Result<LentBuffer> piece = co_await stream.next();
       EXPECT_TRUE(piece) << piece.error().message();
       if (!piece) co_return;
@@ -140,7 +140,7 @@ Task<void> next_is_cancelled() {
   const Result<LentBuffer> nothing = co_await with_timeout(5ms, stream.next());
   EXPECT_EQ(nothing.error(), std::errc::timed_out);
   send_text(pair.theirs.get(), "kept");
-  co_await turns(5);  // it has come meanwhile, to a stream that stayed armed
+  co_await turns(5);  // by now it has come, because the stream stayed armed
   const Result<LentBuffer> piece = co_await stream.next();
   EXPECT_TRUE(piece && text_of(piece->bytes()) == "kept");
 }
@@ -169,7 +169,7 @@ Task<void> pool_goes_before_the_last_reply() {
     RecvStream stream(pair.ours.get(), pool);
     (void)co_await with_timeout(Duration::zero(), stream.next());
     send_text(pair.theirs.get(), "too late");
-  }  // armed still, cancelled just now
+  }  // the stream was still armed, and is cancelled here
   co_await turns(5);
 }
 
@@ -204,12 +204,12 @@ Task<void> dropped_before_it_is_submitted() {
       const auto starts = [](RecvStream& its) -> Task<void> { (void)co_await its.next(); };
       JoinHandle<void> starting = spawn(starts(stream));
       const auto lets_it = []() -> Task<void> { co_return; };
-      co_await spawn(lets_it());  // it has filled its SQE now
+      co_await spawn(lets_it());  // by now it has filled its SQE
       starting.request_cancel();
       co_await std::move(starting);
     }
     old.reset();
-    test::SocketPair fresh;  // with the same numbers
+    test::SocketPair fresh;  // its descriptors have the same numbers
     send_text(fresh.theirs.get(), "hello");
     send_text(fresh.ours.get(), "hello");
     co_await turns(3);
@@ -240,7 +240,7 @@ Task<void> closed_while_it_has_no_buffer() {
     how = piece ? std::error_code() : piece.error();
   };
   JoinHandle<void> waiting = spawn(waits(stream, outcome));
-  co_await turns(3);  // it waits for the only buffer
+  co_await turns(3);  // by now it waits for the only buffer
   const int number = ours.fd().get();
   const Result<void> closed = co_await ours.close();
   EXPECT_TRUE(closed);

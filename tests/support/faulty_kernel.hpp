@@ -1,4 +1,4 @@
-/// faulty_kernel.hpp — the real kernel behind a seam that counts, and refuses things on purpose.
+/// faulty_kernel.hpp — the real kernel, with a seam in front that counts, and refuses things on purpose.
 #pragma once
 
 #include <atomic>
@@ -10,19 +10,19 @@
 
 namespace corering::test {
 
-/// Forwards to the real kernel unless a hook answers instead. A hook returns a negative errno to refuse, 0 to
-/// pass on.
+/// Forwards to the real kernel unless a hook answers instead. A hook returns a negative errno to refuse, or
+/// 0 to pass on the call.
 class FaultyKernel : public Kernel {
  public:
   std::function<int(const RingParams&)> on_open_ring;
   std::function<int()> on_open_eventfd;
   std::function<int(unsigned to_submit)> on_enter;
-  /// Answers in the kernel's place, as Kernel::read_now() does.
+  /// Answers instead of the kernel, in the same way as Kernel::read_now().
   std::function<std::int32_t(int fd, void* into, std::size_t size, std::int64_t offset)> on_read_now;
   std::atomic<int> wakes = 0;               ///< eventfd writes so far
   std::atomic<Duration::rep> ahead_by = 0;  ///< how far this kernel's clock is ahead, in nanoseconds
 
-  /// From now on it is that much later.
+  /// Lets `duration` pass: from now on this kernel's clock is later by that much.
   void pass_time(Duration duration) noexcept { ahead_by += duration.count(); }
 
   int open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) noexcept override {

@@ -1,4 +1,4 @@
-/// story.hpp — words the tests are told in.
+/// story.hpp — the words in which the tests are written.
 #pragma once
 
 #include <array>
@@ -41,7 +41,7 @@ inline constexpr bool under_sanitizer = true;
 inline constexpr bool under_sanitizer = false;
 #endif
 
-/// A fresh directory that is gone, with what is in it, at the end of the test.
+/// A new directory. At the end of the test it is deleted, with everything in it.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
@@ -57,7 +57,7 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// How many descriptors this process has open.
+/// Returns how many descriptors this process has open.
 inline int open_descriptors() {
   int count = 0;
   DIR* const directory = ::opendir("/proc/self/fd");
@@ -77,8 +77,8 @@ struct SocketPair {
   Fd theirs;
 };
 
-/// A port of 127.0.0.1 to bind again and again: free at the moment, and below those that clients of other
-/// tests are given, which stay taken for a minute.
+/// Returns a port of 127.0.0.1 that can be bound again and again. It is free at the moment, and below the
+/// ports that clients of other tests get, because those stay taken for a minute.
 inline std::uint16_t port_to_rebind() {
   const auto first = static_cast<unsigned>(::getpid());
   for (unsigned i = 0; i < 12'000; ++i) {
@@ -92,11 +92,11 @@ inline std::uint16_t port_to_rebind() {
   std::abort();
 }
 
-/// A TCP socket that listens on a free port of 127.0.0.1, and where that is.
+/// A TCP socket that listens on a free port of 127.0.0.1, and its address.
 struct Listener {
   explicit Listener(std::uint16_t port = 0) : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     address.sin_port = htons(port);
-    const int on = 1;  // what is left of old connections does not hinder; another listener would
+    const int on = 1;  // old connections do not prevent the bind; another listener would
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     socklen_t length = sizeof address;
     bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
@@ -111,7 +111,7 @@ struct Listener {
   bool bound = false;
 };
 
-/// A worker on a thread of its own, started.
+/// A worker that has been started, on its own thread.
 class RunningWorker {
  public:
   explicit RunningWorker(WorkerOptions options = {}) : worker(std::move(options)) {
@@ -126,14 +126,14 @@ inline std::string text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// What an operation fails with; nothing if it succeeds.
+/// Returns the error with which an operation fails, or no error if it succeeds.
 template <class Operation>
 Task<std::error_code> error_of(Operation operation) {
   const auto result = co_await std::move(operation);
   co_return result ? std::error_code() : result.error();
 }
 
-/// Runs `task` on a worker of the calling thread, to its end, and stops that worker.
+/// Runs `task` to its end on a worker of the calling thread, and stops that worker.
 inline Task<void> then_stop(Task<void> task) {
   co_await std::move(task);
   Worker::current()->request_stop();

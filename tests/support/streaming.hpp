@@ -17,7 +17,7 @@ inline BufferPool make_pool(BufferPoolOptions options) {
   return std::move(pool).value();
 }
 
-/// The process may have descriptors up to this number only; those above stay open.
+/// While this exists, the process may open descriptors only below this number. Those above stay open.
 class DescriptorLimit {
  public:
   explicit DescriptorLimit(rlim_t most) {
@@ -32,7 +32,7 @@ class DescriptorLimit {
   rlimit before_{};
 };
 
-/// Lets a stream begin, without waiting for anything.
+/// Lets a stream begin, without a wait.
 template <class Stream>
 Task<void> arm(Stream& stream) {
   const auto nothing = co_await with_timeout(Duration::zero(), stream.next());

@@ -17,7 +17,7 @@ inline Task<int> fails() {
   co_return 0;
 }
 
-/// Goes to the kernel and back so often.
+/// Goes to the kernel and back `count` times.
 inline Task<void> turns(int count) {
   for (int i = 0; i < count; ++i) (void)co_await async_nop();
 }

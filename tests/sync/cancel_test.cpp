@@ -1,5 +1,5 @@
-/// cancel_test.cpp — every operation, cancelled in every way at every moment; and races with those who
-/// cancel.
+/// cancel_test.cpp — every operation, cancelled in every way at every moment; and races with the
+/// cancellation.
 #include <csignal>
 #include <fcntl.h>
 #include <functional>
@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 // ---- the operations ----
 
-/// What the operations work on, made anew for each case. Everything is closed at its end.
+/// What the operations work on. It is made again for each case, and everything is closed at its end.
 struct Props {
   test::TemporaryDirectory directory;
   std::string path = directory / "file";
@@ -47,7 +47,7 @@ struct Props {
   }
 };
 
-/// An operation, and what lets it complete if it waits.
+/// An operation, and the action that lets it complete if it waits.
 struct OperationCase {
   const char* name;
   std::function<Task<std::error_code>(Props&)> run;
@@ -186,16 +186,16 @@ const std::vector<OperationCase>& operations() {
 enum class Way { group, stop_token, deadline, loser };
 enum class Moment { before_submit, in_flight, completed };
 
-/// What a case shares between the operation and who cancels it.
+/// What the operation and the code that cancels it share in one case.
 struct Scene {
   test::FaultyKernel kernel;
-  Event now;  ///< set to cancel, for the ways that listen
+  Event now;  ///< set to cancel, for the ways that wait for it
   std::stop_source stop;
   std::error_code outcome;
   bool ended = false;
 };
 
-constexpr auto patience = 30s;  // far away on the real clock
+constexpr auto patience = 30s;  // long on the real clock
 
 Task<void> attempt(const OperationCase& operation, Props& props, Scene& scene) {
   scene.outcome = co_await operation.run(props);
@@ -250,12 +250,12 @@ Task<void> turns(int count) {
 Task<void> play(Way way, Moment moment, const OperationCase& operation, Props& props, Scene& scene) {
   JoinHandle<void> playing = spawn(in_this_way(way, operation, props, scene));
   if (moment == Moment::before_submit) {
-    // It has filled its SQE, or armed its timer, when we come behind it in the ready queue.
+    // We come after it in the ready queue. By then it has filled its SQE, or armed its timer.
     for (int i = 0; i < 4; ++i) co_await spawn(turns(0));
   } else {
     co_await turns(4);
   }
-  // Completed: for the kernel. Its answer has not been looked at when we cancel.
+  // "completed" means that the kernel has completed it. Nobody has looked at its answer when we cancel.
   if (moment == Moment::completed) operation.complete(props);
   cancel(way, scene);
   co_await std::move(playing);
@@ -286,12 +286,13 @@ TEST_P(Cancelled, every_operation_ends_and_leaks_nothing) {
   }
 }
 
-// What waits for others must have been cancelled, not have been let wait until it ended by itself.
+// An operation that waits for something must have been cancelled. It must not have waited until it ended by
+// itself.
 class CancelledWhileItWaits : public testing::TestWithParam<std::tuple<Way, Moment>> {};
 TEST_P(CancelledWhileItWaits, is_told_so) {
   const auto [way, moment] = GetParam();
   for (const OperationCase& operation : operations()) {
-    // Those that are done at once need not notice.
+    // Operations that are done at once need not notice the cancellation.
     static const std::set<std::string> quick = {"nop",   "openat",  "write",        "fsync", "statx",
                                                 "close", "connect", "async_cancel", "splice"};
     if (quick.contains(operation.name)) continue;
@@ -349,7 +350,7 @@ TEST(CancelledScope, refuses_what_begins_in_it_but_closing) {
   EXPECT_EQ(test::open_descriptors(), descriptors);
 }
 
-// The kernel takes nothing for a while: what is parked is cancelled without it.
+// The kernel takes nothing for a while. Parked operations are cancelled without it.
 Task<void> parked_and_cancelled(std::atomic<bool>& refusing, int fd, std::vector<std::error_code>& outcomes) {
   std::array<std::byte, 8> buffer;
   std::stop_source stop;
@@ -405,7 +406,7 @@ Task<void> races(test::Listener& listener, int count, int& accepted) {
     std::stop_source stop;
     JoinHandle<void> accepting = spawn(accepts_or_not(listener.fd.get(), stop.get_token(), accepted));
     (void)co_await async_nop();
-    connect_to(listener);  // an accept of the kernel's, not seen yet
+    connect_to(listener);  // the kernel accepts; nobody has seen it yet
     stop.request_stop();
     co_await std::move(accepting);
   }
@@ -466,7 +467,7 @@ Task<void> stopped_or_done(int count, Stopper& stopper, int fd, int peer, int& s
       const Result<std::size_t> rest = co_await async_recv(fd, buffer);
       EXPECT_TRUE(rest) << "the byte is still there";
     }
-    // The source lives until the other thread is through with it.
+    // The source lives until the other thread no longer uses it.
     while (stopper.acknowledged_.load(std::memory_order_acquire) != static_cast<std::uint64_t>(i) + 1) {
       std::this_thread::yield();
     }

@@ -126,7 +126,7 @@ Task<void> first_of_two_channels(int rounds) {
 
 TEST(Channel, loses_nothing_in_when_any) { run_on_a_worker_here(first_of_two_channels(1'000)); }
 
-// Served and cancelled in the same turn.
+// A receiver is served and cancelled in the same turn.
 Task<void> served_and_cancelled() {
   Channel<int> channel(1);
   const auto receives = [](Channel<int>& from, Result<int>& got) -> Task<void> {
@@ -143,7 +143,7 @@ Task<void> served_and_cancelled() {
   co_await std::move(one);
   EXPECT_EQ(first.error(), std::errc::operation_canceled);
   EXPECT_EQ(co_await channel.receive(), 7);
-  // ... or straight to the next one in line.
+  // Or the value goes straight to the next receiver in line.
   one = spawn(receives(channel, first));
   JoinHandle<void> two = spawn(receives(channel, second));
   (void)co_await async_nop();
@@ -175,7 +175,7 @@ TEST(Channel, takes_values_back_in_the_order_they_were_sent) {
 
 TEST(Channel, takes_the_value_of_a_cancelled_receiver_back) { run_on_a_worker_here(served_and_cancelled()); }
 
-// The same for everything else that can be ready at once.
+// This does the same with everything else that can be ready at once.
 Task<void> a_million_ready_awaits() {
   Event set(true);
   Mutex mutex;

@@ -1,4 +1,4 @@
-/// event_test.cpp — who goes on when an event is set or notified.
+/// event_test.cpp — which coroutines go on when an event is set or notified.
 #include <gtest/gtest.h>
 
 #include "support/story.hpp"

@@ -1,4 +1,4 @@
-/// latch_test.cpp — everybody goes on when the count is zero.
+/// latch_test.cpp — all coroutines go on when the count is zero.
 #include <gtest/gtest.h>
 
 #include "support/story.hpp"

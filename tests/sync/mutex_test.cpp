@@ -1,4 +1,4 @@
-/// mutex_test.cpp — one at a time, in the order of asking.
+/// mutex_test.cpp — one coroutine at a time, in the order of the requests.
 #include <gtest/gtest.h>
 
 #include "support/story.hpp"
@@ -44,7 +44,7 @@ Task<void> one_at_a_time() {
 
 TEST(Mutex, lets_in_one_at_a_time_in_order) { run_on_a_worker_here(one_at_a_time()); }
 
-// Handed over and cancelled in the same turn: the lock must not get stuck.
+// The lock is handed over and cancelled in the same turn. It must not get stuck.
 Task<void> handed_over_and_cancelled() {
   Mutex mutex;
   std::vector<int> order;

@@ -88,8 +88,8 @@ TEST(Offload, of_a_pinned_worker_may_use_every_processor) {
   EXPECT_EQ(sync_wait(*pinned.worker.spawn(counts(pool))), CPU_COUNT(&ours));
 }
 
-// The only thread is held: the first function runs and is waited for, the second has not begun and is
-// cancelled.
+// The only thread is busy. The first function runs, and the coroutine waits for it. The second function has
+// not begun, and is cancelled.
 Task<void> offload_is_cancelled(BlockingPool& pool, SharedEvent& begun, SharedEvent& gate) {
   const auto hold = [&begun, &gate] {
     begun.set();

@@ -1,4 +1,4 @@
-/// semaphore_test.cpp — permits in the order of asking.
+/// semaphore_test.cpp — permits are given in the order of the requests.
 #include <gtest/gtest.h>
 
 #include "support/story.hpp"

@@ -66,7 +66,7 @@ TEST_P(SharedChannelOf, passes_everything_once_between_workers_and_threads) {
 
 INSTANTIATE_TEST_SUITE_P(Capacity, SharedChannelOf, testing::Values(0, 1, 100));
 
-// Receivers that give up at any moment: nothing of what was sent is lost.
+// Receivers give up at any moment, and nothing that was sent is lost.
 Task<void> receives_impatiently(SharedChannel<int>& channel, std::vector<int>& got) {
   for (int i = 0;; ++i) {
     const Result<int> value = co_await with_timeout(std::chrono::microseconds(i % 50), channel.receive());

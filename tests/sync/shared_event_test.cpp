@@ -55,7 +55,8 @@ TEST(SharedEvent, a_waiting_coroutine_is_cancelled_by_its_handle_and_by_a_stop) 
   EXPECT_EQ(sync_wait(std::move(*by_stop)).error(), std::errc::operation_canceled);
 }
 
-// Set by one thread, cancelled by another, at the same moment: it ends once, either way.
+// One thread sets the event, and another one cancels the wait at the same moment. Either way the wait ends
+// once.
 TEST(SharedEvent, a_set_races_a_cancellation) {
   RunningWorker running;
   int set_first = 0, cancelled_first = 0;

@@ -1,4 +1,4 @@
-/// sleep_test.cpp — timers: never early, whatever the deadline.
+/// sleep_test.cpp — timers are never early, whatever the deadline is.
 #include <gtest/gtest.h>
 
 #include "support/story.hpp"

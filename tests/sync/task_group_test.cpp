@@ -276,7 +276,7 @@ TEST(TaskGroup, joins_children_on_other_workers) {
   run_on_a_worker_here(has_children_abroad(there.worker));
 }
 
-// The body is on another worker when the group is cancelled: its children are not, and end there and then.
+// The body is on another worker when the group is cancelled. Its children are not, and they end at once.
 Task<Result<void>> body_abroad(TaskGroup& group, Worker& there, int children) {
   int cancelled = 0;
   for (int i = 0; i < children; ++i) group.spawn(waits_for_ever(cancelled));

@@ -1,4 +1,4 @@
-/// timeout_test.cpp — deadlines: inherited, named, never early, and cheap in millions.
+/// timeout_test.cpp — deadlines: inherited, named, never early, and cheap even in millions.
 #include <gtest/gtest.h>
 
 #include "support/faulty_kernel.hpp"
@@ -198,14 +198,15 @@ Task<void> arms_and_disarms(int count) {
   for (int i = 0; i < count; ++i) EXPECT_TRUE(co_await with_timeout(1h, async_nop()));
 }
 TEST(Timers, disarmed_ones_leave_nothing_behind) {
-  // A timer that was left in the heap would keep the worker from ending, or fire into a frame that is gone.
+  // If a timer stayed in the heap, it would keep the worker from ending, or it would fire into a frame that
+  // has been destroyed.
   run_on_a_worker_here(arms_and_disarms(100'000));
 }
 
 // ---- fairness ----
 
-/// How much of its processor time a thread uses after a deadline: what others use of the machine is not its
-/// fault.
+/// Measures how much processor time a thread uses after a deadline. It does not count the time that other
+/// programs use, because that is not the thread's fault.
 class Lateness {
  public:
   void begin(TimePoint deadline) noexcept {
@@ -275,7 +276,8 @@ TEST(Fairness, two_that_wake_each_other_for_ever_delay_a_timer_by_less_than_20_m
   ASSERT_EQ(late.by_its_own_work.size(), 100U);
   std::ranges::sort(late.by_its_own_work);
   EXPECT_LT(late.by_its_own_work[98], 20ms);
-  // Nor does it sleep while somebody is ready. Even a busy machine leaves some timers alone.
+  // The worker does not sleep while a coroutine is ready, either. Even on a busy machine some timers are on
+  // time.
   std::ranges::sort(late.by_the_clock);
   EXPECT_LT(late.by_the_clock[10], 20ms);
 }

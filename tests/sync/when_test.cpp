@@ -1,4 +1,4 @@
-/// when_test.cpp — all of them, or the first: results, exceptions, and who is waited for.
+/// when_test.cpp — all of them, or the first: results, exceptions, and which members are waited for.
 #include <stdexcept>
 #include <string>
 
@@ -24,7 +24,7 @@ Task<int> throws_later(const char* what, Duration delay) {
   co_return 0;
 }
 
-/// Throws because it is cancelled, as code with a temper does.
+/// Throws when it is cancelled, as some code does.
 Task<int> throws_when_cancelled(const char* what) {
   const Result<void> slept = co_await sleep_for(1h);
   if (!slept) throw std::runtime_error(what);
@@ -87,7 +87,7 @@ Task<void> all_nested() {
 }
 TEST(WhenAll, nests) { run_on_a_worker_here(all_nested()); }
 
-/// Awaits three members of which number `thrower` throws, and returns what came out.
+/// Awaits three members, and returns what came out. Member number `thrower` throws.
 Task<std::string> all_with_a_thrower(int thrower, std::vector<int>& ended) {
   std::vector<Task<int>> members;
   for (int i = 0; i < 3; ++i) {
@@ -123,7 +123,7 @@ Task<void> first_of_two_exceptions() {
 }
 TEST(WhenAll, lets_the_first_of_several_exceptions_out) { run_on_a_worker_here(first_of_two_exceptions()); }
 
-/// An awaitable whose every step may throw.
+/// An awaitable in which every step may throw.
 struct Temper {
   enum class Step { none, ready, suspend, resume };
   explicit Temper(Step bad) noexcept : bad(bad) {}
@@ -230,7 +230,8 @@ Task<void> any_with_each_thrower() {
 }
 TEST(WhenAny, lets_an_exception_of_each_member_out) { run_on_a_worker_here(any_with_each_thrower()); }
 
-// Both have completed in the kernel when the first is looked at: the loser's descriptor must not leak.
+// Both accepts have completed in the kernel before the first one is looked at. The loser's descriptor must
+// not leak.
 Task<void> two_accepts(int first, int second) {
   const auto accepted = co_await when_any(async_accept(first), async_accept(second));
   std::visit([](const Result<Fd>& client) { EXPECT_TRUE(client); }, accepted.result);
@@ -249,7 +250,7 @@ TEST(WhenAny, disposes_of_a_late_success) {
   EXPECT_EQ(test::open_descriptors(), descriptors);
 }
 
-// What did not begin is let go: a join leaves its task running.
+// A member that did not begin is dropped. If it is a join, its task goes on.
 Task<void> any_that_need_not_begin() {
   Event ended;
   const auto sets = [](Event& event) -> Task<void> {

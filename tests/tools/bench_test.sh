@@ -16,8 +16,8 @@ expect 1 "memory, of an idle connection, 5000, raw: needs 5065 open files, but t
 expect 1 "CORERING_MASK names something" env CORERING_MASK=nonsense timeout 60 "$bench" --rounds 1 send
 expect 1 "cannot start fio (Debian package fio)" env PATH=/nonexistent "$bench" --rounds 1 read
 
-# Each server sends everything back, also more than its buffer holds, survives a client that resets the connection,
-# and ends when its input does.
+# Each server sends everything back, even more than its buffer holds. It survives a client that resets the
+# connection. It ends when its input ends.
 cat > "$dir/echoes.py" <<'CHECK'
 import random, socket, struct, subprocess, sys
 
@@ -48,7 +48,7 @@ for server in echo_raw echo_raw_multishot echo_epoll echo_uv echo_asio echo_asio
 done
 expect 2 "usage: echo_corering" "$binaries/echo_corering" nonsense
 
-# A run as JSON.
+# A run prints JSON.
 "$bench" --json --rounds 2 hop > "$dir/hop.json" 2> "$dir/log" || fail "hop as JSON"
 python3 - "$dir/hop.json" > "$dir/log" 2>&1 <<'CHECK' || fail "the JSON is not as expected"
 import json, sys
@@ -57,12 +57,12 @@ assert set(raw) == {"workload", "parameters", "subject", "metric", "value", "min
                     "low", "high", "ratio_low", "ratio_high"}
 assert (raw["subject"], raw["ratio_to_raw"], raw["rounds"]) == ("raw", 1, 2)
 assert ours["subject"] == "corering" and ours["min"] <= ours["value"] <= ours["max"] and ours["ratio_to_raw"] > 0
-# Of two rounds the interval is all there is.
+# With two rounds the interval covers both.
 assert (ours["low"], ours["high"]) == (ours["min"], ours["max"]) and ours["ratio_low"] <= ours["ratio_high"]
 assert (spin["subject"], asleep["subject"]) == ("raw_spin", "corering_asleep")
 CHECK
 
-# From records to charts and tables.
+# Records become charts and tables.
 mkdir "$dir/docs"
 printf '# Before\n<!-- run -->\nold\n<!-- end of run -->\nafter\n' > "$dir/docs/BENCHMARKS.md"
 printf 'kernel: of the test\n' > "$dir/machine.txt"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# doctor_test.sh CORERING — `corering doctor` here, with things hidden, and where io_uring is forbidden.
+# doctor_test.sh CORERING — tests `corering doctor` here, with things hidden, and where io_uring is forbidden.
 set -euo pipefail
 doctor=$1
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
@@ -9,7 +9,7 @@ fail() { echo "FAILED: $1"; [ ! -s "$dir/out" ] || cat "$dir/out"; exit 1; }
 grep -q "corering can be used here" "$dir/out" || fail "no verdict"
 grep -q "ok  ring .*a worker runs, with .*SUBMIT_ALL" "$dir/out" || fail "no ring"
 
-# What the mask hides is listed as missing, with what stands in for it; the rest is as before.
+# What the mask hides is listed as missing, with what stands in for it. The rest is as before.
 "$doctor" doctor --json > "$dir/before"
 CORERING_MASK=bind,futex_wait,defer_taskrun "$doctor" doctor --json > "$dir/after" || fail "it works without these, too"
 python3 - "$dir/before" "$dir/after" > "$dir/out" 2>&1 <<'CHECK' || fail "the JSON is not as expected"
@@ -36,7 +36,7 @@ done
 code=0; "$doctor" doctor > /dev/full 2> "$dir/out" || code=$?
 [ $code -eq 1 ] || fail "a full disk: exit $code"
 
-# Where io_uring is forbidden: exit 1, both usual causes, and still a whole report.
+# Where io_uring is forbidden, it exits with 1, names both usual causes, and still prints a whole report.
 if command -v strace > /dev/null && strace -f -o /dev/null true 2> /dev/null; then
   for error in EPERM ENOSYS; do
     code=0; ASAN_OPTIONS=detect_leaks=0 strace -f -o /dev/null -e inject=io_uring_setup:error=$error "$doctor" doctor > "$dir/out" || code=$?

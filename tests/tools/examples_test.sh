@@ -6,7 +6,7 @@ dir=$(mktemp -d)
 . "$(dirname "$0")/support.sh"
 trap clean_up EXIT
 
-# pipeline: what wc says, at awkward sizes.
+# pipeline prints the same as wc, at awkward sizes.
 for size in 0 1 262144 5000001; do
   head -c "$size" /dev/urandom > "$dir/file"
   read -r lines bytes < <(wc -lc < "$dir/file")
@@ -16,7 +16,8 @@ expect 1 "No such file or directory" "$bin/pipeline" "$dir/missing"
 expect 1 "Is a directory" "$bin/pipeline" "$dir"
 expect 2 "usage: pipeline FILE" "$bin/pipeline"
 
-# graceful_server: echoes; shows its tasks; told to stop it refuses, finishes what it has, and frees its port.
+# graceful_server echoes and shows its tasks. When it is told to stop, it refuses new connections, finishes those that
+# it has, and frees its port.
 port=$(free_port)
 start "$bin/graceful_server" "$port"
 wait_for_port "$port"
@@ -39,7 +40,7 @@ wait_for_port "$port"
 expect 1 "cannot listen" "$bin/graceful_server" "$port"
 expect 2 "usage: graceful_server PORT" "$bin/graceful_server" 65536
 
-# timeout and race: against that server, which says nothing by itself; and against nobody.
+# timeout and race connect to that server, which says nothing by itself, and to a port where nobody listens.
 expect 1 "the deadline of 300 ms set at" "$bin/timeout" 127.0.0.1 "$port" 0.3
 expect 0 "127.0.0.1" "$bin/race" 127.0.0.1 "$port"
 kill -INT "$server"

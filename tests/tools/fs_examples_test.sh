@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fs_examples_test.sh BIN — cat, cp, watch_dir and sharded_counter against what the system's own tools say.
+# fs_examples_test.sh BIN — cat, cp, watch_dir and sharded_counter compared with the system's own tools.
 set -euo pipefail
 bin=$1
 dir=$(mktemp -d)
@@ -8,7 +8,7 @@ trap clean_up EXIT
 command -v fio > /dev/null || { echo "skipped: fio is not installed"; exit 77; }
 sums() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
 
-# cat: files, standard input, both; from and to a file, a pipe, nobody.
+# cat reads files, standard input, and both. It reads and writes files, pipes, and a pipe that nobody reads.
 for size in 0 1 65536 5000001; do
   head -c $size /dev/urandom > "$dir/file"
   "$bin/cat" "$dir/file" | cmp - "$dir/file" || fail "cat of $size bytes"
@@ -24,7 +24,7 @@ code=0; "$bin/cat" "$dir/file" "$dir/file" 2> "$dir/out" | head -c 10 > /dev/nul
 code=0; "$bin/cat" "$dir/file" > /dev/full 2> "$dir/out" || code=$?
 [ $code -eq 1 ] && grep -q "No space left" "$dir/out" || fail "cat to a full disk: $code"
 
-# cp: a tree of many files, verified by sha256sum; permissions; what cannot be copied is named.
+# cp copies a tree of many files, verified by sha256sum, and permissions. It names what it cannot copy.
 mkdir -p "$dir/tree/a/b/c" "$dir/tree/empty"
 for i in $(seq 60); do head -c $((i * i * 97)) /dev/urandom > "$dir/tree/a/file$i"; done
 head -c 3000000 /dev/urandom > "$dir/tree/a/b/c/large"
@@ -44,7 +44,7 @@ expect 1 "Invalid argument" "$bin/cp" "$dir/large" "$dir/large"
 [ "$(stat -c %s "$dir/large")" = 3000000 ] || fail "a file copied onto itself is gone"
 expect 2 "usage: cp FROM TO" "$bin/cp" "$dir/large"
 
-# What fio has written with checksums in each block, fio finds again behind our reading and writing.
+# fio writes blocks with checksums. After our programs have read and written them, fio finds them again.
 verified() { fio --name=job --filename="$1" --size=8M --bs=4k --verify=crc32c --verify_state_save=0 "${@:2}" \
                  > "$dir/out" 2>&1 || fail "fio: $(tail -n 5 "$dir/out")"; }
 verified "$dir/fio" --rw=randwrite --do_verify=0
@@ -52,7 +52,7 @@ verified "$dir/fio" --rw=randwrite --do_verify=0
 expect 0 "1 files, 8388608 bytes" "$bin/cp" "$dir/fio" "$dir/fio.cp"
 for copy in fio.cat fio.cp; do verified "$dir/$copy" --rw=randwrite --verify_only; done
 
-# watch_dir: what happens, in order.
+# watch_dir prints what happens, in order.
 mkdir "$dir/watched"
 start "$bin/watch_dir" "$dir/watched"; watcher=$server
 wait_for "watch_dir: watching"
@@ -65,7 +65,7 @@ stop "$watcher" INT
 expect 1 "No such file or directory" "$bin/watch_dir" "$dir/none"
 expect 2 "usage: watch_dir" "$bin/watch_dir"
 
-# sharded_counter: what sort and uniq say.
+# sharded_counter prints the same as sort and uniq.
 for i in $(seq 3000); do echo "word$((i % 97)) again  $((i % 7)) word$((i % 31))"; done > "$dir/words"
 timeout 60 "$bin/sharded_counter" < "$dir/words" > "$dir/counted" || fail "sharded_counter: $?"
 tr -s ' ' '\n' < "$dir/words" | LC_ALL=C sort | uniq -c > "$dir/expected"

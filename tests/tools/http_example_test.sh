@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# http_example_test.sh BIN — http_hello against curl, and against clients that split, join and break off.
+# http_example_test.sh BIN — tests http_hello with curl, and with clients that split, join and break off their requests.
 set -euo pipefail
 bin=$1
 dir=$(mktemp -d)
@@ -14,7 +14,7 @@ start "$bin/http_hello" "$port"; http=$server
 wait_for_port "$port"
 url=http://127.0.0.1:$port
 
-# curl: two requests on one connection; HEAD is GET without the body.
+# curl makes two requests on one connection. HEAD is GET without the body.
 curl -sS --max-time 60 -w '%{num_connects}\n' "$url/a" "$url/b?c=d" > "$dir/got" || fail "curl ended with $?"
 printf 'You asked for /a\n1\nYou asked for /b?c=d\n0\n' | cmp - "$dir/got" || fail "curl got: $(cat "$dir/got")"
 curl -sS --max-time 60 -D "$dir/get" -o /dev/null "$url/some" || fail "curl ended with $?"
@@ -216,7 +216,7 @@ END
 stories=$(timeout 120 python3 "$dir/clients.py" "$port" "$http") || fail "the story above"
 [ "$stories" -eq 16 ] || fail "told $stories stories"
 
-# Told to stop, with connections open, it ends at once and frees its port.
+# When it is told to stop while connections are open, it ends at once and frees its port.
 expect 1 "cannot listen: Address already in use" "$bin/http_hello" "$port"
 exec 3<> "/dev/tcp/127.0.0.1/$port"
 printf 'GET /1 HTTP/1.1\r\n\r\nGET' >&3

@@ -6,11 +6,11 @@ dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 fail() { echo "FAILED: $1"; exit 1; }
 printf 'hello, ring' > "$dir/file"
 
-# steps FLOW: the names of the steps of one read, in order.
+# steps FLOW prints the names of the steps of one read, in order.
 steps() { "$iotrace" flow "$1" "$dir/file" --format json | sed -n 's/.*"step": "\([a-z_]*\)".*/\1/p' | paste -sd' '; }
 
 # ---- the steps of the brief ----
-# The worker is given time to fall asleep; on a busy machine it may still be awake, and then the trace says elided.
+# The worker gets time to fall asleep. On a busy machine it may still be awake, and then the trace says elided.
 want_asleep="await pushed eventfd_written suspended woken popped resumed filled suspended_for_io submitted completed processed resumed_with_result returned"
 want_awake="await pushed eventfd_elided suspended popped resumed filled suspended_for_io submitted completed processed resumed_with_result returned"
 seen_asleep=no
@@ -24,7 +24,7 @@ got=$(steps callback)
 [ "$got" = "thread_started coroutine_started await filled suspended_for_io submitted completed processed resumed_with_result" ] ||
   fail "callback: $got"
 
-# The kernel's own step is measured where it may be watched; elsewhere every drawing says that nobody saw it.
+# The kernel's own step is measured where this is allowed. Elsewhere every drawing says that nobody saw it.
 watched() { "$1" flow "$2" "$dir/file" --format json | grep -q '"step": "completed".*"observed": true'; }
 all_but_the_kernels_step_seen() { # IOTRACE FLOW
   local unseen; unseen=$("$1" flow "$2" "$dir/file" --format json | grep '"observed": false' | grep -v '"step": "completed"' || true)
@@ -50,13 +50,13 @@ for flow in switch callback; do
   fi
 done
 
-# Times never step back on one thread: main's own steps, and the worker's.
+# On one thread times never go back. This checks the steps of the main thread, and those of the worker.
 for who in '"pushed"|"eventfd_|"suspended"|"returned"' '"popped"|"resumed"|"filled"|"submitted"|"processed"'; do
   "$iotrace" flow switch "$dir/file" --chunk 3 --format json | grep -E "\"step\": ($who)" |
     sed 's/.*"ns": \([0-9]*\),.*/\1/' | sort -n -c || fail "times step back among $who"
 done
 
-# ---- many reads are capped with a stated count ----
+# ---- only some of many reads are shown, and the output says how many there were ----
 head -c 100000 /dev/zero > "$dir/many"
 "$iotrace" flow switch "$dir/many" --chunk 1000 | head -n 1 | grep -q '100000 bytes in 100 reads of at most 1000 bytes; the first 4 are shown and 96 not' ||
   fail "the cap is not stated"
@@ -90,7 +90,7 @@ for flow in switch callback; do
   refused 1 'nothing came for 1 s' flow $flow "$dir/fifo" --timeout 1
   refused 1 'No such file' flow $flow "$dir/file" -o "$dir/no/such/folder"
 done
-# The output may be neither the input nor something that hangs.
+# The output must not be the input, and not something that hangs.
 cp "$dir/file" "$dir/same"
 refused 1 'is the file to read' flow switch "$dir/same" -o "$dir/same"
 cmp -s "$dir/file" "$dir/same" || fail "the input was overwritten"

@@ -29,7 +29,7 @@ end"; do
   done
 done
 (cd "$work" && node parse.mjs "$dir"/*.mmd "$dir"/*.json)
-# The check can fail.
+# This shows that the check can fail.
 sed '$s/->>/-%>/; $s/-->>/-%>/' "$dir/switch-1.mmd" > "$dir/broken.mmd"
 if (cd "$work" && node parse.mjs "$dir/broken.mmd") > /dev/null 2>&1; then
   echo "FAILED: a broken diagram was accepted"; exit 1

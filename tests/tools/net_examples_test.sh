@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# net_examples_test.sh BIN — the example servers against curl, nc and socat.
+# net_examples_test.sh BIN — tests the example servers with curl, nc and socat.
 set -euo pipefail
 bin=$1
 dir=$(mktemp -d)
@@ -10,7 +10,7 @@ for tool in curl nc socat python3; do
 done
 head -c 3000000 /dev/urandom > "$dir/data"
 
-# echo: nc and socat send megabytes and get them back.
+# With echo, nc and socat send megabytes and get them back.
 port=$(free_port)
 start "$bin/echo" "$port"; echo_server=$server
 wait_for_port "$port"
@@ -19,7 +19,7 @@ cmp "$dir/data" "$dir/back" || fail "nc got other bytes than it sent"
 timeout 60 socat -t 10 - "TCP4:127.0.0.1:$port" < "$dir/data" > "$dir/back" || fail "socat ended with $?"
 cmp "$dir/data" "$dir/back" || fail "socat got other bytes than it sent"
 
-# tcp_proxy in front of it, by name, and in front of a web server.
+# tcp_proxy runs in front of echo, which it finds by name, and in front of a web server.
 front=$(free_port)
 start "$bin/tcp_proxy" "127.0.0.1:$front" "localhost:$port"; proxy=$server
 wait_for_port "$front"
@@ -52,7 +52,7 @@ done
 stop "$proxy" TERM
 stop "$echo_server" INT
 
-# A target that does not answer, or has no address: the client is let go, and the log says why.
+# If a target does not answer, or does not have an address, the client's connection is closed, and the log says why.
 start "$bin/tcp_proxy" "127.0.0.1:$front" "no-such-name.invalid:80"; proxy=$server
 wait_for_port "$front"
 timeout 60 nc 127.0.0.1 "$front" < /dev/null || true
@@ -70,7 +70,7 @@ for size in 1 100 1472 60000; do
 done
 stop "$udp_server" TERM
 
-# Called wrongly.
+# These calls have wrong arguments.
 expect 2 "usage: tcp_proxy" "$bin/tcp_proxy"
 expect 2 "port is not a number" "$bin/tcp_proxy" 127.0.0.1:99999 localhost:80
 expect 2 "written 127.0.0.1:80" "$bin/tcp_proxy" 127.0.0.1 localhost:80

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# strace_test.sh BIN — seen from outside: who makes which system call, and what happens when the kernel refuses.
+# strace_test.sh BIN — seen from outside: which thread makes which system call, and what happens when the kernel refuses.
 set -euo pipefail
 bin=$1
 command -v strace > /dev/null || { echo "skipped: strace is not installed"; exit 77; }
@@ -8,7 +8,7 @@ fail() { echo "FAILED: $1"; [ -s "$dir/trace" ] && head -n 40 "$dir/trace"; exit
 head -c 5000000 /dev/urandom > "$dir/file"
 strace -f -o /dev/null true 2> /dev/null || { echo "skipped: tracing is not permitted here"; exit 77; }
 
-# ---- the switch flow: 5 reads and the end of the file, an open, a stop: 8 posts ----
+# ---- the switch flow: 5 reads and the end of the file, an open and a stop make 8 posts ----
 strace -f -o "$dir/trace" -e trace=execve,io_uring_setup,io_uring_enter,io_uring_register,eventfd2,write \
   "$bin/read_switch" "$dir/file" > "$dir/out"
 cmp -s "$dir/file" "$dir/out" || fail "other bytes under strace"
@@ -19,7 +19,7 @@ eventfd=$(sed -n 's/.*eventfd2.*= \([0-9]*\)$/\1/p' "$dir/trace")
 wakes=$(awk -v main="$main" '$1 == main' "$dir/trace" | grep -c "write($eventfd, ")
 [ "$wakes" -ge 1 ] && [ "$wakes" -le 8 ] || fail "8 posts cost $wakes eventfd writes"
 
-# ---- set-up refused: one sentence that says what to do, exit 1, never a hang ----
+# ---- set-up is refused: there is one sentence that says what to do, and exit 1, but never a hang ----
 refused() { # WORDS STRACE-INJECTION
   local code=0
   timeout 30 strace -f -o "$dir/trace" -e inject="$2" "$bin/iotrace" flow switch "$dir/file" \
@@ -34,12 +34,12 @@ refused 'RLIMIT_MEMLOCK' io_uring_setup:error=ENOMEM
 refused 'RLIMIT_NOFILE' io_uring_setup:error=EMFILE
 refused 'RLIMIT_NOFILE' eventfd2:error=EMFILE
 
-# ---- what an older kernel refuses is done without ----
+# ---- the library does without what an older kernel refuses ----
 for n in 1 2 3 4; do
   strace -f -o "$dir/trace" -e inject=io_uring_setup:error=EINVAL:when=1..$n "$bin/read_switch" "$dir/file" > "$dir/out"
   cmp -s "$dir/file" "$dir/out" || fail "without the $n newest flags"
-  # The worker's ring, and the one on which it tries what this kernel can do. With the bracket, because strace may
-  # tell of a call in two lines: begun, and resumed.
+  # There is the worker's ring, and the ring on which it tries what this kernel can do. The pattern has the bracket,
+  # because strace may print a call in two lines: when it began, and when it resumed.
   [ "$(grep -c 'io_uring_setup(' "$dir/trace")" -eq $((n + 2)) ] || fail "flags are not given up one step at a time"
 done
 strace -f -o "$dir/trace" -e inject=io_uring_register:error=EINVAL "$bin/read_callback" "$dir/file" > "$dir/out"

@@ -1,15 +1,15 @@
-# support.sh — what the script tests share. Sourced by bash, with $dir a fresh directory and the servers' output in $dir/log.
+# support.sh — what the script tests share. It is sourced by bash. $dir must be a new directory; the servers' output goes to $dir/log.
 
 fail() { echo "FAILED: $1"; [ ! -s "$dir/log" ] || { echo "the log:"; cat "$dir/log"; }; exit 1; }
 
-# expect STATUS TEXT COMMAND...: its exit status, and TEXT somewhere in its output.
+# expect STATUS TEXT COMMAND... checks the exit status of the command, and that TEXT is somewhere in its output.
 expect() {
   local status=$1 text=$2 got=0; shift 2
   timeout 60 "$@" > "$dir/out" 2>&1 < /dev/null || got=$?
   [ "$got" -eq "$status" ] && grep -qF -- "$text" "$dir/out" || fail "$*: status $got, said: $(cat "$dir/out")"
 }
 
-# Below the range that connecting clients are given: their ports stay taken for a minute.
+# The port is below the range that clients get when they connect, because their ports stay taken for a minute.
 free_port() {
   local port
   for _ in $(seq 100); do
@@ -27,16 +27,16 @@ wait_for_port() {
   fail "nothing listens on port $1"
 }
 
-# wait_for TEXT: until it is in the log.
+# wait_for TEXT waits until TEXT is in the log.
 wait_for() {
   for _ in $(seq 200); do grep -qF -- "$1" "$dir/log" && return; sleep 0.05; done
   fail "never said: $1"
 }
 
 servers=()
-# start COMMAND...: in the background, and killed at the end if it has not been stopped.
+# start COMMAND... starts it in the background. It is killed at the end if it has not been stopped.
 start() { "$@" >> "$dir/log" 2>&1 & servers+=($!); server=$!; }
-# stop PID SIGNAL: it must end well.
+# stop PID SIGNAL sends the signal. The process must end with 0.
 stop() {
   kill "-$2" "$1"
   local code=0; wait "$1" || code=$?

@@ -20,7 +20,7 @@ std::vector<Kind> kinds(const ThreadRecording& recording) {
   return found;
 }
 
-/// True when `wanted` occurs in `events` in this order, other events in between allowed.
+/// Returns true when `wanted` occurs in `events` in this order. Other events may come in between.
 bool in_order(const std::vector<Kind>& events, const std::vector<Kind>& wanted) {
   auto at = events.begin();
   for (const Kind kind : wanted) {
@@ -83,7 +83,7 @@ TEST(Recorder, times_follow_the_raw_monotonic_clock) {
   stop();
   const auto all = snapshot();
   const std::int64_t stamped = recording_of(all, gettid())->events.front().ns;
-  // The scale is a line through two readings taken now and at start(): a microsecond of slack is generous.
+  // The scale is a line through two readings, one at start() and one now. A microsecond of slack is generous.
   EXPECT_GE(stamped, before + 20'000'000 - 1000);
   EXPECT_LE(stamped, after + 1000);
 }
@@ -148,7 +148,7 @@ Task<void> nops_side_by_side() {
   for (JoinHandle<void>& one : all) co_await std::move(one);
 }
 
-/// The events of `recording` that belong to `id`.
+/// Returns the events of `recording` that belong to `id`.
 std::vector<TimedEvent> of(const ThreadRecording& recording, std::uint64_t id) {
   std::vector<TimedEvent> found;
   std::ranges::copy_if(recording.events, std::back_inserter(found),
@@ -156,7 +156,7 @@ std::vector<TimedEvent> of(const ThreadRecording& recording, std::uint64_t id) {
   return found;
 }
 
-// Also when the SQ is full in between.
+// This holds even when the SQ is full in between.
 TEST(Flow, every_operation_is_whole_and_what_happens_in_one_go_has_one_time) {
   start();
   test::run_on_a_worker_here(nops_side_by_side(), WorkerOptions{.sq_entries = 16});
@@ -185,11 +185,11 @@ TEST(Flow, every_operation_is_whole_and_what_happens_in_one_go_has_one_time) {
 Task<void> sleeps_until(TimePoint deadline) { (void)co_await sleep_until(deadline); }
 TEST(Flow, a_timer_shows_how_long_it_had_to_go) {
   start();
-  test::run_on_a_worker_here(sleeps_until(TimePoint::min()));  // would overflow if it were just subtracted
+  test::run_on_a_worker_here(sleeps_until(TimePoint::min()));  // a plain subtraction would overflow
   {
     test::RunningWorker running;
     running.worker.spawn(sleeps_until(Clock::now() + std::chrono::hours(2)))->detach();
-    sync_wait(async_nop().on(running.worker));  // behind the sleep, which the worker's end then cuts short
+    sync_wait(async_nop().on(running.worker));  // after the sleep, which the worker's end then cuts short
   }
   stop();
   std::vector<std::uint64_t> to_go;

@@ -1,5 +1,5 @@
-/// uring_test.cpp — our copy of the ABI, opening a ring on every kind of kernel, and the sentences for
-/// failure.
+/// uring_test.cpp — our copy of the ABI, opening a ring on every kind of kernel, and the messages for
+/// failures.
 #include <cstring>
 #include <liburing.h>
 
@@ -13,7 +13,7 @@
 namespace corering {
 namespace {
 
-// ---- the ABI, held against the system's header ----
+// ---- the ABI, compared with the system's header ----
 
 static_assert(offsetof(Sqe, opcode) == offsetof(io_uring_sqe, opcode));
 static_assert(offsetof(Sqe, flags) == offsetof(io_uring_sqe, flags));
