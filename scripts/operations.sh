@@ -17,7 +17,7 @@ tables() {
       END {
         sub(/\. The rows are explained in$/, ".", title)
         printf "\n## [%s.hpp](../include/corering/%s.hpp)\n\n", header, header
-        print "| | opcode | since Linux | follows | must stay alive | errors, besides EBADF |"
+        print "| | opcode | since Linux | follows | must stay alive | errors, apart from EBADF |"
         print "|---|---|---|---|---|---|"
         printf "%s", rows
       }' "include/corering/$header.hpp"
