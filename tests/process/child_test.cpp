@@ -56,7 +56,7 @@ Task<void> ends_of_children() {
   EXPECT_EQ(Child::spawn({"no-such-program-here"}).error(), std::errc::no_such_file_or_directory);
   EXPECT_EQ(Child::spawn({}).error(), std::errc::invalid_argument);
   EXPECT_EQ(Child::spawn({std::string("a\0b", 3)}).error(), std::errc::invalid_argument);
-  // Workers block SIGPIPE, but for children it is as usual.
+  // Workers block SIGPIPE. Children have the usual disposition.
   using Stream = ChildOptions::Stream;
   Result<Child> yes =
       Child::spawn({"yes"}, {.input = Stream::nothing, .output = Stream::pipe, .error = Stream::nothing});
@@ -66,8 +66,6 @@ Task<void> ends_of_children() {
 }
 
 TEST(Child, ends_by_a_code_or_by_a_signal) { run_on_a_worker_here(ends_of_children()); }
-
-using namespace std::chrono_literals;
 
 TEST(Child, that_cannot_be_watched_is_not_left_behind) {
   const Fd next(::dup(0));

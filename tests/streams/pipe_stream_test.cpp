@@ -8,6 +8,7 @@ namespace corering {
 namespace {
 
 using test::bytes_of;
+using test::error_of;
 using test::run_on_a_worker_here;
 using namespace std::chrono_literals;
 
@@ -52,9 +53,6 @@ TEST(StandardStreams, are_copies) {
   run_on_a_worker_here(uses_standard_streams());
   EXPECT_EQ(test::open_descriptors(), descriptors);
 }
-
-using test::error_of;
-using namespace std::chrono_literals;
 
 // The process has the default disposition of SIGPIPE. So does this thread, except while it runs the worker.
 Task<void> writes_to_nobody() {
