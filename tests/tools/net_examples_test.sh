@@ -73,9 +73,9 @@ stop "$udp_server" TERM
 # These calls have wrong arguments.
 expect 2 "usage: tcp_proxy" "$bin/tcp_proxy"
 expect 2 "port is not a number" "$bin/tcp_proxy" 127.0.0.1:99999 localhost:80
-expect 2 "written 127.0.0.1:80" "$bin/tcp_proxy" 127.0.0.1 localhost:80
-expect 2 "neither an IPv4 nor an IPv6" "$bin/tcp_proxy" localhost:80 localhost:80
-expect 2 "written 127.0.0.1:80" "$bin/tcp_proxy" 127.0.0.1:80 localhost
+expect 2 "write an address as 127.0.0.1:80" "$bin/tcp_proxy" 127.0.0.1 localhost:80
+expect 2 "not an IPv4 or IPv6 number" "$bin/tcp_proxy" localhost:80 localhost:80
+expect 2 "write an address as 127.0.0.1:80" "$bin/tcp_proxy" 127.0.0.1:80 localhost
 expect 2 "usage: udp_echo" "$bin/udp_echo"
 expect 2 "port is not a number" "$bin/udp_echo" 127.0.0.1:x
 start "$bin/echo" "$port"; holder=$server

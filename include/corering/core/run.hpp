@@ -31,9 +31,9 @@ Task<void> run_and_stop(Task<T> task, Worker& worker, Outcome<T>& outcome) {
 }  // namespace detail
 
 /// Runs `task` on the calling thread, on a worker made with `options`, and returns when the task and
-/// everything that it spawned have ended. Yields the task's own Result, or a Result of what it returns. When
-/// the task ends, what it has spawned and not joined is cancelled, as by Worker::request_stop(). An exception
-/// of the task comes out.
+/// everything that it spawned have ended. Yields `Result<T>` for a `Task<T>` and for a `Task<Result<T>>`.
+/// When the task ends, what it has spawned and not joined is cancelled, as by Worker::request_stop(). An
+/// exception of the task comes out.
 /// thread: any that runs no worker; on a worker the program ends with a message: co_await the task instead
 /// errors: those of Worker::run(), when the ring cannot be set up; then the task has not run
 template <class T>

@@ -37,8 +37,9 @@ struct WorkerOptions {
   /// than three times this). The other side is then answered sooner, by the time that it takes to wake a
   /// thread; where waits are very short, this costs less CPU than the kernel spends on that
   /// (docs/BENCHMARKS.md, "gaps"). A longer wait ends the watching until several waits in a row have been
-  /// short again. Each time that watching finds nothing, more of them must be short, so a worker with nothing
-  /// to do sleeps. With 0, or on a machine with one processor, a worker never watches.
+  /// short again. Each time that watching finds nothing, more short waits in a row are needed before the
+  /// worker watches again, so a worker with nothing to do sleeps. With 0, or on a machine with one processor,
+  /// a worker never watches.
   Duration spin_before_sleep = std::chrono::microseconds(100);
 
   /// The name of the worker's own thread, as in top(1). The kernel keeps 15 characters.
