@@ -167,7 +167,7 @@ class Loop : public LoopFront {
 
   void expect_homecoming() noexcept { ++expected_homecomings_; }
   void forgo_homecoming() noexcept {
-    CORERING_ASSERT(expected_homecomings_ > 0, "only what was expected comes home");
+    CORERING_DEBUG_ASSERT(expected_homecomings_ > 0, "only what was expected comes home");
     --expected_homecomings_;
   }
 

@@ -10,13 +10,13 @@
 namespace corering {
 
 void Strand::start_on(Loop& here) noexcept {
-  CORERING_ASSERT(!ended_ && location_ == nullptr, "a strand starts where it is not yet anywhere");
+  CORERING_DEBUG_ASSERT(!ended_ && location_ == nullptr, "a strand starts where it is not yet anywhere");
   location_ = &here;  // nobody else knows of it yet
   here.hosts(*this);
 }
 
 void Strand::start_at(Loop& there, PostNode& node) noexcept {
-  CORERING_ASSERT(!ended_ && location_ == nullptr, "a strand starts once");
+  CORERING_DEBUG_ASSERT(!ended_ && location_ == nullptr, "a strand starts once");
   node.strand = this;
   location_ = &there;
 }
