@@ -48,8 +48,8 @@ Result<void> SwitchToWorker::await_resume() noexcept {
 
 namespace detail {
 
-Visit::Visit(PromiseBase& own) noexcept : own_(own), outer_(own.scope), home_(here::loop()) {
-  if (home_ == nullptr) return;
+Visit::Visit(PromiseBase& own) noexcept : own_(own), outer_(own.scope), back_to_(here::loop()) {
+  if (back_to_ == nullptr) return;
   if (outer_ == nullptr) {  // a coroutine of another library is at the root
     here::expect_homecoming();
     return;
@@ -58,24 +58,24 @@ Visit::Visit(PromiseBase& own) noexcept : own_(own), outer_(own.scope), home_(he
   own.scope = this;
 }
 
-bool Visit::await_ready() const noexcept { return home_ == nullptr || here::loop() == home_; }
+bool Visit::await_ready() const noexcept { return back_to_ == nullptr || here::loop() == back_to_; }
 
 void Visit::await_suspend(std::coroutine_handle<> coroutine) noexcept {
   node_.coroutine = coroutine;
   if (outer_ != nullptr) return go_home(node_);
   node_.kind = PostNode::Kind::homecoming;
-  post_home(*home_, node_);
+  post_home(*back_to_, node_);
 }
 
 void Visit::await_resume() noexcept {
-  if (home_ == nullptr) return;
+  if (back_to_ == nullptr) return;
   if (outer_ != nullptr) {
     own_.scope = outer_;
     close();
   } else if (node_.kind != PostNode::Kind::homecoming) {
     here::forgo_homecoming();  // it was here all the time
   }
-  home_ = nullptr;
+  back_to_ = nullptr;
 }
 
 }  // namespace detail

@@ -43,7 +43,6 @@ void MemberBase::go_on() noexcept {
       exception_ = std::current_exception();
     }
   }
-  CORERING_ASSERT(stage_ != Stage::ended, "a member ends once");
   stage_ = Stage::ended;
   strand_.end();
 }

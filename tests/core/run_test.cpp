@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "support/faulty_kernel.hpp"
+#include "support/story.hpp"
 
 namespace corering {
 namespace {
@@ -77,6 +78,33 @@ TEST(Run, cancels_what_the_task_has_left_behind_and_waits_for_it) {
   std::error_code why;
   EXPECT_TRUE(run(leave_behind(why)));
   EXPECT_EQ(why, std::errc::operation_canceled);
+}
+
+Task<int> ends_elsewhere(Worker& there) {
+  const Result<void> hopped = co_await SwitchToWorker(there);
+  EXPECT_TRUE(hopped);
+  co_return 7;
+}
+
+TEST(Run, of_a_task_that_ends_on_another_worker_has_its_result) {
+  test::RunningWorker there;
+  EXPECT_EQ(run(ends_elsewhere(there.worker)), 7);
+}
+
+// The worker of run() is told to stop while its only task is away. It waits for the task all the same.
+Task<Result<void>> is_away_when_the_worker_stops(Worker& there) {
+  Worker& here = *Worker::current();
+  const Result<void> hopped = co_await SwitchToWorker(there);
+  EXPECT_TRUE(hopped);
+  here.request_stop();
+  co_return co_await sleep_until(TimePoint::max());
+}
+
+TEST(Run, does_not_return_while_its_task_is_on_another_worker) {
+  test::RunningWorker there;
+  const Result<void> ended = run(is_away_when_the_worker_stops(there.worker));
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error(), std::errc::operation_canceled);
 }
 
 Task<void> run_in_a_task() {

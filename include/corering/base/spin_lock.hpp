@@ -17,10 +17,11 @@ class SpinLock {
   SpinLock(SpinLock&&) = delete;
 
   void lock() noexcept {
-    for (unsigned attempt = 1; taken_.exchange(true, std::memory_order_acquire); ++attempt) {
+    unsigned looks = 0;
+    while (taken_.exchange(true, std::memory_order_acquire)) {
       // Only reads while it is taken, so that the owner's cache line stays with the owner.
       while (taken_.load(std::memory_order_relaxed)) {
-        if (attempt++ % 64 == 0) {
+        if (++looks % 64 == 0) {
           ::sched_yield();
         } else {
           pause_processor();

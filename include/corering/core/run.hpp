@@ -13,13 +13,16 @@
 namespace corering {
 namespace detail {
 
+/// Stays on `worker` and joins the task there: so the worker cannot end before the task has, wherever that
+/// is.
 template <class T>
 Task<void> run_and_stop(Task<T> task, Worker& worker, Outcome<T>& outcome) {
   try {
+    JoinHandle<T> running = spawn(std::move(task));
     if constexpr (std::is_void_v<T>) {
-      co_await std::move(task);
+      co_await std::move(running);
     } else {
-      T value = co_await std::move(task);
+      T value = co_await std::move(running);
       outcome.set_value(std::move(value));
     }
   } catch (...) {
@@ -30,12 +33,12 @@ Task<void> run_and_stop(Task<T> task, Worker& worker, Outcome<T>& outcome) {
 
 }  // namespace detail
 
-/// Runs `task` on the calling thread, on a worker made with `options`, and returns when the task and
-/// everything that it spawned have ended. Yields `Result<T>` for a `Task<T>` and for a `Task<Result<T>>`.
-/// When the task ends, what it has spawned and not joined is cancelled, as by Worker::request_stop(). An
-/// exception of the task comes out.
-/// thread: any that runs no worker; on a worker the program ends with a message: co_await the task instead
-/// errors: those of Worker::run(), when the ring cannot be set up; then the task has not run
+/// Runs `task` on the calling thread, on a worker made with `options` (of which `cpu` and `name` are for
+/// threads that a worker starts itself), and returns when the task, and everything that it has spawned on
+/// this worker, have ended. Yields `Result<T>` for a `Task<T>` and for a `Task<Result<T>>`. When the task
+/// ends, what it has spawned and not joined is cancelled, as by Worker::request_stop(). An exception of the
+/// task comes out. thread: any that runs no worker; on a worker the program ends with a message: co_await the
+/// task instead errors: those of Worker::run(), when the ring cannot be set up; then the task has not run
 template <class T>
 [[nodiscard]] typename detail::AsResult<T>::type run(Task<T> task, WorkerOptions options = {}) {
   CORERING_ASSERT(

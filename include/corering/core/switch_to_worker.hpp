@@ -66,7 +66,7 @@ class [[nodiscard]] Visit : private Scope {
  public:
   explicit Visit(PromiseBase& own) noexcept;
   ~Visit() override {
-    CORERING_ASSERT(home_ == nullptr, "a coroutine was destroyed while it was away from its worker");
+    CORERING_ASSERT(back_to_ == nullptr, "a coroutine was destroyed while it was away from its worker");
   }
 
   bool await_ready() const noexcept;
@@ -76,7 +76,7 @@ class [[nodiscard]] Visit : private Scope {
  private:
   PromiseBase& own_;
   Scope* outer_;
-  Loop* home_;  ///< the worker to come back to; null if there is none, or if it has come back
+  Loop* back_to_;  ///< the worker to come back to; null if there is none, or if it has come back
   PostNode node_;
 };
 

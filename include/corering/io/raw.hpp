@@ -66,7 +66,7 @@ class RawStream {
   explicit RawStream(const Sqe& sqe) : shots_(detail::checked(sqe)) {}
 
   /// Waits for the next CQE, and yields it whatever it says, even an error. next() itself fails only if it is
-  /// cancelled. After the last CQE (Reply::is_last()) it submits the SQE anew.
+  /// cancelled. After the last CQE (Reply::is_last()) it submits the SQE again.
   [[nodiscard]] auto next() noexcept { return shots_.next(); }
 
  private:

@@ -8,10 +8,10 @@
 
 namespace corering::trace {
 
-/// The moments in the life of an I/O. `id` names what the event belongs to: usually it is the address of the
-/// awaiter, for sync_wait that of the root coroutine, for spawn that of the coroutine. Except for its low
-/// three bits, the awaiter's address is also the user_data of the SQE, so events of the kernel can be joined
-/// with these.
+/// The moments in the life of an I/O. "Worker" is the address of a worker's loop, the same in every event.
+/// `id` names what the event belongs to: usually it is the address of the awaiter, for sync_wait that of the
+/// root coroutine, for spawn that of the coroutine. Except for its low three bits, the awaiter's address is
+/// also the user_data of the SQE, so events of the kernel can be joined with these.
 enum class Kind : std::uint8_t {
   none,
   sync_wait_begin,    ///< a plain thread begins to wait; id: root
