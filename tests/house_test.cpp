@@ -132,9 +132,9 @@ TEST(House, measures_the_length_of_a_function) {
 TEST(House, no_function_of_the_library_is_longer_than_today) {
   const std::vector<Function> functions = functions_of(library());
   ASSERT_GT(functions.size(), 800U) << "the test no longer sees the functions";
-  EXPECT_LE(functions.front().length, 34U) << functions.front().where;
+  EXPECT_LE(functions.front().length, 31U) << functions.front().where;
   EXPECT_LE(functions[functions.size() / 2].length, 3U) << "the median";
-  EXPECT_LE(functions[functions.size() / 10].length, 10U) << "nine of ten are shorter";
+  EXPECT_LE(functions[functions.size() / 10].length, 11U) << "nine of ten are shorter";
 }
 
 TEST(House, no_function_anywhere_is_longer_than_today) {
@@ -168,19 +168,33 @@ TEST(House, a_class_is_defined_in_the_file_of_its_name) {
     if (file.path.ends_with(".hpp")) header_of[stem(file.path)] = file.path;
   }
   std::size_t checked = 0;
+  std::size_t in_other_files = 0;  // small ones that belong to another class: Joiner to spawn.hpp
   for (const auto& [name, files] : classes_by_name(library())) {
     const auto own = header_of.find(snake_case(name));
+    const bool elsewhere = std::ranges::none_of(files, [&name](const std::string& path) {
+      return snake_case(name).starts_with(stem(path)) || stem(path).starts_with(snake_case(name)) ||
+             path.ends_with(".cpp");
+    });
+    if (elsewhere) ++in_other_files;
     if (own == header_of.end()) continue;
     ++checked;
     EXPECT_TRUE(files.contains(own->second))
         << name << " is not in " << own->second << " but in " << *files.begin();
   }
   EXPECT_GT(checked, 30U);
+  EXPECT_LE(in_other_files, 147U);
 }
 
-// loop.hpp's class may have loop.cpp, loop_end.cpp and loop_operations.cpp.
+/// The name of the header that a source belongs to. Two classes have more than one source.
+std::string source_stem(const std::string& path) {
+  static const std::map<std::string, std::string> parts = {
+      {"loop_end", "loop"}, {"loop_operations", "loop"}, {"copy_file", "file"}};
+  const auto part = parts.find(stem(path));
+  return part == parts.end() ? stem(path) : part->second;
+}
+
 TEST(House, a_member_is_defined_in_the_source_of_its_header) {
-  static const std::regex member(R"(^[^\s#/}].*?\b([A-Z]\w+)::~?\w+\(.*)");
+  static const std::regex member(R"(^(?![\s#/}]).*?\b([A-Z]\w+)::~?\w+\(.*)");
   const std::map<std::string, std::set<std::string>> classes = classes_by_name(library());
   std::size_t checked = 0;
   for (const File& file : library()) {
@@ -193,7 +207,7 @@ TEST(House, a_member_is_defined_in_the_source_of_its_header) {
       ++checked;
       EXPECT_TRUE(std::ranges::any_of(found->second,
                                       [&file](const std::string& path) {
-                                        return path == file.path || stem(file.path).starts_with(stem(path));
+                                        return path == file.path || stem(path) == source_stem(file.path);
                                       }))
           << file.path << ": " << line;
     }
@@ -267,7 +281,7 @@ std::size_t repeated_runs(const std::vector<File>& files) {
     for (std::size_t i = 0; i + run <= lines.size(); ++i) {
       std::string key;
       for (std::size_t j = 0; j < run; ++j) key += lines[i + j] + '\n';
-      if (++seen[key] == 2) ++repeated;
+      if (++seen[key] > 1) ++repeated;
     }
   }
   return repeated;
@@ -279,7 +293,7 @@ TEST(House, sees_what_is_said_twice) {
   EXPECT_EQ(repeated_runs({{"one.cpp", lines}}), 0U);
 }
 
-TEST(House, the_library_says_no_more_twice_than_today) { EXPECT_LE(repeated_runs(library()), 12U); }
+TEST(House, the_library_says_no_more_twice_than_today) { EXPECT_LE(repeated_runs(library()), 0U); }
 
 // ---- facts that are asserted ----
 
@@ -295,7 +309,7 @@ TEST(House, has_as_many_assertions_for_its_length_as_today) {
       if (asserts && line.find("#define") == std::string::npos) ++assertions;
     }
   }
-  EXPECT_LE(lines / assertions, 90U) << assertions << " in " << lines << " lines of code";
+  EXPECT_LE(lines / assertions, 77U) << assertions << " in " << lines << " lines of code";
 }
 
 // ---- plain English ----
@@ -303,7 +317,7 @@ TEST(House, has_as_many_assertions_for_its_length_as_today) {
 // Turns of phrase that a reader has to read twice. In comments of the code, and in the documents.
 TEST(House, speaks_plain_english) {
   static const std::regex twice(
-      R"((^|[.:;] |/// |// )Of (a|an|the|what|who|those|one)\b|\bin vain\b|\bbut for\b|\bfor want of\b|\bfor who is\b|\bfor whom\b|\bwho waits for it is told\b)");
+      R"((^|[.:;] |/// |// )Of (a|an|the|what|who|those|one)\b|\b[Ii]n vain\b|\b[Bb]ut for\b|\b[Ff]or want of\b|\b[Ff]or who is\b|\b[Ff]or whom\b|\banew\b)");
   std::vector<File> pages = files_below({"docs"}, {".md"});
   File readme{.path = "README.md", .lines = {}};
   std::ifstream in(root / "README.md");
@@ -316,9 +330,9 @@ TEST(House, speaks_plain_english) {
   for (const File& file : everything()) {
     if (file.path.ends_with("house_test.cpp")) continue;
     for (const std::string& line : file.lines) {
-      const std::size_t comment = line.find("//");
-      if (comment == std::string::npos) continue;
-      const std::string text = line.substr(comment);
+      const std::size_t text_begins = std::min(line.find("//"), line.find('"'));  // comments and messages
+      if (text_begins == std::string::npos) continue;
+      const std::string text = line.substr(text_begins);
       EXPECT_FALSE(std::regex_search(text, twice)) << file.path << ": " << line;
     }
   }
@@ -392,9 +406,9 @@ TEST(House, examples_include_what_they_use) {
       const bool used = std::ranges::any_of(file.lines, [&use = use](const std::string& line) {
         return !line.starts_with("#include") && std::regex_search(line, use);
       });
-      if (used)
-        EXPECT_NE(std::ranges::find(file.lines, "#include <" + header + ">"), file.lines.end())
-            << file.path << ": " << header;
+      if (!used) continue;
+      EXPECT_NE(std::ranges::find(file.lines, "#include <" + header + ">"), file.lines.end())
+          << file.path << ": " << header;
     }
   }
 }
