@@ -32,9 +32,10 @@ const std::vector<ServerKind>& server_kinds() {
       {.subject = "raw_spin", .arguments = {"echo_raw", "spin"}},
       {.subject = "raw_multishot", .arguments = {"echo_raw_multishot"}},
       {.subject = "corering", .arguments = {"echo_corering"}},
-      {.subject = "corering_asleep", .arguments = {"echo_corering", "asleep"}},
+      {.subject = "corering_watching", .arguments = {"echo_corering", "watching"}},
       {.subject = "corering_multishot", .arguments = {"echo_corering", "multishot"}},
       {.subject = "corering_direct", .arguments = {"echo_corering", "direct"}},
+      {.subject = "corering_emulated", .arguments = {"echo_corering", "emulated"}},
       {.subject = "epoll", .arguments = {"echo_epoll"}},
       {.subject = "asio", .arguments = {"echo_asio"}},
       {.subject = "asio_uring", .arguments = {"echo_asio_uring"}},
@@ -59,7 +60,7 @@ Load::Load(const EchoServer& server, unsigned connections, unsigned at_once) : s
 load_result Load::run(const LoadTimes& times) {
   const WithTheClients here;
   load_result result{};
-  const int error = load_run(load_, times.warm_up, times.measured, times.gap,
+  const int error = load_run(load_, times.warm_up, times.measured, times.gap, times.interval,
                              server_.process().processor_clock(), &result, &served_);
   if (error < 0) throw std::system_error(-error, std::system_category(), "the load");
   if (result.requests == 0) throw std::runtime_error("the server answered nothing while it was measured");

@@ -38,6 +38,7 @@ struct LoadTimes {
   std::int64_t warm_up = 200'000'000;   ///< nanoseconds
   std::int64_t measured = 600'000'000;  ///< nanoseconds
   std::int64_t gap = 0;                 ///< nanoseconds between an answer and the next message
+  std::int64_t interval = 0;            ///< nanoseconds from one message to the next, answered or not
 };
 
 /// Shorter times, for workloads that are repeated instead (Workload::repeats).

@@ -3,10 +3,29 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <exception>
 #include <stdexcept>
 
 namespace bench {
+
+Subject timed(std::string name, std::uint64_t operations,
+              std::function<double(std::uint64_t operations)> nanoseconds) {
+  return {.name = std::move(name), .run = [operations, nanoseconds = std::move(nanoseconds)] {
+            return Metrics{{.name = "time",
+                            .unit = "ns/operation",
+                            .value = nanoseconds(operations) / static_cast<double>(operations)}};
+          }};
+}
+
+std::string Workload::peer() const {
+  for (const char* const name : {"asio", "asio_uring"}) {
+    if (subjects.front().name != name && std::ranges::find(subjects, name, &Subject::name) != subjects.end())
+      return name;
+  }
+  return "";
+}
+
 namespace {
 
 /// The runs of one subject, round by round.
@@ -87,10 +106,36 @@ Spread value_of(const Runs& runs, std::size_t metric) {
   return spread_of(std::move(values));
 }
 
-}  // namespace
+const Runs& runs_of(const Workload& workload, const std::vector<Runs>& runs, const std::string& subject) {
+  const auto found = std::ranges::find(workload.subjects, subject, &Subject::name);
+  return runs.at(static_cast<std::size_t>(found - workload.subjects.begin()));
+}
 
-std::vector<Row> measure(const Workload& workload, unsigned rounds) {
-  const std::vector<Runs> runs = run_interleaved(workload, rounds * workload.repeats);
+std::string limit_in_words(const Promise& promise, bool is_most) {
+  char text[80];
+  std::snprintf(text, sizeof text, "%s %.4g x %s", is_most ? "<=" : ">=", promise.limit, promise.to.c_str());
+  return text;
+}
+
+Outcome outcome_of(const Workload& workload, const std::vector<Runs>& runs, const Promise& promise) {
+  const Runs& ours = runs_of(workload, runs, promise.subject);
+  const auto metric = std::ranges::find(ours.front(), promise.metric, &Metric::name);
+  const bool is_most = metric->better == Better::lower;
+  const auto holds = [&](double ratio) { return is_most ? ratio <= promise.limit : ratio >= promise.limit; };
+  const Spread ratio = ratio_of(ours, static_cast<std::size_t>(metric - ours.front().begin()),
+                                runs_of(workload, runs, promise.to))
+                           .value();
+  constexpr std::size_t fewest = 5;
+  const bool is_held = holds(ratio.median);
+  return {.what = workload.name + ", " + workload.parameters + ", " + promise.subject + ": " + metric->name +
+                  " (" + metric->unit + ")",
+          .limit = limit_in_words(promise, is_most),
+          .ratio = ratio,
+          .is_held = is_held,
+          .is_sure = ratio.rounds >= fewest && holds(ratio.low) == is_held && holds(ratio.high) == is_held};
+}
+
+std::vector<Row> rows_of(const Workload& workload, const std::vector<Runs>& runs) {
   const auto peer = std::ranges::find(workload.subjects, workload.peer(), &Subject::name);
   std::vector<Row> rows;
   for (std::size_t subject = 0; subject < runs.size(); ++subject) {
@@ -108,6 +153,16 @@ std::vector<Row> measure(const Workload& workload, unsigned rounds) {
     }
   }
   return rows;
+}
+
+}  // namespace
+
+Measured measure(const Workload& workload, unsigned rounds) {
+  const std::vector<Runs> runs = run_interleaved(workload, rounds * workload.repeats);
+  Measured measured{.rows = rows_of(workload, runs), .outcomes = {}};
+  for (const Promise& promise : workload.promises)
+    measured.outcomes.push_back(outcome_of(workload, runs, promise));
+  return measured;
 }
 
 }  // namespace bench

@@ -34,9 +34,23 @@ struct Row {
   std::optional<Spread> ratio_to_peer;
 };
 
+/// What came of a promise.
+struct Outcome {
+  std::string what;   ///< "read, depth 1: time (ns/operation)"
+  std::string limit;  ///< "<= 1.25 x pread"
+  Spread ratio;
+  bool is_held = false;
+  bool is_sure = false;  ///< all that the ratio may be with 95 % lies on the same side of the limit
+};
+
+struct Measured {
+  std::vector<Row> rows;
+  std::vector<Outcome> outcomes;
+};
+
 /// Runs every subject once to warm up, and then `rounds` times its repeats. Each round begins with a
 /// different subject, so a drift while the machine warms up or is busy affects all of them alike. A failure
 /// names the subject.
-[[nodiscard]] std::vector<Row> measure(const Workload& workload, unsigned rounds);
+[[nodiscard]] Measured measure(const Workload& workload, unsigned rounds);
 
 }  // namespace bench

@@ -218,9 +218,12 @@ void add_reads(std::vector<Workload>& all, unsigned depth) {
   all.push_back({.name = "read",
                  .parameters = parameters,
                  .subjects = {raw_reads_of(depth, operations, false), timed("corering", operations, plain),
-                              timed("corering_cached", operations, cached), timed("pread", operations, pread),
-                              timed("asio_uring", operations, asio), timed("fio", operations, fio)},
-                 .repeats = repeats});
+                              timed("corering_cached", operations, cached),
+                              timed("corering_emulated", operations, emulated(plain)),
+                              timed("pread", operations, pread), timed("asio_uring", operations, asio),
+                              timed("fio", operations, fio)},
+                 .repeats = repeats,
+                 .promises = {{"corering_emulated", "time", 1.25, "pread"}}});
   const auto fixed = [depth](std::uint64_t n) {
     return measure_one([&](double& elapsed) { return read_fixed(depth, n, elapsed); });
   };

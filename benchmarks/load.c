@@ -19,7 +19,8 @@ struct client {
   int fd;
   unsigned received;
   uint64_t sequence;
-  int64_t sent_at;
+  int64_t sent_at; /* or when it was due */
+  int64_t due;     /* when to send next, at a fixed rate */
 };
 
 struct load {
@@ -163,6 +164,17 @@ void load_close(struct load* load) {
   free(load);
 }
 
+/* Like receive(). A complete answer is counted, and *time is when it came. */
+static int take_answer(struct load* load, struct client* client, int64_t* time, uint64_t* answered) {
+  const int result = receive(load, client, MSG_DONTWAIT);
+  *time = now(CLOCK_MONOTONIC);
+  if (result == 1) {
+    ++load->histogram[bucket_of((uint64_t)(*time - client->sent_at))];
+    ++*answered;
+  }
+  return result;
+}
+
 /* Receives answers and sends again until `end`. Returns the time when it stopped, or -errno. */
 static int64_t exchange(struct load* load, int64_t end, int64_t gap, uint64_t* answered) {
   for (;;) {
@@ -173,11 +185,8 @@ static int64_t exchange(struct load* load, int64_t end, int64_t gap, uint64_t* a
     int64_t time = 0;
     for (int i = 0; i < ready; ++i) {
       struct client* client = events[i].data.ptr;
-      int result = receive(load, client, MSG_DONTWAIT);
-      time = now(CLOCK_MONOTONIC);
+      int result = take_answer(load, client, &time, answered);
       if (result == 1) {
-        ++load->histogram[bucket_of((uint64_t)(time - client->sent_at))];
-        ++*answered;
         for (const int64_t answer = time; time - answer < gap;) time = now(CLOCK_MONOTONIC);
         result = send_next(load, client, time);
       }
@@ -187,22 +196,65 @@ static int64_t exchange(struct load* load, int64_t end, int64_t gap, uint64_t* a
   }
 }
 
-int load_run(struct load* load, int64_t warm_up, int64_t measured, int64_t gap, clockid_t server,
-             struct load_result* result, uint64_t* served) {
+/* Sends what is due on connections whose last answer has come. */
+static int send_due(struct load* load, int64_t time, int64_t interval) {
+  int result = 0;
+  for (unsigned i = 0; i < load->count && result == 0; ++i) {
+    struct client* client = &load->clients[i];
+    if (client->due > time || client->received < LOAD_MESSAGE) continue;
+    result = send_next(load, client, client->due);
+    client->due += interval * load->count;
+  }
+  return result;
+}
+
+/* Receives answers and sends what is due until `end`. Returns the time when it stopped, or -errno. */
+static int64_t exchange_at_rate(struct load* load, int64_t end, int64_t interval, uint64_t* answered) {
+  int64_t time = now(CLOCK_MONOTONIC), heard = time;
+  while (time < end) {
+    struct epoll_event events[256];
+    int result = send_due(load, time, interval);
+    const int ready = result < 0 ? 0 : epoll_wait(load->poller, events, 256, 0);
+    if (ready < 0) result = -errno;
+    time = now(CLOCK_MONOTONIC);
+    for (int i = 0; i < ready && result >= 0; ++i) {
+      result = take_answer(load, events[i].data.ptr, &time, answered);
+      heard = time;
+    }
+    if (result < 0) return result;
+    if (time - heard > interval + 1000000000) return -ETIMEDOUT; /* no answer for a second */
+  }
+  return time;
+}
+
+/* The first messages: all at once, or one after the other. */
+static int start(struct load* load, int64_t time, int64_t interval) {
+  int result = 0;
+  for (unsigned i = 0; i < load->count && result == 0; ++i) {
+    load->clients[i].due = time + interval * i;
+    if (interval == 0) result = send_next(load, &load->clients[i], time);
+  }
+  return result;
+}
+
+static int64_t run_until(struct load* load, int64_t end, int64_t gap, int64_t interval, uint64_t* answered) {
+  return interval > 0 ? exchange_at_rate(load, end, interval, answered) : exchange(load, end, gap, answered);
+}
+
+int load_run(struct load* load, int64_t warm_up, int64_t measured, int64_t gap, int64_t interval,
+             clockid_t server, struct load_result* result, uint64_t* served) {
   int64_t time = now(CLOCK_MONOTONIC);
   const int64_t warm = time + warm_up;
-  for (unsigned i = 0; i < load->count; ++i) {
-    const int error = send_next(load, &load->clients[i], time);
-    if (error < 0) return error;
-  }
+  const int error = start(load, time, interval);
+  if (error < 0) return error;
   uint64_t answered = 0;
-  time = exchange(load, warm, gap, &answered);
+  time = run_until(load, warm, gap, interval, &answered);
   if (time < 0) return (int)time;
   memset(load->histogram, 0, sizeof load->histogram);
   load->served += answered;
   answered = 0;
   const int64_t server_begin = now(server), begin = time;
-  time = exchange(load, begin + measured, gap, &answered);
+  time = run_until(load, begin + measured, gap, interval, &answered);
   const int64_t server_end = now(server);
   if (time < 0) return (int)time;
   if (server_begin < 0 || server_end < 0) return -ESRCH;

@@ -30,10 +30,17 @@ struct load_result {
 /* Sends on every connection, and sends again whenever the answer has come. The answer must have the bytes
  * that were sent. This runs for `warm_up` nanoseconds, and then for `measured` nanoseconds, while the clock
  * `server` tells the server's processor time. With one connection the client may think for `gap` nanoseconds,
- * awake, before it sends again. Returns -errno on failure: EBADMSG if other bytes came back. *served counts
- * every request, also those of the warm-up. */
-int load_run(struct load* load, int64_t warm_up, int64_t measured, int64_t gap, clockid_t server,
-             struct load_result* result, uint64_t* served);
+ * awake, before it sends again.
+ *
+ * With an `interval` above 0 the load is open: over all connections in turn, a message is due every
+ * `interval` nanoseconds. It is sent when it is due and the connection's last answer has come. Its latency
+ * counts from the time when it was due, so that a slow server cannot hide how long its clients wait. The
+ * client stays awake.
+ *
+ * Returns -errno on failure: EBADMSG if other bytes came back. *served counts every request, also those of
+ * the warm-up. */
+int load_run(struct load* load, int64_t warm_up, int64_t measured, int64_t gap, int64_t interval,
+             clockid_t server, struct load_result* result, uint64_t* served);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,23 @@ inline double since(corering::TimePoint begin) {
   return static_cast<double>((corering::Clock::now() - begin).count());
 }
 
+/// While it lives, workers that name no kernel run on the emulated one.
+class OnEmulatedKernel {
+ public:
+  OnEmulatedKernel() noexcept { corering::prefer_kernel(corering::KernelChoice::emulated); }
+  OnEmulatedKernel(OnEmulatedKernel&&) = delete;
+  ~OnEmulatedKernel() { corering::prefer_kernel(corering::KernelChoice::io_uring); }
+};
+
+/// The same measurement on the emulated kernel.
+template <class Measure>
+[[nodiscard]] auto emulated(Measure measure) {
+  return [measure](std::uint64_t count) {
+    const OnEmulatedKernel here;
+    return measure(count);
+  };
+}
+
 /// Runs one coroutine that measures itself, on a worker of this thread.
 template <class Coroutine>
 double measure_one(Coroutine&& coroutine) {

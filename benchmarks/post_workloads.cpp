@@ -165,17 +165,21 @@ void add_post_workloads(std::vector<Workload>& all) {
   all.push_back(
       {.name = "hop",
        .parameters = "round trip",
-       .subjects = {
-           timed("raw", hops, [](std::uint64_t n) { return checked(raw_hop(RawWorker().worker, n)); }),
-           timed("raw_spin", hops,
-                 [](std::uint64_t n) { return checked(raw_hop(RawWorker(true).worker, n)); }),
-           timed("corering", hops, [](std::uint64_t n) { return our_hop(n); }),
-           timed("corering_asleep", hops, [](std::uint64_t n) {
-             return our_hop(n, {.spin_before_sleep = corering::Duration::zero()});
-           })}});
+       .subjects = {timed("raw", hops,
+                          [](std::uint64_t n) { return checked(raw_hop(RawWorker().worker, n)); }),
+                    timed("raw_spin", hops,
+                          [](std::uint64_t n) { return checked(raw_hop(RawWorker(true).worker, n)); }),
+                    timed("corering", hops, [](std::uint64_t n) { return our_hop(n); }),
+                    timed("corering_watching", hops,
+                          [](std::uint64_t n) {
+                            return our_hop(n, {.spin_before_sleep = std::chrono::microseconds(100)});
+                          }),
+                    timed("corering_emulated", hops, emulated([](std::uint64_t n) { return our_hop(n); }))},
+       .promises = {{"corering_emulated", "time", 1.2, "corering"}}});
   all.push_back({.name = "post",
                  .parameters = "existing coroutine",
-                 .subjects = {raw_posts(posts), timed("corering", posts, post_from_here)}});
+                 .subjects = {raw_posts(posts), timed("corering", posts, post_from_here),
+                              timed("corering_emulated", posts, emulated(post_from_here))}});
   all.push_back({.name = "post",
                  .parameters = "new task, to raw nodes",
                  .subjects = {raw_posts(posts), timed("corering", posts, our_post_new_task),

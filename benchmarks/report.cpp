@@ -1,6 +1,8 @@
 /// report.cpp — prints rows for people or as JSON records.
 #include "report.hpp"
 
+#include <algorithm>
+
 namespace bench {
 namespace {
 
@@ -41,8 +43,9 @@ Report::Report(bool json, unsigned rounds) : json_(json), rounds_(rounds) {
               "median", "min", "max", "ratio (95 % sure)");
 }
 
-void Report::add(const Workload& workload, const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
+void Report::add(const Workload& workload, const Measured& measured) {
+  outcomes_.insert(outcomes_.end(), measured.outcomes.begin(), measured.outcomes.end());
+  for (const Row& row : measured.rows) {
     if (json_) {
       print_record(workload, row);
     } else {
@@ -52,8 +55,21 @@ void Report::add(const Workload& workload, const std::vector<Row>& rows) {
   std::fflush(stdout);
 }
 
-void Report::finish() const {
+bool Report::finish() const {
   if (json_) std::puts("\n]");
+  if (!outcomes_.empty()) print_outcomes(json_ ? stderr : stdout);
+  return std::ranges::none_of(outcomes_, [](const Outcome& one) { return one.is_sure && !one.is_held; });
+}
+
+void Report::print_outcomes(std::FILE* to) const {
+  std::fputs(
+      "\nwhat is promised; in brackets where the rounds lie too far apart, or are too few, to be sure\n", to);
+  for (const Outcome& one : outcomes_) {
+    const char* const word = one.is_held ? "held" : "MISSED";
+    std::fprintf(to, "%-88s %-18s x%.2f (%.2f to %.2f)  %s%s%s\n", one.what.c_str(), one.limit.c_str(),
+                 one.ratio.median, one.ratio.low, one.ratio.high, one.is_sure ? "" : "(", word,
+                 one.is_sure ? "" : ")");
+  }
 }
 
 void Report::print_row(const Workload& workload, const Row& row) const {

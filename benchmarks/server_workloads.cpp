@@ -1,6 +1,9 @@
 /// server_workloads.cpp — echo servers under load, and idle.
+#include <algorithm>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 
 #include "echo_server.hpp"
@@ -36,20 +39,30 @@ Metrics echo(const ServerKind& kind, unsigned connections, const LoadTimes& time
   return metrics;
 }
 
+std::string connections_in_words(unsigned connections) {
+  return std::to_string(connections) + (connections == 1 ? " connection" : " connections");
+}
+
 Workload echo_row(const char* name, unsigned connections, bool core) {
-  Workload workload{
-      .name = name,
-      .parameters = std::to_string(connections) + (connections == 1 ? " connection" : " connections"),
-      .subjects = {},
-      .core = core,
-      .repeats = core ? 4U : 1U};
+  Workload workload{.name = name,
+                    .parameters = connections_in_words(connections),
+                    .subjects = {},
+                    .core = core,
+                    .repeats = core ? 4U : 1U};
   const LoadTimes times = core ? briefly : LoadTimes{};
   for (const ServerKind& kind : server_kinds()) {
     workload.subjects.push_back({.name = kind.subject, .run = [&kind, connections, times] {
                                    return echo(kind, connections, times);
                                  }});
   }
+  if (core) workload.promises = {{"corering_emulated", "throughput", 0.95, "asio"}};
   return workload;
+}
+
+/// Says whether a server differs from the others here only in how it waits.
+bool is_about_waiting(const ServerKind& kind) {
+  static constexpr std::string_view subjects[] = {"raw", "raw_spin", "corering", "corering_watching"};
+  return std::ranges::find(subjects, kind.subject) != std::end(subjects);
 }
 
 /// One connection whose client thinks for a while after each answer. It shows when watching pays, and when it
@@ -61,11 +74,55 @@ Workload gap_row(unsigned microseconds) {
                     .core = false};
   const LoadTimes times{.gap = std::int64_t{microseconds} * 1000};
   for (const ServerKind& kind : server_kinds()) {
-    if (kind.subject != "raw" && kind.subject != "raw_spin" && !kind.subject.starts_with("corering"))
-      continue;
-    if (kind.subject == "corering_multishot" || kind.subject == "corering_direct") continue;
+    if (!is_about_waiting(kind)) continue;
     workload.subjects.push_back(
         {.name = kind.subject, .run = [&kind, times] { return echo(kind, 1, times); }});
+  }
+  return workload;
+}
+
+/// The throughput of "corering" when messages are always due. The first of `subjects` to ask in a round
+/// measures it, and all subjects are then loaded with the same rate.
+class Peak {
+ public:
+  Peak(unsigned connections, std::size_t subjects) : connections_(connections), subjects_(subjects) {}
+
+  /// Returns requests/s. Each subject asks once in a round.
+  double of_this_round() {
+    if (asked_++ % subjects_ == 0) measured_ = measure();
+    return measured_;
+  }
+
+ private:
+  [[nodiscard]] double measure() const {
+    const auto plain = std::ranges::find(server_kinds(), "corering", &ServerKind::subject);
+    return echo(*plain, connections_, {.interval = 1}).front().value;
+  }
+
+  unsigned connections_;
+  std::size_t subjects_;
+  std::size_t asked_ = 0;
+  double measured_ = 0;
+};
+
+/// Messages at a fixed rate, whatever the server does. It shows what watching costs while there is little to
+/// do, and what it gains.
+Workload rate_row(unsigned percent, unsigned connections) {
+  Workload workload{
+      .name = "rates",
+      .parameters = std::to_string(percent) + " % of peak, " + connections_in_words(connections),
+      .subjects = {},
+      .core = false,
+      .with = "gaps"};
+  const auto subjects = std::ranges::count_if(server_kinds(), is_about_waiting);
+  const auto peak = std::make_shared<Peak>(connections, static_cast<std::size_t>(subjects));
+  for (const ServerKind& kind : server_kinds()) {
+    if (!is_about_waiting(kind)) continue;
+    workload.subjects.push_back({.name = kind.subject, .run = [&kind, peak, percent, connections] {
+                                   const double rate = peak->of_this_round() * percent / 100;
+                                   const auto interval = static_cast<std::int64_t>(1e9 / rate);
+                                   return echo(kind, connections, {.interval = interval});
+                                 }});
   }
   return workload;
 }
@@ -133,6 +190,9 @@ void add_server_workloads(std::vector<Workload>& all) {
   }
   for (const unsigned microseconds : {1U, 20U, 50U, 80U, 120U, 200U, 500U, 2000U}) {
     all.push_back(gap_row(microseconds));
+  }
+  for (const unsigned connections : {1U, 64U}) {
+    for (const unsigned percent : {10U, 50U, 90U}) all.push_back(rate_row(percent, connections));
   }
   for (const unsigned at_once : {1U, 32U}) {
     Workload connecting{

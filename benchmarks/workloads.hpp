@@ -27,15 +27,26 @@ struct Subject {
   std::function<Metrics()> run;
 };
 
+/// What a subject is to hold beside another one of the same workload.
+struct Promise {
+  std::string subject;
+  std::string metric;  ///< "time"
+  double limit = 1;    ///< at most this number of times the other's figure; where more is better, at least
+  std::string to;      ///< the other subject
+};
+
 struct Workload {
   std::string name;               ///< as given on the command line
   std::string parameters;         ///< as printed: "depth 32"
   std::vector<Subject> subjects;  ///< the others are compared with the first one
   bool core = true;               ///< measured when no name is given
+  std::string with = {};          ///< measured also when this other workload is named
   /// Each round that is asked for becomes this number of rounds, and each of them is shorter by this factor.
   /// Then whatever else the machine does affects all subjects more alike, and more rounds tell how far their
   /// median can be trusted.
   unsigned repeats = 1;
+  std::vector<Promise> promises = {};
+  bool only_when_named = false;  ///< not with --all either, because others measure the same and more
 
   /// Returns the second subject that the others are compared with: Asio, on epoll if that is there. "" if
   /// there is none.
@@ -57,5 +68,8 @@ void add_send_workloads(std::vector<Workload>& all);
 void add_server_workloads(std::vector<Workload>& all);
 void add_memory_workloads(std::vector<Workload>& all);
 void add_trace_workloads(std::vector<Workload>& all);
+
+/// Adds those that have promises once more, as "emulated", with only the subjects that the promises name.
+void add_promised_workloads(std::vector<Workload>& all);
 
 }  // namespace bench

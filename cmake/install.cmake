@@ -3,7 +3,8 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/corering)
-install(TARGETS corering EXPORT corering-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS corering EXPORT corering-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(CORERING_TOOLS)
   install(TARGETS iotrace corering_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

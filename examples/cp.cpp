@@ -87,7 +87,8 @@ Task<void> copy(Copying& copying, std::string from, std::string to) {
   const Result<void> made = co_await target.create_all();
   if (!made) co_return copying.complain(to, made.error().message());
   const auto body = [&](TaskGroup& group) { return copy_tree(copying, group, from, to); };
-  (void)co_await with_group(body, TaskGroupOptions{.max_running = 8});
+  const TaskGroupOptions options{.max_running = 8};
+  (void)co_await with_group(body, options);
 }
 
 int main(int argc, char** argv) {

@@ -52,7 +52,8 @@ Task<Result<void>> count_input(Counter& counter) {
       group.spawn(count_line(counter, std::string(*line)));
     }
   };
-  co_return co_await with_group(read_lines, TaskGroupOptions{.max_running = 64});
+  const TaskGroupOptions options{.max_running = 64};
+  co_return co_await with_group(read_lines, options);
 }
 
 int main() {

@@ -85,7 +85,7 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 590, 50, 345
 INK, FAINT, PAPER = "#222", "#d8d8d8", "#fdfdfb"
 COLOURS = {"raw": "#444444", "off": "#444444", "raw_multishot": "#9a9a9a", "corering": "#0b62c4", "recorded": "#0b62c4",
            "corering_multishot": "#63b3f5", "epoll": "#c98a00", "asio": "#c22f2f", "asio_uring": "#ee8f86",
-           "libuv": "#2e8b45", "pread": "#8a5bb5", "fio": "#9b7653", "raw_spin": "#6b6b6b", "corering_asleep": "#1d3f6e",
+           "libuv": "#2e8b45", "pread": "#8a5bb5", "fio": "#9b7653", "raw_spin": "#6b6b6b", "corering_watching": "#1d3f6e", "corering_emulated": "#b0529a",
            "corering_direct": "#00a5b8", "without": "#9a9a9a", "bare": "#8a7f4e"}
 OTHERS = "#b08fa3"  # the colour of a subject that has none above
 
@@ -346,18 +346,21 @@ def ratio_targets():
         yield Target("echo", connections, "throughput (requests/s)", "ratio", ">=", 0.98)
         yield Target("echo", connections, "server CPU (us/request)", "ratio", "<=", 1.03)
     yield Target("echo", "50 connections", "throughput (requests/s)", "peer", ">=", 1.12)
+    for connections in ("1 connection", "64 connections"):
+        for percent in (10, 50, 90):
+            yield Target("rates", f"{percent} % of peak, {connections}", "server CPU (us/request)", "ratio", "<=", 1.05)
     yield Target("post", "existing coroutine", TIME, "ratio", "<=", 1.2)
     yield Target("post", "new task, to raw nodes", TIME, "ratio", "<=", 2.5)
     yield Target("post", "new task, to raw nodes", TIME, "peer", "<=", 0.2)
-    yield Target("hop", "round trip", TIME, "ratio", "<=", 1.05, "corering_asleep")
+    yield Target("hop", "round trip", TIME, "ratio", "<=", 1.05)
     yield Target("trace", "off or left out, nop, depth 128", TIME, "ratio", "<=", 1.01, "off")
     yield Target("trace", "off or left out, echo, 50 connections", "server CPU (us/request)", "ratio", "<=", 1.005, "off")
     yield Target("trace", "echo, 50 connections", "server CPU (us/request)", "ratio", "<=", 1.05, "recorded")
 
 
 def value_targets():
-    yield Target("echo", "1 connection", "p50 (us)", "value", "<=", 30)
-    yield Target("hop", "round trip", TIME, "value", "<=", 1000)
+    yield Target("echo", "1 connection", "p50 (us)", "value", "<=", 30, "corering_watching")
+    yield Target("hop", "round trip", TIME, "value", "<=", 1000, "corering_watching")
     yield Target("spawn", "create, run, destroy", TIME, "value", "<=", 6)
     yield Target("await", "a task that ends at once", TIME, "value", "<=", 6)
     yield Target("trace", "nop, depth 128", "recording (ns/event)", "value", "<=", 12, "recorded")
@@ -415,7 +418,7 @@ def wide_table(records):
 def tables(records):
     lines = []
     for workload, own in grouped(records, lambda one: one.workload).items():
-        table = wide_table if workload in ("echo", "connections") else plain_table
+        table = wide_table if workload in ("echo", "connections", "rates") else plain_table
         lines += ["", f"### {workload}", "", *table(own)]
     return lines
 

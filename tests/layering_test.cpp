@@ -15,9 +15,10 @@ namespace fs = std::filesystem;
 const fs::path root = CORERING_SOURCE_DIR;
 
 /// The layer of each folder. A file may include files of its own layer and of lower numbers.
-const std::map<std::string, int> layers = {{"base", 1},    {"trace", 2}, {"uring", 3},     {"engine", 4},
-                                           {"core", 5},    {"sync", 6},  {"resources", 7}, {"io", 8},
-                                           {"streams", 9}, {"fs", 10},   {"net", 10},      {"process", 10}};
+const std::map<std::string, int> layers = {
+    {"base", 1},   {"trace", 2},    {"uring", 3}, {"replay", 3}, {"emulation", 4},
+    {"engine", 5}, {"core", 6},     {"sim", 7},   {"sync", 7},   {"resources", 8},
+    {"io", 9},     {"streams", 10}, {"fs", 11},   {"net", 11},   {"process", 11}};
 
 struct Include {
   fs::path file;

@@ -1,7 +1,8 @@
 /// echo_corering.cpp — one coroutine per connection. "multishot" receives in buffers of a pool, and idle
 /// connections have none of them. "direct" has its connections in the ring's table of files, without
-/// descriptors. "asleep" never watches before it sleeps. "recorded" records a trace, and prints at the end
-/// how many events it recorded.
+/// descriptors. "watching" may watch its ring for 100 µs before it sleeps. "emulated" runs on the
+/// emulated kernel. "hist" keeps times. "recorded" records a trace, and prints at the end how many events it
+/// recorded.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -111,9 +112,12 @@ int run(std::string_view option) {
   std::optional<BufferPool> pool;
   std::optional<FileTable> table;
   WorkerOptions options;
-  if (option == "asleep") options.spin_before_sleep = Duration::zero();
+  if (option == "watching") options.spin_before_sleep = std::chrono::microseconds(100);
+  if (option == "emulated") options.kernel = &emulated_kernel();
   Worker worker(options);
-  if (option == "recorded") trace::start();
+  const bool with_times = option == "hist";
+  if (with_times && !trace::start({.level = trace::Level::hist})) give_up("trace::start", errno);
+  if (option == "recorded" && !trace::start()) give_up("trace::start", errno);
   const Result<void> ran = worker.run([&](Worker&) {
     if (option == "multishot") {
       Result<BufferPool> made = BufferPool::create({.count = 256, .size = BUFFER_SIZE});
@@ -137,9 +141,11 @@ int run(std::string_view option) {
 
 int main(int argc, char** argv) {
   const std::string_view option = argc == 2 ? argv[1] : "";
-  if (argc > 2 || (argc == 2 && option != "multishot" && option != "direct" && option != "asleep" &&
-                   option != "recorded")) {
-    return std::fputs("usage: echo_corering [multishot | direct | asleep | recorded]\n", stderr), 2;
+  if (argc > 2 || (argc == 2 && option != "multishot" && option != "direct" && option != "watching" &&
+                   option != "emulated" && option != "hist" && option != "recorded")) {
+    return std::fputs("usage: echo_corering [multishot | direct | watching | emulated | hist | recorded]\n",
+                      stderr),
+           2;
   }
   return run(option);
 }

@@ -6,12 +6,14 @@
 #include <corering/core/operation.hpp>
 #include <corering/core/run.hpp>
 #include <corering/core/spawn.hpp>
+#include <corering/core/stats.hpp>
 #include <corering/core/switch_to_worker.hpp>
 #include <corering/core/sync_wait.hpp>
 #include <corering/core/task.hpp>
 #include <corering/core/task_dump.hpp>
 #include <corering/core/worker.hpp>
 #include <corering/core/worker_pool.hpp>
+#include <corering/emulation/emulated_kernel.hpp>
 #include <corering/fs/directory.hpp>
 #include <corering/fs/file.hpp>
 #include <corering/fs/list_directory.hpp>
@@ -27,6 +29,7 @@
 #include <corering/io/raw.hpp>
 #include <corering/io/socket_calls.hpp>
 #include <corering/net/address.hpp>
+#include <corering/net/connection_handler.hpp>
 #include <corering/net/datagram_socket.hpp>
 #include <corering/net/lookup.hpp>
 #include <corering/net/serve.hpp>
@@ -39,6 +42,7 @@
 #include <corering/resources/descriptor.hpp>
 #include <corering/resources/file_table.hpp>
 #include <corering/resources/registered_buffers.hpp>
+#include <corering/resources/size_error.hpp>
 #include <corering/streams/byte_stream.hpp>
 #include <corering/streams/datagram.hpp>
 #include <corering/streams/messages.hpp>

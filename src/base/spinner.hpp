@@ -28,7 +28,7 @@ class Spinner {
   /// To be called after a sleep of this length while the spinner was off. The length includes two wake-ups
   /// that watching saves: our own, and that of the thread that we wait for, which sleeps until we answer.
   void slept(Duration time) noexcept {
-    short_sleeps_ = time < 3 * budget_ ? short_sleeps_ + 1 : 0;
+    short_sleeps_ = time / 3 < budget_ ? short_sleeps_ + 1 : 0;
     if (short_sleeps_ >= needed_) on_ = true;
   }
   /// To be called when it watched and something came.

@@ -6,7 +6,10 @@
 #include <system_error>
 
 #include <corering/base/assert.hpp>
+#include <corering/base/outside.hpp>
 #include <corering/core/blocking_pool.hpp>
+#include <corering/trace/recorder.hpp>
+#include <corering/uring/setup_error.hpp>
 
 namespace corering {
 
@@ -27,6 +30,9 @@ BlockingPool::~BlockingPool() {
 }
 
 Result<void> BlockingPool::submit(BlockingJob& job) noexcept {
+  CORERING_ASSERT(
+      os::world() == nullptr,
+      "a BlockingPool has real threads, whose order a simulated world cannot decide: do without it there");
   {
     const std::lock_guard lock(mutex_);
     if (length_ >= idle_ && threads_.size() < max_threads_) {
@@ -34,7 +40,7 @@ Result<void> BlockingPool::submit(BlockingJob& job) noexcept {
         threads_.emplace_back([this] { live(); });
       } catch (const std::system_error&) {
         // The threads that exist will take the job.
-        if (threads_.empty()) return failure(EAGAIN);
+        if (threads_.empty()) return std::unexpected(setup_error(SetupStep::thread, EAGAIN));
       } catch (const std::bad_alloc&) {
         if (threads_.empty()) return failure(ENOMEM);
       }
@@ -75,6 +81,8 @@ void BlockingPool::live() noexcept {
     auto& job = static_cast<BlockingJob&>(line_.pop_front());
     --length_;
     lock.unlock();
+    if (trace::enabled()) [[unlikely]]
+      trace::record(trace::Kind::popped, trace::no_opcode, static_cast<const Wait*>(&job));
     job.run();
     job.wake();  // after this the job is gone
     lock.lock();

@@ -14,8 +14,6 @@
 namespace corering {
 namespace {
 
-using trace::Kind;
-
 std::atomic<DetachedExceptionHandler> detached_exception_handler = nullptr;
 
 }  // namespace
@@ -40,14 +38,55 @@ void report_detached_exception(std::exception_ptr exception) noexcept {
   std::abort();
 }
 
-void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexcept {
-  Loop& here = require_loop("spawn() was called on a thread without a worker: use worker.spawn(task)");
-  if (trace::enabled()) [[unlikely]]
-    trace::record(Kind::spawned, trace::no_opcode, coroutine.address());
+namespace {
+
+[[gnu::always_inline]] inline void require_worker_for_spawn(const Loop* here, const Strand& strand) noexcept {
+  CORERING_ASSERT_AT(strand.spawned_at, here != nullptr,
+                     "spawn() was called on a thread without a worker: use worker.spawn(task)");
+}
+
+[[gnu::always_inline]] inline void start_unrecorded_here(Loop& here, Strand& strand,
+                                                         std::coroutine_handle<> coroutine) noexcept {
   strand.set_birthplace(here);
   strand.start_on(here);
   here.schedule(coroutine);
 }
+
+}  // namespace
+
+void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexcept {
+  Loop* const here = here::loop();
+  require_worker_for_spawn(here, strand);
+  if (trace::enabled()) [[unlikely]]
+    strand.record_spawned(nullptr);
+  start_unrecorded_here(*here, strand, coroutine);
+}
+
+void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine, const char* name) noexcept {
+  Loop* const here = here::loop();
+  require_worker_for_spawn(here, strand);
+  if (trace::enabled()) strand.record_spawned(name);
+  start_unrecorded_here(*here, strand, coroutine);
+}
+
+namespace {
+
+[[gnu::always_inline]] inline bool start_unrecorded(Worker& worker, Strand& strand, PostNode& node,
+                                                    std::coroutine_handle<> coroutine) noexcept {
+  node.coroutine = coroutine;
+  strand.set_birthplace(worker.loop());
+  strand.start_at(worker.loop(), node);
+  return post(worker.loop(), node);
+}
+
+// It ends with the start, so that a start that is not recorded needs no register for later.
+[[gnu::noinline]] bool record_and_start(Worker& worker, Strand& strand, PostNode& node,
+                                        std::coroutine_handle<> coroutine) noexcept {
+  strand.record_spawned(nullptr);
+  return start_unrecorded(worker, strand, node, coroutine);
+}
+
+}  // namespace
 
 bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
                    std::coroutine_handle<> coroutine) noexcept {
@@ -55,24 +94,62 @@ bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
     start_spawned_here(strand, coroutine);
     return true;
   }
-  node.coroutine = coroutine;
-  strand.set_birthplace(worker.loop());
-  strand.start_at(worker.loop(), node);
-  return post(worker.loop(), node);
+  if (trace::enabled()) [[unlikely]]
+    return record_and_start(worker, strand, node, coroutine);
+  return start_unrecorded(worker, strand, node, coroutine);
 }
 
+bool start_spawned(Worker& worker, Strand& strand, PostNode& node, std::coroutine_handle<> coroutine,
+                   const char* name) noexcept {
+  if (Loop* const here = here::loop(); here != nullptr && here == &worker.loop()) {
+    start_spawned_here(strand, coroutine, name);
+    return true;
+  }
+  if (trace::enabled()) strand.record_spawned(name);
+  return start_unrecorded(worker, strand, node, coroutine);
+}
+
+// Nearly always a task on a worker waits, in its scope.
 void Joiner::prepare(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
   node_.coroutine = coroutine;
   node_.kind = PostNode::Kind::homecoming;
-  home_ = here::loop();
-  begin_wait(promise, home_);
+  Loop* const home = home_ = here::loop();
+  promise_ = promise;
+  Scope* const scope = promise != nullptr ? promise->scope : nullptr;
+  if (home == nullptr || scope == nullptr) [[unlikely]]
+    return prepare_elsewhere();
+  scope->waits_for(this, home->turn_ticks());
+  if (trace::enabled()) [[unlikely]]
+    record_joins();
+  home->expect_homecoming();
+  if (home->refuses_waits(scope)) [[unlikely]]
+    cancel_task();
+}
+
+[[gnu::noinline]] void Joiner::prepare_elsewhere() noexcept {
+  begin_wait(promise_, home_);
+  if (trace::enabled()) record_joins();
   if (home_ == nullptr) return;
   home_->expect_homecoming();
-  // A join in a cancelled scope cannot be refused, because the task must be joined in any case. So we cancel
-  // the task.
-  if (home_->refuses_waits(promise != nullptr ? promise->scope : nullptr)) {
-    CancelProtocol::request(task_, {.reason = CancelReason::asked()});
-  }
+  if (home_->refuses_waits(nullptr)) cancel_task();
+}
+
+// A join in a cancelled scope cannot be refused, because the task must be joined in any case. So we cancel
+// the task.
+[[gnu::noinline]] void Joiner::cancel_task() noexcept {
+  CORERING_DEBUG_ASSERT(node_.coroutine, "somebody waits for the task that is cancelled");
+  CancelProtocol::request(task_, {.reason = CancelReason::asked()});
+}
+
+[[gnu::noinline]] void Joiner::record_joins() const noexcept {
+  CORERING_DEBUG_ASSERT(node_.coroutine, "a wait is recorded when it is known who waits");
+  record_begin(node_.coroutine);
+  trace::record(trace::Kind::joins, trace::no_opcode, this, reinterpret_cast<std::uintptr_t>(&task_));
+}
+
+// A task that had ended before was not waited for.
+[[gnu::noinline]] void Joiner::record_woken() const noexcept {
+  if (node_.coroutine) record_end(true);
 }
 
 void Joiner::withdraw() noexcept {

@@ -14,14 +14,22 @@
 namespace corering {
 
 SwitchToWorker::SwitchToWorker(Worker& worker) noexcept : there_(worker.loop()) {}
+SwitchToWorker::SwitchToWorker(Worker& worker, ForOperation) noexcept
+    : there_(worker.loop()), for_operation_(true) {}
+
+// Whoever wrote `co_await operation.on(worker)` has awaited the coroutine that hops.
+void SwitchToWorker::record_await(const PromiseBase* promise) const noexcept {
+  const PromiseBase* const user =
+      for_operation_ && promise != nullptr && promise->awaited_by != nullptr ? promise->awaited_by : promise;
+  trace::record(trace::Kind::await, for_operation_ ? trace::hop_of_operation : trace::no_opcode, &node_,
+                task_in_trace(promise, node_.coroutine),
+                user != nullptr && user->awaiting.line() != 0 ? trace::key_of(user->awaiting) : 0);
+}
 
 bool SwitchToWorker::suspend(std::coroutine_handle<> coroutine, const PromiseBase* promise) noexcept {
   node_.coroutine = coroutine;
-  if (trace::enabled()) [[unlikely]] {
-    trace::record(trace::Kind::await, trace::no_opcode, &node_,
-                  reinterpret_cast<std::uintptr_t>(coroutine.address()),
-                  promise != nullptr ? trace::pack_place(promise->awaiting) : 0);
-  }
+  if (trace::enabled()) [[unlikely]]
+    record_await(promise);
   // After a successful post, this frame belongs to the other thread, and nothing of it may be touched here.
   const void* const id = &node_;
   Strand* const strand = promise != nullptr && promise->scope != nullptr ? promise->scope->strand() : nullptr;
@@ -40,8 +48,7 @@ Result<void> SwitchToWorker::await_resume() noexcept {
   const bool hopped = std::exchange(waiting_, false);
   if (node_.refused) return failure(ECANCELED);
   if (hopped && trace::enabled()) [[unlikely]] {
-    trace::record(trace::Kind::resumed_on_worker, trace::no_opcode, &node_,
-                  reinterpret_cast<std::uintptr_t>(node_.coroutine.address()));
+    trace::record(trace::Kind::resumed_on_worker, trace::no_opcode, &node_, task_in_trace(node_));
   }
   return {};
 }

@@ -11,6 +11,9 @@ namespace corering {
 
 namespace {
 
+// A task in a deep recursion has as many as it has levels, and so does each task in it.
+constexpr std::size_t most_awaits = 64;
+
 std::string in_seconds(Duration duration) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.6f s", std::chrono::duration<double>(duration).count());
@@ -36,7 +39,8 @@ TaskInfo info_of(Strand& strand, TimePoint now, std::int64_t raw_now, const trac
   if (const Wait* const wait = scope.waiting(); wait != nullptr) {
     wait->describe(info.waits_for);
     info.waiting = std::max(Duration(raw_now - scale.ns(scope.waiting_since())), Duration::zero());
-    for (const PromiseBase* promise = wait->promise(); promise != nullptr; promise = promise->awaited_by) {
+    for (const PromiseBase* promise = wait->promise(); promise != nullptr && info.awaits.size() < most_awaits;
+         promise = promise->awaited_by) {
       if (promise->awaiting.line() != 0) info.awaits.push_back(promise->awaiting);
     }
   } else {
@@ -44,7 +48,7 @@ TaskInfo info_of(Strand& strand, TimePoint now, std::int64_t raw_now, const trac
   }
   info.cancelled = scope.is_cancelled();
   info.shielded = scope.is_shielded();
-  if (scope.deadline() != TimePoint::max()) info.deadline_in = scope.deadline() - now;
+  if (scope.deadline() != TimePoint::max()) info.deadline_in = saturating_difference(scope.deadline(), now);
   return info;
 }
 
@@ -53,7 +57,7 @@ TaskInfo info_of(Strand& strand, TimePoint now, std::int64_t raw_now, const trac
 std::string TaskDump::to_string() const {
   std::string text = "worker " + worker + ": " + std::to_string(tasks.size()) + " tasks, " +
                      std::to_string(operations_in_flight) + " operations in flight, " +
-                     std::to_string(expected_back) + " waits for other threads\n";
+                     std::to_string(expected_back) + " waits for other threads; kernel: " + kernel + "\n";
   for (const TaskInfo& task : tasks) {
     text += "- waits for " + task.waits_for;
     if (task.waiting) text += ", for " + in_seconds(*task.waiting);
@@ -68,12 +72,14 @@ std::string TaskDump::to_string() const {
 }
 
 TaskDump dump_of(Loop& loop, const std::string& worker) {
-  TaskDump dump{.worker = worker, .operations_in_flight = loop.in_flight()};
-  const trace::ClockPair now = trace::ClockPair::now();
+  TaskDump dump{.worker = worker,
+                .kernel = std::string(loop.kernel().name()),
+                .operations_in_flight = loop.in_flight()};
+  const trace::layout::Moment now = trace::moment_now();
   const trace::TickScale scale(loop.attached_at(), now);
-  const TimePoint deadline_now = loop.now();
+  const TimePoint deadline_now = loop.kernel().now_to_show();
   loop.for_each_strand(
-      [&](Strand& strand) { dump.tasks.push_back(info_of(strand, deadline_now, now.ns, scale)); });
+      [&](Strand& strand) { dump.tasks.push_back(info_of(strand, deadline_now, now.raw_ns, scale)); });
   // Only the other worker may read what these strands do there.
   const Strand* last = nullptr;
   loop.for_each_scope([&](const Scope& scope) {

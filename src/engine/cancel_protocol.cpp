@@ -4,6 +4,7 @@
 
 #include <corering/base/assert.hpp>
 #include <corering/engine/cancel_protocol.hpp>
+#include <corering/engine/cancel_walk.hpp>
 #include <corering/engine/strand.hpp>
 
 #include "engine/loop.hpp"
@@ -29,6 +30,7 @@ void CancelProtocol::request(Scope& scope, const CancelCause& cause) noexcept {
 
 void CancelProtocol::cancel_member(Strand& member, const CancelCause& cause) noexcept {
   if (!member.is_here()) return request(member, cause);
+  if (cause.walk != nullptr) return cause.walk->line_up(member);
   walk(&member, cause);
 }
 
@@ -41,7 +43,7 @@ void CancelProtocol::cancel_here(Scope& scope, const CancelCause& cause) noexcep
 }
 
 void CancelProtocol::walk(Wait* first, const CancelCause& cause) noexcept {
-  for (Wait* next = first; next != nullptr;) next = next->cancel(cause);
+  CancelWalk(cause).go_down_from(first);
 }
 
 // ---- the second way: a request in the scope, and a message to its worker ----

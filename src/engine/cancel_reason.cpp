@@ -8,6 +8,8 @@
 #include <corering/base/spin_lock.hpp>
 #include <corering/engine/cancel_reason.hpp>
 
+#include "base/immortal.hpp"
+
 namespace corering {
 namespace {
 
@@ -42,6 +44,11 @@ class Places {
     return ++used_;
   }
 
+  std::source_location place(unsigned number) noexcept {
+    const std::lock_guard lock(lock_);
+    return number == 0 || number > used_ ? std::source_location() : places_[number - 1];
+  }
+
   std::string name(unsigned number) noexcept {
     const std::lock_guard lock(lock_);
     if (number == 0 || number > used_) return "a place that was not remembered";
@@ -56,8 +63,8 @@ class Places {
 };
 
 Places& places() noexcept {
-  static Places instance;
-  return instance;
+  static constinit Immortal<Places> instance;
+  return instance.object;
 }
 
 /// Packs the duration in the largest unit that expresses it exactly. If there is none, it uses the smallest
@@ -77,6 +84,7 @@ unsigned pack(Duration asked_for) noexcept {
 
 class DeadlineCategory final : public std::error_category {
  public:
+  constexpr DeadlineCategory() noexcept = default;
   const char* name() const noexcept override { return "corering.deadline"; }
 
   std::string message(int value) const override {
@@ -94,8 +102,8 @@ class DeadlineCategory final : public std::error_category {
 }  // namespace
 
 const std::error_category& deadline_category() noexcept {
-  static const DeadlineCategory category;
-  return category;
+  static constinit Immortal<DeadlineCategory> category;
+  return category.object;
 }
 
 CancelReason CancelReason::deadline(Duration asked_for, std::source_location where) noexcept {
@@ -103,6 +111,11 @@ CancelReason CancelReason::deadline(Duration asked_for, std::source_location whe
   const unsigned packed = place << (amount_bits + unit_bits) | pack(asked_for);
   // The value is never 0, which means "not cancelled". It cannot be -1, because it has only 31 bits.
   return CancelReason(packed == 0 ? 1 : static_cast<int>(packed));
+}
+
+std::source_location CancelReason::where_set() const noexcept {
+  return value_ > 0 ? places().place(static_cast<unsigned>(value_) >> (amount_bits + unit_bits))
+                    : std::source_location();
 }
 
 std::error_code CancelReason::error() const noexcept {

@@ -8,13 +8,10 @@
 
 #include <corering/engine/frame_cache.hpp>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CORERING_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CORERING_ASAN 1
-#endif
-#endif
+#include "base/immortal.hpp"
+#include "base/kernel_memory.hpp"
+#include "engine/frame_memory.hpp"
+
 #if defined(CORERING_ASAN)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -31,15 +28,12 @@ constexpr std::size_t depot_limit_bytes = 16U << 20;  // how much the depot keep
 
 constexpr std::size_t bytes_of(std::size_t size_class) noexcept { return (size_class + 1) * frame_granule; }
 
-#if defined(CORERING_ASAN)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
+constexpr bool sanitized = kernel_memory::is_watched;
 
 // The address sanitizer sees freed frames as freed, although malloc does not know that they are.
 void poison([[maybe_unused]] void* frame, [[maybe_unused]] std::size_t size_class) noexcept {
 #if defined(CORERING_ASAN)
+  kernel_memory::forget(frame, bytes_of(size_class));
   ASAN_POISON_MEMORY_REGION(frame, bytes_of(size_class));
 #endif
 }
@@ -57,8 +51,7 @@ void release_frames(Magazine& magazine, std::size_t size_class) noexcept {
   }
 }
 
-/// Magazines that no thread holds: full ones by class, and empty ones. It is never destroyed, because threads
-/// may end after main has ended.
+/// Magazines that no thread holds: full ones by class, and empty ones.
 class Depot {
  public:
   /// Returns a full magazine, or null.
@@ -106,8 +99,8 @@ class Depot {
 };
 
 Depot& depot() noexcept {
-  static Depot& instance = *new Depot;
-  return instance;
+  static constinit Immortal<Depot> instance;
+  return instance.object;
 }
 
 /// Stands for a magazine where there is none: there is nothing to take, and no room to put anything.
@@ -132,7 +125,9 @@ constinit ThreadCache nothing = [] {
 namespace {
 
 constinit thread_local ThreadCache* own_cache = nullptr;
-constinit thread_local bool thread_is_ending = false;
+constinit thread_local bool makes_no_cache = false;          // the thread is ending, or a simulation is asked
+constinit thread_local FrameMemory* asked_memory = nullptr;  // of a simulation
+constinit thread_local ThreadCache* hidden_cache = nullptr;  // while that is asked
 
 /// Inlined code elsewhere finds these magazines from now on. Where it must not use any, it keeps finding
 /// `nothing`.
@@ -150,7 +145,7 @@ class Reaper {
   ~Reaper() {
     show(nothing.data());
     own_cache = nullptr;
-    thread_is_ending = true;
+    makes_no_cache = true;
     for (std::size_t size_class = 0; size_class < frame_class_count; ++size_class) {
       const Magazines& pair = (*watched_)[size_class];
       if (pair.loaded != &no_magazine) give(*pair.loaded, size_class);
@@ -169,9 +164,9 @@ class Reaper {
 };
 
 /// Returns the thread's cache, which is made when it is first needed. Returns null if there is no memory, or
-/// if the thread is ending.
+/// if the thread is ending or a simulation is asked.
 ThreadCache* find_own_cache() noexcept {
-  if (own_cache != nullptr || thread_is_ending) return own_cache;
+  if (own_cache != nullptr || makes_no_cache) return own_cache;
   auto* const made = new (std::nothrow) ThreadCache(nothing);
   if (made == nullptr) return nullptr;
   static thread_local const Reaper reaper(made);
@@ -211,18 +206,42 @@ bool load_room(Magazines& pair, std::size_t size_class) noexcept {
   return true;
 }
 
+// Who has a cache is not asked, and pays nothing for the question.
+[[gnu::noinline, gnu::cold]] void* allocate_without_cache(std::size_t size_class) {
+  if (asked_memory != nullptr && !asked_memory->is_there()) throw std::bad_alloc();
+  return ::operator new(bytes_of(size_class));
+}
+
 }  // namespace
 
 [[gnu::noinline]] Magazines* detail::find_frame_cache() noexcept { return frame_cache; }
 
+// The thread is without a cache then, so that every frame comes from operator new. A check on the way through
+// the cache would cost three instructions for every frame that goes there.
+FrameMemory::Asked::Asked(FrameMemory& memory) noexcept : made_none_before_(makes_no_cache) {
+  CORERING_ASSERT(asked_memory == nullptr, "one simulation decides about the memory of a thread");
+  show(nothing.data());
+  hidden_cache = std::exchange(own_cache, nullptr);
+  makes_no_cache = true;
+  asked_memory = &memory;
+}
+
+FrameMemory::Asked::~Asked() {
+  asked_memory = nullptr;
+  makes_no_cache = made_none_before_;
+  own_cache = std::exchange(hidden_cache, nullptr);
+  if (own_cache != nullptr) show(own_cache->data());
+}
+
 void* detail::allocate_slowly(std::size_t size_class) {
-  if (ThreadCache* const own = find_own_cache(); own != nullptr) {
-    Magazines& pair = (*own)[size_class];
-    if (pair.loaded->count > 0 || load_frames(pair, size_class)) {
-      void* const frame = pair.loaded->frames[--pair.loaded->count];
-      unpoison(frame, size_class);
-      return frame;
-    }
+  ThreadCache* const own = find_own_cache();
+  if (own == nullptr) [[unlikely]]
+    return allocate_without_cache(size_class);
+  Magazines& pair = (*own)[size_class];
+  if (pair.loaded->count > 0 || load_frames(pair, size_class)) {
+    void* const frame = pair.loaded->frames[--pair.loaded->count];
+    unpoison(frame, size_class);
+    return frame;
   }
   return ::operator new(bytes_of(size_class));
 }

@@ -3,44 +3,29 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <new>
 #include <utility>
 
 #include <corering/base/pause.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/trace/recorder.hpp>
-#include <corering/uring/setup_error.hpp>
+
+#include "trace/probes.hpp"
 
 namespace corering {
 namespace {
 
 using trace::Kind;
 
-// 64 KiB: this is room for what many idle connections may answer at once.
-constexpr std::uint32_t usual_cq_entries = 4096;
-
-// How many bytes reads may copy from the page cache in one turn without an SQE; each read counts as one page
-// more than its length. That is some 10 to 20 us, after which the kernel and the other coroutines get their
-// turn.
-constexpr std::size_t read_now_budget = 128 << 10;
-
-void record(Kind kind, const void* id, std::uint64_t a = 0, std::uint64_t b = 0,
-            std::uint8_t opcode = trace::no_opcode) noexcept {
+void record(Kind kind, const void* id, std::uint64_t a = 0) noexcept {
   if (trace::enabled()) [[unlikely]]
-    trace::record(kind, opcode, id, a, b);
-}
-
-void record_processed(std::uint64_t stamp, const Cqe& cqe) noexcept {
-  using namespace detail;
-  const std::uint64_t id = (cqe.user_data & tag_bits) == many_tag ? cqe.user_data - many_tag : cqe.user_data;
-  trace::record_at(stamp, Kind::processed, trace::no_opcode, reinterpret_cast<const void*>(id),
-                   static_cast<std::uint64_t>(static_cast<std::uint32_t>(cqe.res)) << 32 | cqe.flags);
+    trace::record(kind, trace::no_opcode, id, a);
 }
 
 [[noreturn]] void fail_enter(int errno_value) noexcept {
@@ -83,35 +68,12 @@ Loop::Loop(LoopOptions options) noexcept
     : LoopFront(*this),
       options_(std::move(options)),
       kernel_(*options_.kernel),
-      spinner_(options_.spin_before_sleep),
+      spinner_(kernel_.is_worth_watching() ? options_.spin_before_sleep : Duration::zero()),
       mailbox_(kernel_, this) {}
 
-Loop::~Loop() { CORERING_ASSERT(!is_attached(), "a worker was destroyed while its loop was still alive"); }
-
-// ---- birth ----
-
-Result<void> Loop::attach() {
-  if (!wrong_name_in_mask().empty()) return std::unexpected(setup_error(SetupStep::mask, EINVAL));
-  attached_at_ = trace::ClockPair::now();
-  turn_ticks_ = attached_at_.ticks;
-  if (const int opened = mailbox_.open(); opened < 0) {
-    return std::unexpected(setup_error(SetupStep::eventfd, -opened));
-  }
-  const std::uint32_t cq_entries =
-      options_.cq_entries > 0 ? options_.cq_entries : std::max(usual_cq_entries, 2 * options_.sq_entries);
-  if (auto opened = ring_.open(kernel_, options_.sq_entries, cq_entries); !opened) {
-    mailbox_.close();
-    return opened;
-  }
-  if (&kernel_ == &real_kernel()) (void)capabilities();  // now, while there still are descriptors
-  return {};
-}
-
-void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
-  cpu_set_t set = processors;
-  // The size is in bytes. An older kernel (before 5.14) refuses this; then the helper threads stay where they
-  // are.
-  ring_.register_resource(abi::register_iowq_aff, &set, sizeof set);
+Loop::~Loop() {
+  CORERING_ASSERT(!is_attached(), "a worker was destroyed while its loop was still alive");
+  delete times_.load(std::memory_order_relaxed);
 }
 
 // ---- sleep ----
@@ -127,30 +89,54 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   if (!is_unsettled()) [[likely]]
     return limit;
   if (!parked_.empty()) return Duration::zero();
-  if (!cancelling_.empty()) shorten(std::max(next_cancel_ - kernel_.now(), Duration::zero()));
+  if (cancels_.needs_attention()) shorten(cancels_.until_due(kernel_.now()));
   if (stopping_) shorten(std::max(patience_ends_ - kernel_.now(), Duration::zero()));
   return limit;
+}
+
+[[gnu::always_inline]] inline void Loop::note_enter(bool may_sleep) noexcept {
+  if (trace::counts()) [[unlikely]]
+    observe_enter(may_sleep);
+  (may_sleep ? counters_.sleeps : counters_.peeks).add();
+}
+
+[[gnu::always_inline]] inline void Loop::note_return(trace::Kind kind, int result) noexcept {
+  if (trace::enabled()) [[unlikely]]
+    observe_return(kind, result);
+  note_enter_result(result);
+}
+
+void Loop::hand_over() noexcept {
+  if (trace::enabled()) [[unlikely]]
+    record_call(trace::stamp(), false);
+  counters_.peeks.add();
+  note_return(Kind::entered, ring_.submit());
+  returned_ = 0;  // the turn goes on
+}
+
+[[gnu::noinline]] int Loop::submit_and_wait_for_timer(Duration limit) noexcept {
+  if (!timers_.empty()) wait_is_due_ = timers_.next_deadline();
+  return ring_.submit_and_wait(limit);
 }
 
 // Sleeps, unless something to do has come in the meantime.
 [[gnu::always_inline]] inline void Loop::sleep(std::optional<Duration> limit) noexcept {
   if (!(mailbox_.is_wake_read_armed() || arm_wake_read()) || !mailbox_.fall_asleep()) [[unlikely]]
     return peek();
-  record(Kind::submitted, this, ring_.unsubmitted(), 1);
-  const int result = ring_.submit_and_wait(limit);
-  record(Kind::woken, this, static_cast<std::uint64_t>(result));
+  note_enter(true);
+  const int result = limit ? submit_and_wait_for_timer(*limit) : ring_.submit_and_wait(std::nullopt);
   mailbox_.wake_up();
   turns_until_clock_ = 0;
-  note_enter_result(result);
+  note_return(Kind::woken, result);
 }
 
 [[gnu::always_inline]] inline void Loop::peek() noexcept {
   // What comes without being asked for (messages of other rings, the wake-up) shows as task work.
-  if (in_flight_ + controls_in_flight_ == 0 && ring_.unsubmitted() == 0 && !ring_.has_task_work()) return;
-  record(Kind::submitted, this, ring_.unsubmitted(), 0);
-  const int result = ring_.submit_and_peek();
-  record(Kind::entered, this, static_cast<std::uint64_t>(result));
-  note_enter_result(result);
+  if (in_flight_ == 0 && cancels_.asked() == 0 && closes_in_flight_ == 0 && ring_.unsubmitted() == 0 &&
+      !ring_.has_task_work())
+    return counters_.skipped.add();
+  note_enter(false);
+  note_return(Kind::entered, ring_.submit_and_peek());
 }
 
 [[gnu::always_inline]] inline void Loop::wait(std::optional<Duration> limit) noexcept {
@@ -195,6 +181,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
     case EBUSY:
     case ENOMEM:  // only for now; the SQEs stay where they are and go with the next enter
       short_of_memory_ = true;
+      counters_.failed_enters.add();
       return;
     default:
       fail_enter(-result);
@@ -215,7 +202,10 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 void Loop::settle() noexcept {
   if (short_of_memory_ && ready_.empty()) kernel_.nap(memory_nap);
   if (stopping_ && kernel_.now() >= patience_ends_) lose_patience();
-  if (!cancelling_.empty() && kernel_.now() >= next_cancel_) cancel_again();
+  if (cancels_.needs_attention()) {
+    cancels_.look(kernel_.now());
+    ask_kernel_to_cancel();
+  }
   unpark();
 }
 
@@ -224,30 +214,64 @@ void Loop::settle() noexcept {
   static_assert(offsetof(Reply, res) == 0 && offsetof(Reply, flags) == 4 &&
                 offsetof(Cqe, flags) == offsetof(Cqe, res) + 4);
   auto& completion = *reinterpret_cast<Completion*>(cqe.user_data);
-  if (completion.state_ != Completion::State::in_flight) [[unlikely]]
-    completion.unlink();  // from those being cancelled, or in no scope
-  CORERING_DEBUG_ASSERT(completion.state_ != Completion::State::answered && completion.waiter_,
-                        "an operation is answered once, and somebody waits for it");
+  if (completion.state_ != Completion::State::in_flight) [[unlikely]] {
+    file_rare(completion, cqe);
+  } else {
+    std::memcpy(static_cast<void*>(&completion.reply_), &cqe.res, sizeof cqe.res + sizeof cqe.flags);
+  }
   completion.state_ = Completion::State::answered;
-  std::memcpy(static_cast<void*>(&completion.reply_), &cqe.res, sizeof cqe.res + sizeof cqe.flags);
-  completion.reply_.offset = 0;
   __builtin_prefetch(completion.waiter_.address());  // its turn comes when the whole batch is filed
   ready.push(completion.waiter_);
 }
 
+namespace {
+
+/// Ends the program: going on would write to memory that belongs to somebody else.
+[[noreturn, gnu::noinline]] void fail_unknown(const Cqe& cqe) noexcept {
+  std::array<char, 160> text{};
+  std::snprintf(text.data(), text.size(),
+                "the kernel answered a request that is not in flight (user_data 0x%llx, res %d, flags 0x%x)",
+                static_cast<unsigned long long>(cqe.user_data), cqe.res, cqe.flags);
+  fail_assertion("each completion names an operation", text.data(), std::source_location::current());
+}
+
+bool is_plain(const Cqe& cqe) noexcept {
+  // One byte of the flags: clang loads all four otherwise, and that is one instruction more for each
+  // operation.
+  const std::uint8_t low_flags = *reinterpret_cast<const std::uint8_t*>(&cqe.flags);
+  static_assert(std::endian::native == std::endian::little && abi::cqe_more < 0x100);
+  return (cqe.user_data & tag_bits) == 0 && (low_flags & abi::cqe_more) == 0;
+}
+
+}  // namespace
+
+// The operation is in no scope, or being cancelled, or the kernel has answered a part of it before.
+[[gnu::noinline]] void Loop::file_rare(Completion& completion, const Cqe& cqe) noexcept {
+  if (!completion.is_with_kernel()) fail_unknown(cqe);
+  leaves_kernel(completion);
+  completion.reply_ = completion.with_parts({.res = cqe.res, .flags = cqe.flags});
+  completion.has_part_ = 0;
+}
+
+void Loop::leaves_kernel(Completion& completion) noexcept {
+  if (completion.state_ == Completion::State::cancelling) return cancels_.answered(completion);
+  completion.unlink();  // from those in no scope
+}
+
 // Returns where it stopped: at a completion that is not a plain one, or at the end.
-template <bool recording>
-[[gnu::always_inline]] inline const Cqe* Loop::file_plain_ones(const Cqe* cqe, const Cqe* end) noexcept {
+template <bool observed>
+[[gnu::always_inline]] inline const Cqe* Loop::file_plain_ones(const Cqe* cqe, const Cqe* end,
+                                                               std::uint64_t now) noexcept {
   ReadyQueue::Batch ready(ready_, static_cast<std::size_t>(end - cqe));
   const Cqe* const begin = cqe;
-  [[maybe_unused]] const std::uint64_t now = recording ? trace::stamp() : 0;  // one stamp for all
   const auto file_until = [&](const Cqe* stop, auto look_ahead) {
-    for (; cqe < stop && (cqe->user_data & tag_bits) == 0; ++cqe) {
+    for (; cqe < stop && is_plain(*cqe); ++cqe) {
       // Mostly this is an address that will soon be written to. If it is not an address, or a stale one, a
       // prefetch does nothing.
       if constexpr (look_ahead) __builtin_prefetch(reinterpret_cast<const void*>(cqe[4].user_data), 1);
-      if constexpr (recording) record_processed(now, *cqe);
+      if constexpr (observed) observe_plain(now, *cqe);
       file_plain(*cqe, ready);
+      if constexpr (observed) reinterpret_cast<Completion*>(cqe->user_data)->note_reaped(now);
     }
   };
   if (end - cqe > 4) file_until(end - 4, std::true_type());
@@ -258,44 +282,51 @@ template <bool recording>
   return cqe;
 }
 
-template <bool recording>
+template <bool observed>
 [[gnu::always_inline]] inline void Loop::process() noexcept {
   const Ring::Cqes there = ring_.cqes();
   const Cqe* const end = there.cqes.data() + there.cqes.size();
+  const std::uint64_t now = observed ? time_of_return() : 0;  // one stamp for all
+  if constexpr (observed) counters_.completed.add(there.cqes.size());
   for (const Cqe* cqe = there.cqes.data(); cqe != end;) {
-    cqe = file_plain_ones<recording>(cqe, end);
+    cqe = file_plain_ones<observed>(cqe, end, now);
     if (cqe == end) break;
-    if constexpr (recording) record_processed(trace::stamp(), *cqe);
+    if constexpr (observed) observe_tagged(now, *cqe);
     file_tagged(*cqe++);
   }
   ring_.release(there);
 }
 
 [[gnu::always_inline]] inline void Loop::process_completions() noexcept {
-  if (trace::enabled()) [[unlikely]]
-    return process_and_record();
+  if (trace::counts()) [[unlikely]]
+    return process_and_observe();
   process<false>();
 }
 
-[[gnu::noinline]] void Loop::process_and_record() noexcept { process<true>(); }
+[[gnu::noinline]] void Loop::process_and_observe() noexcept { process<true>(); }
 
 void Loop::wait_for_kernel() noexcept {
   if (short_of_memory_) kernel_.nap(memory_nap);
   note_enter_result(ring_.submit_and_wait(std::nullopt));
+  returned_ = 0;
   process_completions();
 }
 
 // ---- a turn ----
 
-// The parts of a turn are inlined here, so that few returns come after the system call: where the kernel
-// guards against speculation, it leaves the processor without predictions for them.
-[[gnu::always_inline]] inline bool Loop::step(std::optional<Duration> patience) {
-  if (ended_) return false;
-  if (turns_until_clock_-- == 0) look_at_clock();
+[[gnu::always_inline]] inline void Loop::work() {
   if (!mailbox_.empty()) drain_posts();
   if (!timers_.empty()) expire_timers();
   bytes_to_read_now_ = read_now_budget;
   if (ready_.run(ready_budget) == ready_budget) turns_until_clock_ = 0;  // this may have taken long
+}
+
+// The parts of a turn are inlined here, so that few returns come after the system call: where the kernel
+// guards against speculation, it leaves the processor without predictions for them.
+[[gnu::always_inline]] inline bool Loop::step(std::optional<Duration> patience) {
+  if (ended_) return false;
+  if (turns_until_clock_-- != 0 || !has_worked_on_record()) [[likely]]
+    work();
   if (!drainers_.empty()) [[unlikely]]
     release_drained();
   if (stopping_ && is_quiet() && mailbox_.try_close()) [[unlikely]] {
@@ -317,13 +348,7 @@ void Loop::wait_for_kernel() noexcept {
   CORERING_ASSERT(stopping_ || shields_hold_, "shields hold until a stop has run out of patience");
   CORERING_ASSERT(ring_.unsubmitted() <= ring_.sq_entries(), "the SQ holds what is filled");
   CORERING_ASSERT(timers_.is_in_order(), "the nearest timer is on top");
-  std::uint64_t cancelling = 0;
-  cancelling_.for_first(looked_at, [&cancelling](const Completion& completion) {
-    CORERING_ASSERT(completion.state_ == Completion::State::cancelling,
-                    "what is in the list is being cancelled");
-    ++cancelling;
-  });
-  CORERING_ASSERT(cancelling <= in_flight_, "what is being cancelled is in flight");
+  CORERING_ASSERT(cancels_.holds_its_invariants(looked_at), "see there which");
   parked_.for_first(looked_at, [](const Completion& completion) {
     CORERING_ASSERT(completion.state_ == Completion::State::parked, "what is in the list is parked");
   });
@@ -344,26 +369,40 @@ void Loop::wait_for_kernel() noexcept {
 bool Loop::turn(std::optional<Duration> patience) {
   const Running here(*this);
   turns_until_clock_ = 0;  // we do not know how long ago the last turn was
-  return step(patience);
+  returned_ = 0;
+  const bool goes_on = doorbell_ == nullptr ? step(patience) : turn_as_guest(patience);
+  if (doorbell_ == nullptr) note_end_of_wait();
+  if (trace::counts()) end_observed_turn(trace::stamp());  // the time until the next turn is not ours
+  return goes_on;
 }
+
+[[gnu::noinline]] bool Loop::guest_step(std::optional<Duration> patience) { return step(patience); }
+std::optional<Duration> Loop::time_to_sleep_outside() const noexcept { return time_to_sleep(std::nullopt); }
 
 void Loop::run() {
   const Running here(*this);
+  if (trace::enabled()) cpu_watch_.after_enter(trace::stamp(), this);
   while (step(std::nullopt)) {
   }
+  if (trace::counts()) observe_end();
 }
 
 // Reading the clock takes a tenth of the time of a nop. A worker that has not waited since the last reading
-// reads it only now and then.
-void Loop::look_at_clock() noexcept {
-  turn_ticks_ = trace::ticks_now();
+// reads it only now and then. While times are kept, every turn does this.
+[[gnu::noinline]] bool Loop::has_worked_on_record() {
+  if (trace::probes_are_looked_at()) [[unlikely]]
+    trace::follow_probes();
   turns_until_clock_ = 7;
+  const std::uint64_t returned = std::exchange(returned_, 0);
+  turn_ticks_ = returned != 0 ? returned : trace::ticks_now();
+  return trace::counts() && has_observed_work();
 }
 
 void Loop::drain_posts() noexcept {
-  for (PostNode* node = mailbox_.take(); node != nullptr;) {
+  std::uint64_t posts = 0;
+  for (PostNode* node = mailbox_.take(); node != nullptr; ++posts) {
     PostNode* const next = node->next;
-    if (node->kind != PostNode::Kind::hop || trace::enabled()) {
+    if (node->kind != PostNode::Kind::hop || trace::counts()) {
       accept_post(*node);
     } else {  // nearly all posts are like this
       if (node->strand != nullptr) hosts(*node->strand);
@@ -372,6 +411,12 @@ void Loop::drain_posts() noexcept {
     }
     node = next;
   }
+  counters_.posts.add(posts);
+}
+
+void Loop::look_outside() noexcept {
+  if (!mailbox_.empty()) drain_posts();
+  if (!timers_.empty()) expire_timers();
 }
 
 void Loop::accept_post(PostNode& node) noexcept {
@@ -380,12 +425,15 @@ void Loop::accept_post(PostNode& node) noexcept {
   if (node.strand != nullptr) hosts(*node.strand);
   if (node.kind == PostNode::Kind::homecoming) forgo_homecoming();
   if (node.kind == PostNode::Kind::hop) node.refused = !is_attached();
-  record(Kind::popped, &node, reinterpret_cast<std::uintptr_t>(node.coroutine.address()));
+  record(Kind::popped, &node, task_in_trace(node));
+  if (trace::counts()) observe_popped(std::exchange(node.pushed, 0));
   ready_.push(node.coroutine);
 }
 
 void Loop::expire_timers() noexcept {
   const TimePoint now = kernel_.now();
+  if (wait_is_due_ <= now) note_lateness(now);
+  wait_is_due_ = TimePoint::max();
   while (!timers_.empty() && timers_.next_deadline() <= now) {
     TimerNode& timer = timers_.pop();
     record(Kind::timer_fired, &timer);
@@ -393,53 +441,47 @@ void Loop::expire_timers() noexcept {
   }
 }
 
-namespace {
-
-/// The real kernel is the same for every worker. If we cannot find out what it can do because there is no
-/// descriptor, that is not remembered.
-const Capabilities& capabilities_of_this_machine() {
-  static std::mutex mutex;
-  static std::optional<Capabilities> found;
-  static const Capabilities nothing;
-  const std::lock_guard lock(mutex);
-  if (!found) found = probe(real_kernel());
-  return found ? *found : nothing;
-}
-
-}  // namespace
-
-const Capabilities& Loop::capabilities() {
-  if (&kernel_ == &real_kernel()) return capabilities_of_this_machine();
-  if (own_capabilities_ == nullptr) {
-    own_capabilities_ = std::make_unique<Capabilities>(probe(kernel_).value_or(Capabilities()));
-  }
-  return *own_capabilities_;
-}
-
 // ---- completions ----
 
 void Loop::file_tagged(const Cqe& cqe) noexcept {
   switch (cqe.user_data & tag_bits) {
     case wake_read_tag:
-      return mailbox_.wake_read_done(cqe.res);
+      counters_.woken.add();
+      return mailbox_.wake_read_done();
     case control_tag:
-      CORERING_ASSERT(controls_in_flight_ > 0, "each cancel is answered once");
-      --controls_in_flight_;
+      return cancels_.take_answer(cqe.user_data, cqe.res, kernel_.now());
+    case closing_tag:
+      CORERING_ASSERT(closes_in_flight_ > 0, "each close by a helper is answered once");
+      --closes_in_flight_;
+      if (cqe.res == -ECANCELED) kernel_.close(static_cast<int>(cqe.user_data >> 3));  // there is no helper
       return;
     case many_tag:
       return file_one_of_many(cqe);
-    default:
+    case message_tag:
       return file_message(cqe);
+    case 0:
+      return file_part(cqe);
+    default:
+      fail_unknown(cqe);
   }
+}
+
+// No operation of ours asks for several answers without many_tag. But kernels have given them.
+void Loop::file_part(const Cqe& cqe) noexcept {
+  auto* const completion = reinterpret_cast<Completion*>(cqe.user_data);
+  if (completion == nullptr || !completion->is_with_kernel()) fail_unknown(cqe);
+  completion->add_part(cqe);
 }
 
 void Loop::file_one_of_many(const Cqe& cqe) noexcept {
   auto& completion = *reinterpret_cast<Completion*>(cqe.user_data - many_tag);
+  if (!completion.is_with_kernel()) [[unlikely]]
+    fail_unknown(cqe);
   if ((cqe.flags & abi::cqe_more) == 0) {
     CORERING_ASSERT(in_flight_ > 0, "each operation gets one last answer");
     --in_flight_;
+    leaves_kernel(completion);
     completion.state_ = Completion::State::answered;
-    completion.unlink();
   }
   completion.received({.res = cqe.res, .flags = cqe.flags});
 }

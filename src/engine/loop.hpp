@@ -5,6 +5,7 @@
 /// resumed in the next turn, so user code never runs while the CQ is being walked.
 #pragma once
 
+#include <array>
 #include <coroutine>
 #include <cstdint>
 #include <functional>
@@ -17,7 +18,9 @@
 #include <corering/base/assert.hpp>
 #include <corering/base/intrusive_list.hpp>
 #include <corering/base/result.hpp>
+#include <corering/emulation/emulated_kernel.hpp>
 #include <corering/engine/completion.hpp>
+#include <corering/engine/descriptor_use.hpp>
 #include <corering/engine/loop_front.hpp>
 #include <corering/engine/multishot.hpp>
 #include <corering/engine/post.hpp>
@@ -26,12 +29,18 @@
 #include <corering/engine/ring_resource.hpp>
 #include <corering/engine/strand.hpp>
 #include <corering/engine/timer_heap.hpp>
+#include <corering/trace/histogram.hpp>
 #include <corering/uring/capabilities.hpp>
 #include <corering/uring/kernel.hpp>
 #include <corering/uring/ring.hpp>
 
 #include "base/spinner.hpp"
+#include "engine/cancels.hpp"
+#include "engine/loop_counters.hpp"
+#include "engine/loop_times.hpp"
 #include "engine/mailbox.hpp"
+#include "engine/ready_order.hpp"
+#include "trace/cpu_watch.hpp"
 #include "trace/ticks.hpp"
 
 namespace corering {
@@ -45,7 +54,8 @@ namespace detail {
 inline constexpr std::uint64_t tag_bits = 7;
 inline constexpr std::uint64_t many_tag = Completion::many_tag;
 inline constexpr std::uint64_t wake_read_tag = 1;
-inline constexpr std::uint64_t control_tag = 2;
+inline constexpr std::uint64_t control_tag = 2;  // and the number of the cancel << 3
+inline constexpr std::uint64_t closing_tag = 5;
 inline constexpr std::uint64_t message_tag = 4;  // and the inbox's slot << 32, its generation << 3
 inline constexpr std::uint32_t generation_mask = 0x1fff'ffff;
 
@@ -53,17 +63,29 @@ inline constexpr std::uint32_t generation_mask = 0x1fff'ffff;
 /// resumes, and 256 resumes take much less time than a sleeping core needs to wake up.
 inline constexpr std::size_t ready_budget = 256;
 
+/// How many bytes reads may copy from the page cache in one turn without an SQE; each read counts as one page
+/// more than its length. That is some 10 to 20 us, after which the kernel and the other coroutines get their
+/// turn.
+inline constexpr std::size_t read_now_budget = 128 << 10;
+
 /// How long a worker naps when the kernel is short of memory, or when the worker never ran and waits for what
 /// is still away.
 inline constexpr Duration memory_nap = std::chrono::milliseconds(1);
+
+/// A wait that ends this much after its time is a late one. Few machines are that busy; kernels have been
+/// that wrong.
+inline constexpr Duration late_wait = std::chrono::milliseconds(100);
 
 }  // namespace detail
 
 struct LoopOptions {
   Worker* owner = nullptr;  ///< the loop's worker, for code that asks; the loop itself does not use it
-  Kernel* kernel = &real_kernel();
+  Kernel* kernel = &default_kernel();
   std::uint32_t sq_entries = 256;
-  std::uint32_t cq_entries = 0;  ///< 0: 4096, or twice sq_entries if that is more
+  std::uint32_t cq_entries = 0;       ///< 0: 4096, or twice sq_entries if that is more
+  std::vector<Opcode> allowed;        ///< see WorkerOptions::allow
+  std::uint32_t file_helpers = 0;     ///< see WorkerOptions
+  std::uint32_t waiting_helpers = 0;  ///< see WorkerOptions
   Duration spin_before_sleep = Duration::zero();
   Duration stop_patience = std::chrono::seconds(5);
   std::function<void()> on_stuck = [] {};  ///< while stopping: patience has ended; again at that interval
@@ -95,8 +117,18 @@ class Loop : public LoopFront {
   // ---- the worker's thread ----
 
   /// Opens the eventfd and the ring.
-  /// thread: the one that will make every turn
-  Result<void> attach();
+  /// thread: the one that will make every turn · errors: may also throw std::bad_alloc
+  Result<void> attach(Ring::Watched watched = Ring::Watched::by_entering);
+  /// The same for a guest: a loop whose thread sleeps in somebody else's event loop. Returns the descriptor
+  /// that is watched there.
+  Result<int> attach_as_guest();
+  /// Returns the guest's descriptor, or -1 if this loop is no guest.
+  [[nodiscard]] int guest_descriptor() const noexcept {
+    return doorbell_ == nullptr ? -1 : doorbell_->descriptor();
+  }
+  /// From now on it is asked before each round of a guest.
+  /// keep alive: `order`, longer than the loop
+  void set_order(ReadyOrder& order) noexcept { order_ = &order; }
   [[nodiscard]] bool is_attached() const noexcept { return ring_.is_open(); }
 
   [[nodiscard]] bool has_ended() const noexcept { return ended_; }
@@ -106,13 +138,17 @@ class Loop : public LoopFront {
   void keep_helpers_on(const cpu_set_t& processors) noexcept;
 
   /// Makes one turn, and sleeps at most for `patience` (or for ever, without one). Returns false when the
-  /// loop has ended.
+  /// loop has ended. A guest's turn has a few rounds.
   bool turn(std::optional<Duration> patience);
   /// Makes turns until the loop has ended.
   void run();
 
   /// For a worker that never ran: answers what was posted to it, on the calling thread.
   void refuse_everything() noexcept;
+  /// The same in steps, for several workers whose tasks may wait for each other: begins, and goes one round.
+  /// The second returns true when nothing is left.
+  void begin_to_refuse() noexcept;
+  [[nodiscard]] bool refuse_what_is_there() noexcept;
 
   void begin(Completion& completion) noexcept;
   /// See Completion::read_now().
@@ -120,11 +156,19 @@ class Loop : public LoopFront {
                               const Request& request) noexcept;
   void begin_unscoped(Completion& completion, const Scope* permitting) noexcept;
   void begin_chain(std::span<Completion* const> links) noexcept;
+  /// Asks the kernel to close `fd` on a helper thread; nobody waits for that. Returns false, and nothing has
+  /// happened, if there is no room for the request.
+  [[nodiscard]] bool close_by_helper(int fd) noexcept;
   void cancel_and_submit(Completion& completion) noexcept;
   void cancel(Completion& completion) noexcept;
+  /// To be called with an operation that has answered and will answer again: if it is to end, the kernel may
+  /// have to be asked once more.
+  void cancel_again(Completion& completion) noexcept;
   void schedule(std::coroutine_handle<> coroutine) noexcept { ready_.push(coroutine); }
+  /// In the middle of a turn: takes what was posted, and fires the timers that are due. Resumes nothing.
+  void look_outside() noexcept;
   [[nodiscard]] TimePoint now() const noexcept { return kernel_.now(); }
-  void arm(TimerNode& node, TimePoint deadline) noexcept;
+  [[nodiscard]] bool arm(TimerNode& node, TimePoint deadline) noexcept;
   void disarm(TimerNode& node) noexcept { timers_.remove(node); }
 
   /// Notes a strand that goes on here. The strand leaves the list by itself.
@@ -140,13 +184,22 @@ class Loop : public LoopFront {
   /// Notes a wait that is in no scope, and that must be cancelled when the worker stops.
   void look_after(Wait& orphan) noexcept { orphans_.push_back(orphan); }
 
-  /// Notes a stream that was made here. The stream leaves the list by itself.
-  void knows(detail::StreamNode& stream) noexcept { streams_.push_back(stream); }
-  void close_streams_on(int fd) noexcept;
+  /// Notes a use of a descriptor. It leaves the list by itself.
+  void knows(DescriptorUse& use, int fd) noexcept { uses_on(fd).uses.push_back(use); }
+  /// Returns a number that is another one after this descriptor was closed.
+  [[nodiscard]] std::uint32_t closes_of(int fd) noexcept { return uses_on(fd).closes; }
+  /// See here::end_uses_of().
+  std::size_t end_uses_of(int fd) noexcept;
+  /// See here::before_close().
+  void before_close(int fd) noexcept;
+  void lose_uses_of(int fd) noexcept;
 
   /// Returns the trace's clock, as read when this turn began or, if there was no wait since, in one of the
   /// seven turns before.
   [[nodiscard]] std::uint64_t turn_ticks() const noexcept { return turn_ticks_; }
+
+  /// For Completion::finish(), while times are kept.
+  void observe_resumed(const Completion& completion) noexcept;
 
   /// From now on only coroutines that come back are taken. Returns the line in which to wait until every
   /// strand has ended, except those in the same tree of members as the strand that waits.
@@ -162,8 +215,21 @@ class Loop : public LoopFront {
     scopes_.for_each(visit);
   }
   [[nodiscard]] std::uint64_t in_flight() const noexcept { return in_flight_; }
+  /// thread: any
+  [[nodiscard]] const LoopCounters& counters() const noexcept { return counters_; }
+  /// Returns how many requests a helper thread of the kernel does in any case.
+  /// thread: any
+  [[nodiscard]] std::uint64_t requests_for_helpers() const noexcept {
+    return std::atomic_ref(const_cast<std::uint64_t&>(for_helpers_)).load(std::memory_order_relaxed);
+  }
+  /// Returns how late waits for a timer ended, in nanoseconds.
+  /// thread: any
+  [[nodiscard]] const trace::Histogram& lateness() const noexcept { return lateness_; }
+  /// Returns null if no times have been kept, see trace::Level::hist.
+  /// thread: any
+  [[nodiscard]] const LoopTimes* times() const noexcept { return times_.load(std::memory_order_acquire); }
   [[nodiscard]] std::uint64_t expected_homecomings() const noexcept { return expected_homecomings_; }
-  [[nodiscard]] const trace::ClockPair& attached_at() const noexcept { return attached_at_; }
+  [[nodiscard]] const trace::layout::Moment& attached_at() const noexcept { return attached_at_; }
 
   void expect_homecoming() noexcept { ++expected_homecomings_; }
   void forgo_homecoming() noexcept {
@@ -191,16 +257,25 @@ class Loop : public LoopFront {
   void close_inbox(std::uint64_t address) noexcept;
 
  private:
+  void limit_helpers() noexcept;
+
   // A turn, in order.
   bool step(std::optional<Duration> patience);
   [[nodiscard]] bool holds_its_invariants() noexcept;
-  void look_at_clock() noexcept;
+  /// Looks at the clock. While times are kept, it also does the work of the turn, and returns true.
+  [[nodiscard]] bool has_worked_on_record();
+  void work();
   void drain_posts() noexcept;
   void accept_post(PostNode& node) noexcept;
   void expire_timers() noexcept;
   void submit(std::optional<Duration> patience) noexcept;
   void process_completions() noexcept;
-  void process_and_record() noexcept;
+  void process_and_observe() noexcept;
+  [[nodiscard]] bool has_observed_work();
+  void observe_popped(std::uint32_t pushed) noexcept;
+  void observe_tagged(std::uint64_t now, const Cqe& cqe) const noexcept;
+  void observe_plain(std::uint64_t now, const Cqe& cqe) noexcept;
+  [[nodiscard]] LoopTimes* wanted_times() noexcept;
 
   // Submission.
   [[nodiscard]] Sqe* find_sqe() noexcept;
@@ -213,25 +288,52 @@ class Loop : public LoopFront {
   void sleep(std::optional<Duration> limit) noexcept;
   void sleep_and_learn(std::optional<Duration> limit) noexcept;
   void watch(std::optional<Duration> limit) noexcept;
+  int submit_and_wait_for_timer(Duration limit) noexcept;
+  void note_lateness(TimePoint now) noexcept;
+  void note_end_of_wait() noexcept;
   void peek() noexcept;
+  void note_enter(bool may_sleep) noexcept;
+  void observe_enter(bool may_sleep) noexcept;
+  void observe_end() noexcept;
+  void record_call(std::uint64_t now, bool may_sleep) noexcept;
+  void end_observed_turn(std::uint64_t now) noexcept;
+  void keep_stall(std::uint64_t began, std::uint64_t now) const noexcept;
+  void note_return(trace::Kind kind, int result) noexcept;
+  void observe_return(trace::Kind kind, int result) noexcept;
+  /// Enters without waiting.
+  void hand_over() noexcept;
   void note_enter_result(int result) noexcept {
     short_of_memory_ = false;
     if (result < 0) [[unlikely]]
-      note_enter_error(result);
+      return note_enter_error(result);
+    counters_.submitted.add(static_cast<std::uint64_t>(result));
   }
   void note_enter_error(int result) noexcept;
   /// Returns true if there is something to do before an enter.
   [[nodiscard]] bool is_unsettled() const noexcept {
-    return looks_closer_ || short_of_memory_ || !cancelling_.empty();
+    return looks_closer_ || short_of_memory_ || cancels_.needs_attention();
   }
   void settle() noexcept;
 
+  // As a guest.
+  bool turn_as_guest(std::optional<Duration> patience);
+  bool guest_step(std::optional<Duration> patience);
+  void arrange_ready() noexcept;
+  [[nodiscard]] bool has_nothing_to_do() const noexcept;
+  [[nodiscard]] std::optional<Duration> time_to_sleep_outside() const noexcept;
+  void sleep_outside() noexcept;
+  void ring_doorbell_after(std::optional<Duration> delay) noexcept;
+
   // Completions.
-  template <bool recording>
+  template <bool observed>
   void process() noexcept;
-  template <bool recording>
-  const Cqe* file_plain_ones(const Cqe* cqe, const Cqe* end) noexcept;
+  template <bool observed>
+  const Cqe* file_plain_ones(const Cqe* cqe, const Cqe* end, std::uint64_t now) noexcept;
+  [[nodiscard]] std::uint64_t time_of_return() noexcept;
   void file_plain(const Cqe& cqe, ReadyQueue::Batch& ready) noexcept;
+  void file_rare(Completion& completion, const Cqe& cqe) noexcept;
+  void file_part(const Cqe& cqe) noexcept;
+  void leaves_kernel(Completion& completion) noexcept;
   void file_tagged(const Cqe& cqe) noexcept;
   void file_one_of_many(const Cqe& cqe) noexcept;
   void file_message(const Cqe& cqe) noexcept;
@@ -244,8 +346,7 @@ class Loop : public LoopFront {
   [[nodiscard]] bool only_drains() noexcept;
 
   // Cancelling.
-  void ask_kernel_to_cancel(const Completion& completion) noexcept;
-  void cancel_again() noexcept;
+  void ask_kernel_to_cancel() noexcept;
 
   // The end.
   [[nodiscard]] bool may_work_while_stopping(const Scope* scope) const noexcept;
@@ -262,23 +363,34 @@ class Loop : public LoopFront {
   // These are set before the loop runs.
   const LoopOptions options_;
   Kernel& kernel_;
-  trace::ClockPair attached_at_;
+  trace::layout::Moment attached_at_;
 
   // Only the worker's thread uses these.
   Ring ring_{sq_};
   ReadyQueue ready_;
   TimerHeap timers_;
+  // While it sleeps, and until timers are looked at next: when it is to wake. Otherwise, and if there is no
+  // timer, never.
+  TimePoint wait_is_due_ = TimePoint::max();
   std::uint32_t turns_until_clock_ = 0;
+  trace::CpuWatch cpu_watch_;  // while recording
+  // While times are kept.
+  std::uint64_t turn_began_ = 0;       // 0: nobody noted it
+  std::uint64_t returned_ = 0;         // from the kernel in this turn; 0: not yet, or nobody noted it
+  std::uint64_t woken_ = 0;            // when it last returned from a sleep
+  bool sleeps_ = false;                // the last enter could
   std::size_t bytes_to_read_now_ = 0;  // what is left for this turn
   Spinner spinner_;
   IntrusiveList<Strand> strands_;  // the strands that are here
   IntrusiveList<Scope> scopes_;    // the scopes that must be closed here; their coroutines may be elsewhere
   IntrusiveList<Completion> parked_;  // because no SQE was free
   IntrusiveList<Wait> orphans_;       // in no scope: the waits of coroutines of another library
-  IntrusiveList<Completion> cancelling_;
-  std::uint64_t controls_in_flight_ = 0;      // cancels that we have sent ourselves
-  std::uint64_t expected_homecomings_ = 0;    // coroutines of ours that other threads will hand back
-  TimePoint next_cancel_ = TimePoint::min();  // when to ask again for what is being cancelled
+  Cancels cancels_;
+  LoopCounters counters_;
+  trace::Histogram lateness_;
+  std::atomic<LoopTimes*> times_ = nullptr;  // made when they are first wanted, and owned
+  std::uint64_t closes_in_flight_ = 0;       // those that nobody waits for
+  std::uint64_t expected_homecomings_ = 0;   // coroutines of ours that other threads will hand back
   TimePoint patience_ends_ =
       TimePoint::max();  // while stopping: when to break through shields and name what is left
   bool stopping_ = false;
@@ -287,7 +399,13 @@ class Loop : public LoopFront {
   bool short_of_memory_ = false;  // the kernel refused the last enter for now
   QueuedWait::Line drainers_;
   IntrusiveList<RingResource> resources_;
-  IntrusiveList<detail::StreamNode> streams_;
+  // The uses of one descriptor are in one list, and few others are with them.
+  struct Uses {
+    IntrusiveList<DescriptorUse> uses;
+    std::uint32_t closes = 0;  // of these descriptors
+  };
+  [[nodiscard]] Uses& uses_on(int fd) noexcept { return uses_[static_cast<unsigned>(fd) % uses_.size()]; }
+  std::array<Uses, 1024> uses_;
   RingResource* file_table_ = nullptr;
   RingResource* buffer_table_ = nullptr;
   std::uint16_t next_buffer_group_ = 0;
@@ -297,6 +415,10 @@ class Loop : public LoopFront {
   };
   std::vector<InboxSlot> inboxes_;
   std::unique_ptr<const Capabilities> own_capabilities_;  // of a kernel that is not the real one
+  std::unique_ptr<Doorbell> doorbell_;                    // of a guest
+  TimePoint doorbell_rings_at_ = TimePoint::max();
+  bool sleeps_outside_ = false;  // its mark says so
+  ReadyOrder* order_ = nullptr;  // of a guest, in a simulation
 
   // Every thread uses these.
   Mailbox mailbox_;

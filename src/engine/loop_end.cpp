@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <corering/engine/cancel_protocol.hpp>
+#include <corering/trace/recorder.hpp>
 
 #include "engine/loop.hpp"
 
@@ -12,6 +13,7 @@ using namespace detail;
 
 namespace {
 
+constexpr Duration poster_nap = std::chrono::microseconds(20);
 constexpr Duration shortest_patience = std::chrono::milliseconds(10);  // between two reports
 
 }  // namespace
@@ -40,19 +42,20 @@ void Loop::release_drained() noexcept {
 }
 
 // Returns true if every strand that is here, or expected here, belongs to the tree of a strand that drains.
+// The first other one is enough, and it is found first the next time: among many tasks that wait, a turn
+// looks at one.
 bool Loop::only_drains() noexcept {
-  bool alone = mailbox_.empty() && orphans_.empty();
-  const auto check = [&](const Strand& strand) {
-    if (!alone) return;
+  if (!mailbox_.empty() || !orphans_.empty()) return false;
+  const auto is_other = [this](const Strand& strand) {
     bool drains = false;
     drainers_.for_each([&](const QueuedWait& drainer) {
       drains = drains || &top_of(*drainer.promise()->scope->strand()) == &top_of(strand);
     });
-    alone = drains;
+    return !drains;
   };
-  strands_.for_each([&](const Strand& strand) { check(strand); });
-  scopes_.for_each([&](const Scope& scope) { check(*scope.strand()); });  // some of these are elsewhere
-  return alone;
+  const auto is_of_other = [&is_other](const Scope& scope) { return is_other(*scope.strand()); };
+  return strands_.bring_to_front(is_other) == nullptr &&
+         scopes_.bring_to_front(is_of_other) == nullptr;  // some of these are elsewhere
 }
 
 // ---- stopping ----
@@ -63,6 +66,8 @@ bool Loop::may_work_while_stopping(const Scope* scope) const noexcept {
 
 void Loop::begin_stop() noexcept {
   stopping_ = looks_closer_ = true;
+  if (trace::enabled()) [[unlikely]]
+    trace::record(trace::Kind::stopping, trace::no_opcode, this);
   mailbox_.refuse_posts();
   patience_ends_ = saturating_add(kernel_.now(), options_.stop_patience);
   cancel_everything(!shields_hold_);
@@ -103,10 +108,15 @@ void Loop::cancel_everything(bool through_shields) noexcept {
     if (cause.through_shields || !scope.is_shielded()) CancelProtocol::request(scope, cause);
   });
   while (!orphans_.empty()) orphans_.front().cancel(cause);
-  parked_.for_each([this](Completion& completion) {
+  // Those that are answered may park something again, so the list is taken first.
+  IntrusiveList<Completion> parked;
+  while (!parked_.empty()) parked.push_back(parked_.pop_front());
+  while (!parked.empty()) {
+    Completion& completion = parked.pop_front();
+    parked_.push_back(completion);
     if (completion.promise_ == nullptr || completion.promise_->scope == nullptr)
       answer(completion, -ECANCELED);
-  });
+  }
 }
 
 void Loop::lose_patience() noexcept {
@@ -117,8 +127,8 @@ void Loop::lose_patience() noexcept {
 }
 
 bool Loop::is_quiet() const noexcept {
-  return in_flight_ == 0 && controls_in_flight_ == 0 && expected_homecomings_ == 0 && ready_.empty() &&
-         parked_.empty() && timers_.empty() && strands_.empty() && scopes_.empty();
+  return in_flight_ == 0 && cancels_.asked() == 0 && closes_in_flight_ == 0 && expected_homecomings_ == 0 &&
+         ready_.empty() && parked_.empty() && timers_.empty() && strands_.empty() && scopes_.empty();
 }
 
 // The queue is closed: posters cannot take the asleep mark any more, and those that took it are counted.
@@ -130,22 +140,16 @@ void Loop::end() noexcept {
 }
 
 // If we closed the eventfd while a poster is about to write it, the poster would write to whatever gets the
-// number next.
+// number next. A poster is about to write for a moment only, unless it has lost its processor.
 void Loop::await_promised_wakes() noexcept {
-  while (mailbox_.awaits_wakes()) {
-    if (arm_wake_read()) wait_for_kernel();
-  }
-  mailbox_.join_posters();
+  while (mailbox_.awaits_wakes()) kernel_.nap(poster_nap);
 }
 
 void Loop::cancel_wake_read() noexcept {
   bool asked = false;
-  while (mailbox_.is_wake_read_armed() || controls_in_flight_ > 0) {
+  while (mailbox_.is_wake_read_armed() || cancels_.asked() > 0) {
     if (Sqe* const sqe = asked ? nullptr : find_sqe(); sqe != nullptr) {
-      *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
-                 .addr = wake_read_tag,
-                 .user_data = control_tag};
-      ++controls_in_flight_;
+      cancels_.fill_for_own(*sqe, wake_read_tag, control_tag);
       asked = true;
     }
     wait_for_kernel();
@@ -153,26 +157,37 @@ void Loop::cancel_wake_read() noexcept {
 }
 
 void Loop::detach() noexcept {
-  CORERING_ASSERT(is_quiet() && cancelling_.empty() && orphans_.empty(),
+  CORERING_ASSERT(is_quiet() && cancels_.empty() && orphans_.empty(),
                   "a ring is closed when the kernel knows nothing of ours any more");
   while (!resources_.empty()) resources_.pop_front().ring_closes();
-  while (!streams_.empty()) (void)streams_.pop_front();  // the streams have ended, and may outlive us
+  for (Uses& uses : uses_) {
+    while (!uses.uses.empty()) (void)uses.uses.pop_front();  // streams have ended, and may outlive us
+  }
   ring_.close();
   mailbox_.close();
   ended_ = true;
 }
 
-void Loop::refuse_everything() noexcept {
+void Loop::begin_to_refuse() noexcept {
   if (ended_) return;
   const Running here(*this);
   shields_hold_ = false;  // without a ring, no clean-up is possible
   begin_stop();
-  while (!is_quiet() || !mailbox_.try_close()) {
+}
+
+bool Loop::refuse_what_is_there() noexcept {
+  const Running here(*this);
+  while (!ended_ && (!mailbox_.empty() || !ready_.empty())) {
     drain_posts();
     ready_.run(ready_budget);
-    if (ready_.empty()) kernel_.nap(memory_nap);  // for the coroutines that are still away
   }
-  ended_ = true;
+  ended_ = ended_ || (is_quiet() && mailbox_.try_close());
+  return ended_;
+}
+
+void Loop::refuse_everything() noexcept {
+  begin_to_refuse();
+  while (!refuse_what_is_there()) kernel_.nap(memory_nap);  // for the coroutines that are still away
 }
 
 }  // namespace corering

@@ -1,4 +1,5 @@
-/// loop_operations.cpp — requests out of the ordinary: refused, parked, linked, cancelled.
+/// loop_operations.cpp — requests out of the ordinary: refused, parked, linked, cancelled, left without a
+/// descriptor.
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -32,10 +33,6 @@ std::int32_t read_all_now(Kernel& kernel, const Request& request) noexcept {
   }
   return static_cast<std::int32_t>(done);
 }
-
-// After this time we ask the kernel again for what is being cancelled: it may have missed an operation that
-// was between two states.
-constexpr Duration cancel_again_after = std::chrono::milliseconds(10);
 
 }  // namespace
 
@@ -76,7 +73,7 @@ bool Loop::read_now(Completion& completion, const PromiseBase& promise, const Re
   if (trace::enabled()) [[unlikely]] {
     const auto fd = static_cast<std::uint32_t>(request.fd);
     trace::record(Kind::read_now, static_cast<std::uint8_t>(request.opcode()), &completion,
-                  static_cast<std::uint64_t>(fd) << 32 | request.len, trace::pack_place(promise.awaiting));
+                  static_cast<std::uint64_t>(fd) << 32 | request.len, trace::key_of(promise.awaiting));
   }
   bytes_to_read_now_ -= request.len + cost_of_a_call;
   const std::int32_t got = read_all_now(kernel_, request);
@@ -93,24 +90,39 @@ void Loop::begin_unscoped(Completion& completion, const Scope* permitting) noexc
   park(completion);
 }
 
-void Loop::cancel_and_submit(Completion& completion) noexcept {
-  cancel(completion);
-  if (ring_.unsubmitted() > 0) note_enter_result(ring_.submit());
+bool Loop::close_by_helper(int fd) noexcept {
+  Sqe* const sqe = parked_.empty() ? find_sqe() : nullptr;
+  if (sqe == nullptr) return false;
+  lose_uses_of(fd);
+  *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::close),
+             .flags = static_cast<std::uint8_t>(abi::sqe_async),
+             .fd = fd,
+             .user_data = static_cast<std::uint64_t>(fd) << 3 | detail::closing_tag};
+  ++closes_in_flight_;
+  count_for_helper();
+  return true;
 }
 
-void Loop::close_streams_on(int fd) noexcept {
-  streams_.for_each([fd](detail::StreamNode& node) {
-    auto& stream = static_cast<detail::MultishotBlock&>(node);
-    if (stream.is_on(fd)) stream.close();
-  });
+void Loop::cancel_and_submit(Completion& completion) noexcept {
+  cancel(completion);
+  // Peeking also lets the request end here, so that it does not hold its file when its owner closes it next.
+  if (ring_.unsubmitted() > 0) note_enter_result(ring_.submit_and_peek());
 }
 
 // All SQEs of a chain go with one enter, and nothing else comes between them.
 void Loop::begin_chain(std::span<Completion* const> links) noexcept {
-  for (std::size_t i = 0; i < links.size(); ++i) {
-    links[i]->links_behind_ = (links.size() - 1 - i) & 0x7fff;
+  const PromiseBase* const promise = links.front()->promise_;
+  if (refuses_waits(promise != nullptr ? promise->scope : nullptr)) {
+    for (Completion* const link : links) answer(*link, -ECANCELED);
+    return;
   }
-  if (ring_.free_sqes() < links.size()) note_enter_result(ring_.submit());
+  if (trace::enabled()) [[unlikely]] {
+    for (const Completion* const link : links) link->record_await();
+  }
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    links[i]->links_behind_ = (links.size() - 1 - i) & 0x3fff;
+  }
+  if (ring_.free_sqes() < links.size()) hand_over();
   if (parked_.empty() && ring_.free_sqes() >= links.size()) {
     for (Completion* const link : links) fill(*ring_.next_sqe(), *link);
   } else {
@@ -118,16 +130,34 @@ void Loop::begin_chain(std::span<Completion* const> links) noexcept {
   }
 }
 
+namespace {
+
+/// Request::is_for_a_helper() in fewer instructions, for an opcode that is no constant. None is above 63.
+constexpr bool goes_to_a_helper(std::uint32_t head) noexcept {
+  return (((head >> 8 & abi::sqe_async) != 0 ? ~std::uint64_t{0} : opcodes_for_helpers) >> (head & 63) & 1) !=
+         0;
+}
+static_assert([] {
+  for (std::uint32_t head = 0; head < 1 << 13; head = (head & 0xff) < 63 ? head + 1 : (head | 0xff) + 1) {
+    if (goes_to_a_helper(head) != Request{.head = head}.is_for_a_helper()) return false;
+  }
+  return true;
+}());
+
+}  // namespace
+
 Sqe* Loop::find_sqe() noexcept {
   if (Sqe* const sqe = ring_.next_sqe(); sqe != nullptr) [[likely]]
     return sqe;
-  note_enter_result(ring_.submit());
+  hand_over();
   return ring_.next_sqe();
 }
 
 void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
   CORERING_DEBUG_ASSERT(completion.kept_ != nullptr, "only a request that is kept can be filled");
   completion.note_what_is_kept();
+  if (goes_to_a_helper(completion.head_)) [[unlikely]]
+    count_for_helper();
   completion.kept_->fill(sqe, completion.user_data());
   completion.state_ = Completion::State::in_flight;
   ++in_flight_;
@@ -144,6 +174,7 @@ void Loop::park(Completion& completion) noexcept {
   completion.note_what_is_kept();
   if (trace::enabled()) [[unlikely]]
     trace::record(Kind::parked, trace::no_opcode, &completion);
+  counters_.parked.add();
   completion.state_ = Completion::State::parked;
   parked_.push_back(completion);
   looks_closer_ = true;
@@ -153,7 +184,7 @@ void Loop::park(Completion& completion) noexcept {
 void Loop::unpark() noexcept {
   while (!parked_.empty()) {
     const std::uint32_t links = parked_.front().links_behind_ + 1U;
-    if (ring_.free_sqes() < links) note_enter_result(ring_.submit());
+    if (ring_.free_sqes() < links) hand_over();
     if (ring_.free_sqes() < links) return;
     CORERING_DEBUG_ASSERT(links <= ring_.sq_entries(), "a chain is no longer than the SQ");
     for (std::uint32_t i = 0; i < links; ++i) fill(*ring_.next_sqe(), parked_.pop_front());
@@ -161,13 +192,15 @@ void Loop::unpark() noexcept {
   looks_closer_ = stopping_;
 }
 
-void Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
-  timers_.push(node, deadline);
+bool Loop::arm(TimerNode& node, TimePoint deadline) noexcept {
+  if (!timers_.push(node, deadline)) return false;
+  wait_is_due_ = TimePoint::max();  // the last wait may have been for a timer that is gone
   if (trace::enabled()) [[unlikely]] {
-    const TimePoint now = kernel_.now();
+    const TimePoint now = kernel_.now_to_show();
     trace::record(Kind::timer_armed, trace::no_opcode, &node,
                   deadline <= now ? 0 : static_cast<std::uint64_t>((deadline - now).count()));
   }
+  return true;
 }
 
 // ---- cancelling ----
@@ -177,12 +210,10 @@ void Loop::cancel(Completion& completion) noexcept {
     case Completion::State::parked:
       return answer(completion, -ECANCELED);
     case Completion::State::in_flight:
+    case Completion::State::in_parts:
     case Completion::State::orphaned:
-      completion.unlink();
-      completion.state_ = Completion::State::cancelling;
-      if (cancelling_.empty()) next_cancel_ = kernel_.now() + cancel_again_after;
-      cancelling_.push_back(completion);
-      return ask_kernel_to_cancel(completion);
+      cancels_.add(completion);
+      return ask_kernel_to_cancel();
     case Completion::State::idle:
     case Completion::State::unrecorded:
     case Completion::State::cancelling:
@@ -191,22 +222,77 @@ void Loop::cancel(Completion& completion) noexcept {
   }
 }
 
-// The cancel comes after its target in the SQ, or the target has been submitted before. The kernel takes SQEs
-// in order, so it knows the target. The cancel also comes before whatever gets the same address later. If no
-// SQE is free, we ask the kernel the next time.
-void Loop::ask_kernel_to_cancel(const Completion& completion) noexcept {
-  Sqe* const sqe = find_sqe();
-  if (sqe == nullptr) return;
-  *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
-             .addr = completion.user_data(),
-             .user_data = detail::control_tag};
-  ++controls_in_flight_;
+void Loop::cancel_again(Completion& completion) noexcept {
+  if (completion.state_ == Completion::State::cancelling)
+    cancels_.answered_in_part(completion, kernel_.now());
 }
 
-// If an operation was between two states when the kernel looked for it, the kernel did not find it (ENOENT).
-void Loop::cancel_again() noexcept {
-  next_cancel_ = kernel_.now() + cancel_again_after;
-  cancelling_.for_each([this](const Completion& completion) { ask_kernel_to_cancel(completion); });
+// The cancel comes after its target in the SQ, or the target has been submitted before. The kernel takes SQEs
+// in order, so it knows the target. The cancel also comes before whatever gets the same address later. If no
+// SQE is free, or enough cancels are with the kernel already, we ask in a later turn.
+void Loop::ask_kernel_to_cancel() noexcept {
+  while (cancels_.has_next()) {
+    Sqe* const sqe = find_sqe();
+    if (sqe == nullptr) return;
+    cancels_.fill_next(*sqe, detail::control_tag);
+  }
+}
+
+// ---- a descriptor is closed ----
+
+void Loop::lose_uses_of(int fd) noexcept {
+  ++uses_on(fd).closes;
+  CORERING_DEBUG_ASSERT(fd >= 0, "only an open descriptor is closed");
+  uses_on(fd).uses.for_each([fd](DescriptorUse& use) { use.lose(fd); });
+}
+
+namespace {
+
+/// What these have in the field of the descriptor is something else: an id, or flags.
+bool has_descriptor(Opcode opcode) noexcept {
+  return opcode != Opcode::waitid && opcode != Opcode::futex_wait && opcode != Opcode::futex_wake &&
+         opcode != Opcode::futex_waitv;
+}
+
+bool names(const Sqe& sqe, int fd) noexcept {
+  return sqe.fd == fd && (sqe.flags & abi::sqe_fixed_file) == 0 &&
+         has_descriptor(static_cast<Opcode>(sqe.opcode));
+}
+
+/// Returns true if it is a splice or a tee that reads from `fd`. The kernel looks that descriptor up only
+/// when a helper thread begins with it.
+bool reads_from(const Sqe& sqe, int fd) noexcept {
+  const auto opcode = static_cast<Opcode>(sqe.opcode);
+  return (opcode == Opcode::splice || opcode == Opcode::tee) &&
+         sqe.file_index == static_cast<std::uint32_t>(fd) && (sqe.op_flags & abi::splice_fd_in_fixed) == 0;
+}
+
+}  // namespace
+
+// What is filled goes to the kernel now, which takes hold of the file. What waits for a free SQE, or what the
+// kernel does not take at the moment, loses its descriptor and fails with EBADF.
+void Loop::before_close(int fd) noexcept {
+  if (!mailbox_.is_in_its_process()) return;  // the ring is the parent's
+  lose_uses_of(fd);
+  if (!is_attached()) return;
+  bool is_named = false;
+  ring_.for_each_filled([fd, &is_named](const Sqe& sqe) { is_named = is_named || names(sqe, fd); });
+  if (is_named) hand_over();
+  ring_.for_each_filled([fd](Sqe& sqe) {
+    if (names(sqe, fd)) sqe.fd = -1;
+    if (reads_from(sqe, fd)) sqe.file_index = static_cast<std::uint32_t>(-1);
+  });
+  parked_.for_each([fd](Completion& parked) {
+    if (has_descriptor(parked.opcode())) parked.lose_descriptor(fd);
+  });
+}
+
+std::size_t Loop::end_uses_of(int fd) noexcept {
+  std::size_t unfinished = 0;
+  uses_on(fd).uses.for_each([fd, &unfinished](DescriptorUse& use) {
+    if (use.end_use_of(fd)) ++unfinished;
+  });
+  return unfinished;
 }
 
 }  // namespace corering

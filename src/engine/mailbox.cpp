@@ -4,54 +4,65 @@
 #include <corering/engine/post.hpp>
 #include <corering/trace/recorder.hpp>
 
+#include "engine/loop_times.hpp"
+
 namespace corering {
 namespace {
 
 using trace::Kind;
 
-void record(Kind kind, const void* id) noexcept {
-  if (trace::enabled()) [[unlikely]]
-    trace::record(kind, trace::no_opcode, id);
-}
-
 }  // namespace
 
 void Mailbox::request_stop() noexcept {
+  if (!is_in_its_process()) return;
   if (stop_requested_.exchange(true, std::memory_order_acq_rel)) return;
   refuse_posts();
+  kernel_.posted();
   stop_node_.kind = PostNode::Kind::stop;
   // We do not use push() here: a signal handler may be the caller, and the recorder may allocate.
   if (queue_.push(stop_node_) == MpscQueue::Pushed::must_wake) wake();
 }
 
+// Once it is pushed, the node may be gone. So may this mailbox, unless it must wait for our wake.
 bool Mailbox::push(PostNode& node) noexcept {
+  if (trace::counts()) [[unlikely]]
+    return push_on_record(node);
+  const MpscQueue::Pushed pushed = queue_.push(node);
+  if (pushed == MpscQueue::Pushed::must_wake) wake();
+  return pushed != MpscQueue::Pushed::closed;
+}
+
+// A function of its own, so that a push without a recording has no calls to make room for.
+bool Mailbox::push_on_record(PostNode& node) noexcept {
+  kernel_.posted();
   const void* const id = &node;
-  if (trace::enabled()) [[unlikely]] {
-    const void* const coroutine = node.kind == PostNode::Kind::call ? nullptr : node.coroutine.address();
-    trace::record(Kind::pushed, trace::no_opcode, id, reinterpret_cast<std::uintptr_t>(coroutine),
-                  reinterpret_cast<std::uintptr_t>(owner_));
+  const std::uint64_t now = trace::stamp();
+  node.pushed = LoopTimes::units_of(now);
+  const bool records = trace::enabled();
+  if (records)
+    trace::record_at(now, Kind::pushed, trace::no_opcode, id, task_in_trace(node),
+                     reinterpret_cast<std::uintptr_t>(owner_));
+  const MpscQueue::Pushed pushed = queue_.push(node);
+  if (records && pushed == MpscQueue::Pushed::queued) trace::record(Kind::wake_elided, trace::no_opcode, id);
+  if (pushed == MpscQueue::Pushed::must_wake) {
+    if (records) trace::record(Kind::wake_written, trace::no_opcode, id);
+    wake();
   }
-  // Once it is pushed, the node may be gone. So may this mailbox, unless it must wait for our wake.
-  switch (queue_.push(node)) {
-    case MpscQueue::Pushed::closed:
-      return false;
-    case MpscQueue::Pushed::queued:
-      record(Kind::wake_elided, id);
-      return true;
-    case MpscQueue::Pushed::must_wake:
-      record(Kind::wake_written, id);
-      wake();
-      return true;
-  }
-  return false;
+  return pushed != MpscQueue::Pushed::closed;
 }
 
 void Mailbox::wake() noexcept {
-  Kernel& kernel = kernel_;
-  const int eventfd = eventfd_;
-  // After this we do not touch the mailbox: it ends when it has seen this count and read this wake.
-  wakes_sent_.fetch_add(1, std::memory_order_release);
-  kernel.wake(eventfd);
+  check_process();
+  kernel_.wake(eventfd_);
+  // After this we do not touch the mailbox: it may end when it has seen this count.
+  wakes_written_.fetch_add(1, std::memory_order_release);
+}
+
+void Mailbox::check_process() const noexcept {
+  CORERING_ASSERT(
+      is_in_its_process(),
+      "a worker of the parent process was used in a child after fork(): the child may only call exec "
+      "or _exit, or make workers of its own");
 }
 
 void Mailbox::close() noexcept {
@@ -74,17 +85,9 @@ void Mailbox::arm_wake_read(Sqe& sqe, std::uint64_t user_data) noexcept {
   wake_read_armed_ = true;
 }
 
-void Mailbox::wake_read_done(std::int32_t res) noexcept {
+void Mailbox::wake_read_done() noexcept {
   CORERING_ASSERT(wake_read_armed_, "only an armed wake read is done");
   wake_read_armed_ = false;
-  if (res == sizeof wake_count_) received_wakes_ += wake_count_;
-}
-
-// Every wake that has come through the kernel was counted before. This loop makes that true for the memory
-// model too.
-void Mailbox::join_posters() const noexcept {
-  while (wakes_sent_.load(std::memory_order_acquire) != promised_wakes_) {
-  }
 }
 
 }  // namespace corering

@@ -2,8 +2,10 @@
 /// sleeps.
 ///
 /// Any thread posts; only the owner takes. The mailbox hands nodes out and calls nobody. It counts the wakes:
-/// a poster that has found the owner asleep owes the eventfd one write, and the eventfd is not closed until
-/// all owed writes have been read from it. So nobody ever writes to a descriptor that has been reused.
+/// a poster that has found the owner asleep owes the eventfd one write, says so when it has written, and the
+/// eventfd is not closed before all who owe have said so. So nobody ever writes to a descriptor that has been
+/// reused. What is read from the eventfd is not counted: a stranger who has the descriptor, such as a forked
+/// child, can write to it, and then the owner only wakes up for nothing.
 #pragma once
 
 #include <atomic>
@@ -11,6 +13,7 @@
 #include <utility>
 
 #include <corering/base/assert.hpp>
+#include <corering/base/process_generation.hpp>
 #include <corering/engine/mpsc_queue.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/uring/abi.hpp>
@@ -21,7 +24,8 @@ namespace corering {
 class Mailbox {
  public:
   /// `owner` is the trace's name for the receiver of the nodes.
-  Mailbox(Kernel& kernel, const void* owner) noexcept : kernel_(kernel), owner_(owner) {}
+  Mailbox(Kernel& kernel, const void* owner) noexcept
+      : kernel_(kernel), owner_(owner), generation_(process_generation()) {}
   Mailbox(Mailbox&&) = delete;
 
   // ---- any thread ----
@@ -40,7 +44,8 @@ class Mailbox {
   }
   /// From now on, post() is refused. Posts that have already begun may still arrive.
   void refuse_posts() noexcept { refuses_posts_.store(true, std::memory_order_release); }
-  /// Refuses posts and posts the stop request, once. It is async-signal-safe.
+  /// Refuses posts and posts the stop request, once. It is async-signal-safe. In a child that was forked it
+  /// does nothing: the owner is in the parent.
   void request_stop() noexcept;
 
   // ---- the owner's thread ----
@@ -76,33 +81,38 @@ class Mailbox {
 
   [[nodiscard]] bool is_wake_read_armed() const noexcept { return wake_read_armed_; }
   void arm_wake_read(Sqe& sqe, std::uint64_t user_data) noexcept;
-  void wake_read_done(std::int32_t res) noexcept;
+  void wake_read_done() noexcept;
 
-  /// Returns true while a poster owes a write that has not been read.
-  [[nodiscard]] bool awaits_wakes() const noexcept { return received_wakes_ != promised_wakes_; }
-  /// To be called when no wake is awaited any more. After it, what the posters did before their writes is
-  /// known here.
-  void join_posters() const noexcept;
+  /// Returns true while a poster owes a write. After it has returned false, what the posters did before their
+  /// writes is known here.
+  [[nodiscard]] bool awaits_wakes() const noexcept {
+    return wakes_written_.load(std::memory_order_acquire) != promised_wakes_;
+  }
+
+  /// Returns true in the process that made the mailbox, and false in a child that was forked.
+  [[nodiscard]] bool is_in_its_process() const noexcept { return generation_ == process_generation(); }
 
  private:
+  void check_process() const noexcept;
   [[nodiscard]] bool push(PostNode& node) noexcept;
-  void wake() noexcept;
+  [[nodiscard]] [[gnu::noinline]] bool push_on_record(PostNode& node) noexcept;
+  [[gnu::noinline]] void wake() noexcept;
 
   // Set before the owner can sleep.
   Kernel& kernel_;
   const void* const owner_;
+  const unsigned generation_;
   int eventfd_ = -1;
 
   // Only the owner's thread uses these.
   std::uint64_t promised_wakes_ = 0;  // eventfd writes that posters have owed us, from the start
-  std::uint64_t received_wakes_ = 0;  // those that have arrived
   std::uint64_t wake_count_ = 0;      // the wake read reads into this
   bool wake_read_armed_ = false;
   bool mark_was_taken_ = false;  // by a poster, while we slept
 
   // Every thread uses these.
   MpscQueue queue_;
-  std::atomic<std::uint64_t> wakes_sent_ = 0;  // by posters, each just before its eventfd write
+  std::atomic<std::uint64_t> wakes_written_ = 0;  // by posters, each just after its eventfd write
   std::atomic<bool> refuses_posts_ = false;
   std::atomic<bool> stop_requested_ = false;
   PostNode stop_node_;

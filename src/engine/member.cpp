@@ -3,10 +3,14 @@
 #include <corering/engine/here.hpp>
 #include <corering/engine/member.hpp>
 #include <corering/engine/post.hpp>
+#include <corering/trace/recorder.hpp>
 
 #include "engine/loop.hpp"
 
 namespace corering::detail {
+
+// A function of its own, so that a start without a recording has no call to make room for.
+[[gnu::noinline]] void MemberBase::record_start() const noexcept { strand_.record_spawned(name_in_trace()); }
 
 bool MemberBase::start(MemberOwner& owner, const PromiseBase* outer, Scope* around,
                        std::source_location where) noexcept {
@@ -14,6 +18,8 @@ bool MemberBase::start(MemberOwner& owner, const PromiseBase* outer, Scope* arou
   owner_ = &owner;
   strand_.spawned_at = where;
   strand_.join(around);
+  if (trace::enabled()) [[unlikely]]
+    record_start();
   inner_promise().scope = &strand_;
   inner_promise().awaited_by = outer;
   strand_.start_on(*owner.home_loop_);

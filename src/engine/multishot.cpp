@@ -1,4 +1,7 @@
 /// multishot.cpp — what happens to a reply: it is kept, it resumes a coroutine, or nobody wants it any more.
+#include <cerrno>
+#include <new>
+
 #include <corering/engine/multishot.hpp>
 
 #include "engine/loop.hpp"
@@ -15,7 +18,7 @@ void MultishotBlock::bind() noexcept {
   Loop* const here = here::loop();
   CORERING_ASSERT(here != nullptr && (home_ == nullptr || here == home_),
                   "a stream was used on a worker that is not its own");
-  if (home_ == nullptr) here->knows(*this);
+  if (home_ == nullptr) here->knows(*this, descriptor());
   home_ = here;
 }
 
@@ -55,13 +58,32 @@ void MultishotBlock::ended(const Reply& reply) noexcept {
   keep(reply);
 }
 
+// If there is no memory for a reply, it is disposed of, and whoever waits or comes later gets ENOMEM for it.
 void MultishotBlock::keep(const Reply& reply) noexcept {
-  replies_.push(reply);
+  try {
+    replies_.push(reply);
+  } catch (const std::bad_alloc&) {
+    dispose(reply);
+    lost_ = true;
+  }
   if (!line_.empty()) line_.front().wake();
+}
+
+Reply MultishotBlock::take() noexcept {
+  if (!replies_.empty()) return replies_.take();
+  CORERING_ASSERT(lost_, "only what has come can be taken");
+  lost_ = false;
+  return {.res = -ENOMEM};
 }
 
 void MultishotBlock::pause() noexcept {
   if (!std::exchange(pausing_, true)) here::loop()->cancel(*this);
+}
+
+void MultishotBlock::lose(int fd) noexcept {
+  if (!is_on(fd)) return;
+  close();
+  here::loop()->cancel(*this);
 }
 
 void MultishotBlock::close() noexcept {
@@ -72,20 +94,16 @@ void MultishotBlock::close() noexcept {
 void MultishotBlock::abandon() noexcept {
   CORERING_ASSERT(line_.empty(), "a stream was destroyed while a coroutine awaited its next()");
   while (has_reply()) dispose(take());
-  StreamNode::unlink();
+  CORERING_ASSERT(!DescriptorUse::is_linked() || here::loop() == home_,
+                  "a stream was destroyed on a thread that is not its worker's, before that worker ended");
+  DescriptorUse::unlink();
   if (is_idle()) {
     delete this;
     return;
   }
-  CORERING_ASSERT(here::loop() == home_,
-                  "a stream was destroyed on a thread that is not its worker's, before that worker ended");
   abandoned_ = true;
   // Its SQE names a descriptor that may be closed, and belong to somebody else, before the next submission.
   home_->cancel_and_submit(*this);
-}
-
-void close_streams_on(int fd) noexcept {
-  if (Loop* const here = here::loop(); here != nullptr) here->close_streams_on(fd);
 }
 
 }  // namespace corering::detail

@@ -1,5 +1,6 @@
 /// queued_wait.cpp — joining a line, and leaving it.
 #include <corering/engine/queued_wait.hpp>
+#include <corering/trace/recorder.hpp>
 
 namespace corering {
 
@@ -11,12 +12,16 @@ bool SuspendedWait::suspend(std::coroutine_handle<> coroutine, PromiseBase* prom
   CORERING_ASSERT(!coroutine_, "a wait begins once at a time");
   coroutine_ = coroutine;
   begin_wait(promise);
+  if (trace::enabled()) [[unlikely]]
+    record_begin(coroutine);
   if (!here::refuses_waits(promise)) return true;
   resume_cancelled();
   return false;
 }
 
 Result<void> SuspendedWait::finish() noexcept {
+  if (coroutine_ && trace::enabled()) [[unlikely]]
+    record_end(!cancelled_);
   coroutine_ = nullptr;
   end_wait();
   if (cancelled_) return std::unexpected(cancellation_error(promise_));

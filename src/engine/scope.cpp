@@ -1,12 +1,25 @@
 /// scope.cpp — opening, closing, and what a scope does when a cancellation reaches it.
+#include <cerrno>
+
 #include <corering/engine/here.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/engine/scope.hpp>
 #include <corering/engine/strand.hpp>
+#include <corering/trace/recorder.hpp>
 
 #include "engine/loop.hpp"
 
 namespace corering {
+
+namespace {
+
+/// A consumer waits for its next value, and a task for others, without anything being slow.
+bool is_for_what_others_have(trace::WaitFor what) noexcept {
+  using enum trace::WaitFor;
+  return what == mutex || what == semaphore || what == channel_room || what == pool;
+}
+
+}  // namespace
 
 void Wait::begin_wait(PromiseBase* promise) noexcept { begin_wait(promise, here::loop()); }
 
@@ -14,6 +27,36 @@ void Wait::begin_wait(PromiseBase* promise, const Loop* here) noexcept {
   promise_ = promise;
   if (promise == nullptr || promise->scope == nullptr) return;
   promise->scope->waits_for(this, here != nullptr ? here->turn_ticks() : 0);
+}
+
+void Wait::record_begin(std::coroutine_handle<> coroutine) const noexcept {
+  trace::record(trace::Kind::wait_begins, static_cast<std::uint8_t>(name_in_trace()), this,
+                task_in_trace(promise_, coroutine),
+                promise_ != nullptr ? trace::key_of(promise_->awaiting) : 0);
+}
+
+void Wait::record_end(bool got) const noexcept {
+  trace::record(trace::Kind::wait_ends, static_cast<std::uint8_t>(name_in_trace()), this, got ? 1 : 0);
+  if (trace::captures() && is_for_what_others_have(name_in_trace())) notice_if_slow();
+}
+
+// A wait begins in the turn that its scope remembers.
+void Wait::notice_if_slow() const noexcept {
+  const std::uint64_t limit = trace::recorder::control.limits.slow.load(std::memory_order_relaxed);
+  if (limit == 0 || promise_ == nullptr || promise_->scope == nullptr) return;
+  const std::uint64_t since = promise_->scope->waiting_since(), now = trace::stamp();
+  CORERING_DEBUG_ASSERT(since <= now, "a wait begins before it ends");
+  if (since == 0 || now - since <= limit) return;
+  trace::notice({.why = trace::KeptFor::waited,
+                 .id = reinterpret_cast<std::uintptr_t>(this),
+                 .since = since,
+                 .now = now});
+}
+
+void Wait::record_cancel(const CancelReason& reason) const noexcept {
+  const bool is_deadline = reason && reason != CancelReason::asked();
+  trace::record(trace::Kind::cancel_asked, trace::no_opcode, this, is_deadline ? ETIMEDOUT : ECANCELED,
+                is_deadline ? trace::key_of(reason.where_set()) : 0);
 }
 
 std::error_code cancellation_error(const PromiseBase* promise) noexcept {

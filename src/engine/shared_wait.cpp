@@ -1,6 +1,8 @@
 /// shared_wait.cpp — the way back to the waiter's thread.
+#include <corering/base/outside.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/engine/shared_wait.hpp>
+#include <corering/trace/recorder.hpp>
 
 namespace corering {
 
@@ -14,6 +16,8 @@ bool SharedWait::suspend(std::coroutine_handle<> coroutine, PromiseBase* promise
   CORERING_ASSERT(!waits_, "a wait begins once at a time");
   waits_ = true;
   begin_wait(promise);
+  if (trace::enabled()) [[unlikely]]
+    record_begin(coroutine);
   here::expect_homecoming();
   if (!here::refuses_waits(promise)) return true;
   resume_cancelled();
@@ -34,6 +38,8 @@ void SharedWait::resume_cancelled() noexcept {
 }
 
 Result<void> SharedWait::finish() noexcept {
+  if (waits_ && trace::enabled()) [[unlikely]]
+    record_end(!cancelled_);
   waits_ = false;
   end_wait();
   if (cancelled_) return std::unexpected(cancellation_error(promise_));
@@ -42,6 +48,8 @@ Result<void> SharedWait::finish() noexcept {
 
 void SharedWait::begin_block() noexcept {
   CORERING_ASSERT(here::loop() == nullptr, "a worker's thread would block: co_await instead");
+  CORERING_ASSERT(os::world() == nullptr,
+                  "a thread with a simulated world would block for ever: wait in a task, with sync_wait()");
   waits_ = true;
 }
 

@@ -4,10 +4,16 @@
 #include <corering/base/assert.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/engine/strand.hpp>
+#include <corering/trace/recorder.hpp>
 
 #include "engine/loop.hpp"
 
 namespace corering {
+
+void Strand::record_spawned(const char* name) const noexcept {
+  trace::record(trace::Kind::spawned, trace::no_opcode, this, reinterpret_cast<std::uintptr_t>(parent_),
+                trace::key_of(spawned_at, name));
+}
 
 void Strand::start_on(Loop& here) noexcept {
   CORERING_DEBUG_ASSERT(!ended_ && location_ == nullptr, "a strand starts where it is not yet anywhere");

@@ -1,5 +1,6 @@
 /// timer_heap.cpp — the 4-ary heap.
 #include <algorithm>
+#include <new>
 
 #include <corering/base/assert.hpp>
 #include <corering/engine/timer_heap.hpp>
@@ -11,11 +12,16 @@ constexpr std::size_t arity = 4;
 
 }  // namespace
 
-void TimerHeap::push(TimerNode& node, TimePoint deadline) {
+bool TimerHeap::push(TimerNode& node, TimePoint deadline) noexcept {
   CORERING_ASSERT(node.place == TimerNode::not_armed, "a timer was armed while it was already armed");
   const Entry entry{deadline, next_order_++, &node};
-  entries_.push_back(entry);
+  try {
+    entries_.push_back(entry);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   sift_up(entries_.size() - 1, entry);
+  return true;
 }
 
 TimerNode& TimerHeap::pop() noexcept {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <corering/base/rest_of.hpp>
 #include <corering/fs/directory.hpp>
 #include <corering/io/path_calls.hpp>
 #include <corering/sync/shield.hpp>
@@ -17,12 +18,12 @@ namespace {
 Task<Result<std::size_t>> read_fully(const File& file, std::span<std::byte> into, std::uint64_t offset) {
   std::size_t done = 0;
   while (done < into.size()) {
-    const Result<std::size_t> got = co_await file.read_at(into.subspan(done), offset + done);
+    const Result<std::size_t> got = co_await file.read_at(rest_of(into, done), offset + done);
     if (!got) co_return got;
     if (*got == 0) break;
     done += *got;
   }
-  co_return done;
+  co_return std::min(done, into.size());
 }
 
 Task<Result<std::uint64_t>> copy_content(const File& from, const File& to, const CopyOptions& options) {
@@ -55,6 +56,9 @@ Task<Result<File>> open_target(const std::string& path, bool overwrite, bool& cr
   Result<File> target = co_await File::open(path, create);
   created = target.has_value();
   if (target || !overwrite || target.error() != std::errc::file_exists) co_return target;
+  struct statx status{};
+  const Result<void> known = co_await async_statx(AT_FDCWD, path.c_str(), 0, STATX_TYPE, status);
+  if (known && S_ISFIFO(status.stx_mode)) co_return failure(EINVAL);  // opening it would wait for a reader
   const OpenOptions existing{.read = false, .write = true};
   co_return co_await File::open(path, existing);
 }

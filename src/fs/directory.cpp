@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include <corering/base/assert.hpp>
 #include <corering/fs/directory.hpp>
 #include <corering/io/path_calls.hpp>
 
@@ -34,26 +35,115 @@ struct Level {
 // Opens a directory, but not through a link: a link in its place is ELOOP or ENOTDIR.
 constexpr int directory_itself = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
-/// Removes everything in an open directory. It uses descriptors, so that nobody can put a link where a
-/// directory was.
-Task<Result<void>> remove_content(BlockingPool& pool, const Fd& directory) {
-  Result<std::vector<DirectoryEntry>> entries =
-      co_await list_directory(pool, "/proc/self/fd/" + std::to_string(directory.get()));
-  if (!entries) co_return std::unexpected(entries.error());
-  for (const DirectoryEntry& entry : *entries) {
-    const char* const name = entry.name.c_str();
-    Result<void> removed = failure(EISDIR);
-    if (entry.type != DT_DIR) removed = co_await async_unlinkat(directory.get(), name);
-    if (!removed && removed.error() == std::errc::is_a_directory) {
-      const Result<Fd> below = co_await async_openat(directory.get(), name, directory_itself);
-      if (!below) co_return std::unexpected(below.error());
-      removed = co_await remove_content(pool, *below);
-      if (removed) removed = co_await async_unlinkat(directory.get(), name, AT_REMOVEDIR);
+/// A directory that is being emptied. Its descriptor may be closed while we are further down.
+struct Emptied {
+  Fd fd;
+  std::string name;  // in the directory above
+  std::vector<DirectoryEntry> entries;
+  std::size_t next = 0;
+  struct statx identity{};  // once fd has been closed
+};
+
+/// Removes everything in an open directory. It uses descriptors and not paths, so that nobody can put a link
+/// where a directory was. A tree may be deeper than there are descriptors, so only the lowest few directories
+/// stay open, and the way up is "..", which must lead to where we came from.
+class Emptier {
+ public:
+  Emptier(BlockingPool& pool, Fd top) : pool_(pool) { enter(std::move(top), ""); }
+
+  Task<Result<void>> run() {
+    Result<void> done = co_await list();
+    while (done) {
+      Emptied& lowest = way_.back();
+      if (lowest.next < lowest.entries.size()) {
+        done = co_await remove(lowest.entries[lowest.next++]);
+      } else if (way_.size() > 1) {
+        done = co_await leave();
+      } else {
+        break;
+      }
     }
-    if (!removed) co_return removed;
+    co_return done;
   }
-  co_return Result<void>();
-}
+
+ private:
+  static constexpr std::size_t most_open = 8;
+  static constexpr unsigned identity = STATX_INO;
+
+  void enter(Fd directory, std::string name) {
+    Emptied below;
+    below.fd = std::move(directory);
+    below.name = std::move(name);
+    way_.push_back(std::move(below));
+  }
+
+  Task<Result<void>> list() {
+    Result<std::vector<DirectoryEntry>> entries = co_await detail::list_open_directory(pool_, way_.back().fd);
+    if (!entries) co_return std::unexpected(entries.error());
+    way_.back().entries = std::move(*entries);
+    co_return Result<void>();
+  }
+
+  /// Removes the entry, or goes into it if it is a directory.
+  Task<Result<void>> remove(const DirectoryEntry& entry) {
+    CORERING_ASSERT(way_.back().fd.is_open(), "the directory that is being emptied is open");
+    const char* const name = entry.name.c_str();
+    const int directory = way_.back().fd.get();
+    if (entry.type != DT_DIR) {
+      const Result<void> removed = co_await async_unlinkat(directory, name);
+      if (removed || removed.error() != std::errc::is_a_directory) co_return removed;
+    }
+    Result<Fd> below = co_await async_openat(directory, name, directory_itself);
+    if (!below) co_return std::unexpected(below.error());
+    if (way_.size() >= most_open) {
+      const Result<void> closed = co_await close(way_[way_.size() - most_open]);
+      if (!closed) co_return closed;
+    }
+    enter(std::move(*below), entry.name);
+    co_return co_await list();
+  }
+
+  /// Closes a directory above, which "..", asked later, must lead to again.
+  static Task<Result<void>> close(Emptied& above) {
+    if (!above.fd.is_open()) co_return Result<void>();
+    const Result<void> known =
+        co_await async_statx(above.fd.get(), "", AT_EMPTY_PATH, identity, above.identity);
+    if (!known) co_return known;
+    co_return co_await async_close(std::move(above.fd));
+  }
+
+  /// Goes up, and removes the directory that is empty now.
+  Task<Result<void>> leave() {
+    CORERING_ASSERT(way_.size() > 1, "nobody leaves the top");
+    const Emptied emptied = std::move(way_.back());
+    way_.pop_back();
+    Emptied& above = way_.back();
+    if (!above.fd.is_open()) {
+      const Result<void> opened = co_await open_again(above, emptied.fd);
+      if (!opened) co_return opened;
+    }
+    co_return co_await async_unlinkat(above.fd.get(), emptied.name.c_str(), AT_REMOVEDIR);
+  }
+
+  static Task<Result<void>> open_again(Emptied& above, const Fd& below) {
+    Result<Fd> opened = co_await async_openat(below.get(), "..", directory_itself);
+    if (!opened) co_return std::unexpected(opened.error());
+    struct statx found{};
+    const Result<void> known = co_await async_statx(opened->get(), "", AT_EMPTY_PATH, identity, found);
+    if (!known) co_return known;
+    if (!is_same(found, above.identity)) co_return failure(ESTALE);
+    above.fd = std::move(*opened);
+    co_return Result<void>();
+  }
+
+  static bool is_same(const struct statx& one, const struct statx& other) noexcept {
+    return one.stx_ino == other.stx_ino && one.stx_dev_major == other.stx_dev_major &&
+           one.stx_dev_minor == other.stx_dev_minor;
+  }
+
+  BlockingPool& pool_;
+  std::vector<Emptied> way_;  // from the top down to where we are
+};
 
 }  // namespace
 
@@ -125,9 +215,10 @@ Task<Result<void>> Directory::remove() const {
 
 Task<Result<void>> Directory::remove_all(BlockingPool& pool) const {
   if (const Result<void> checked = check_path(path_); !checked) co_return checked;
-  const Result<Fd> opened = co_await async_openat(AT_FDCWD, path_.c_str(), directory_itself);
+  Result<Fd> opened = co_await async_openat(AT_FDCWD, path_.c_str(), directory_itself);
   if (!opened) co_return std::unexpected(opened.error());
-  const Result<void> emptied = co_await remove_content(pool, *opened);
+  Emptier emptier(pool, std::move(*opened));
+  const Result<void> emptied = co_await emptier.run();
   if (!emptied) co_return emptied;
   co_return co_await remove();
 }

@@ -1,20 +1,27 @@
 /// file.cpp — how to open a file, and how to read and write all of something.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <limits>
 #include <new>
 
+#include <corering/base/assert.hpp>
+#include <corering/base/rest_of.hpp>
 #include <corering/fs/file.hpp>
 #include <corering/io/path_calls.hpp>
+
+#include "base/immortal.hpp"
 
 namespace corering {
 namespace {
 
 class FileCategory final : public std::error_category {
  public:
+  constexpr FileCategory() noexcept = default;
   const char* name() const noexcept override { return "corering.file"; }
   std::string message(int value) const override {
     switch (static_cast<FileErrc>(value)) {
@@ -25,6 +32,9 @@ class FileCategory final : public std::error_category {
                "AlignedBuffer)";
       case FileErrc::no_position:
         return "with O_DIRECT, use read_at() and write_at(): the file has no position of its own";
+      case FileErrc::misaligned_end:
+        return "with O_DIRECT, the kernel appends only to a file whose size is a multiple of the file's "
+               "alignment: write the last block again with write_at()";
     }
     return "unknown";
   }
@@ -63,11 +73,21 @@ std::size_t direct_alignment(int fd) noexcept {
   return wanted == 0 ? usual_alignment : wanted;
 }
 
+std::size_t rounded_up(std::size_t size, std::size_t alignment) {
+  CORERING_ASSERT(std::has_single_bit(alignment), "the alignment of a buffer is a power of two");
+  std::size_t with_the_rest = 0;
+  if (__builtin_add_overflow(size, alignment - 1, &with_the_rest)) throw std::bad_alloc();
+  return with_the_rest & ~(alignment - 1);
+}
+
+// As a file knows it: off_t cannot count further.
+constexpr std::uint64_t last_offset = std::numeric_limits<off_t>::max();
+
 }  // namespace
 
 const std::error_category& file_category() noexcept {
-  static const FileCategory category;
-  return category;
+  static constinit Immortal<FileCategory> category;
+  return category.object;
 }
 
 Result<void> check_path(const std::string& path) noexcept {
@@ -77,7 +97,12 @@ Result<void> check_path(const std::string& path) noexcept {
 
 Task<Result<File>> File::open(std::string path, OpenOptions options) {
   if (const Result<void> checked = check_path(path); !checked) co_return std::unexpected(checked.error());
-  Result<Fd> opened = co_await async_openat(AT_FDCWD, path.c_str(), flags_of(options), options.mode);
+  const auto open = async_openat(AT_FDCWD, path.c_str(), flags_of(options), options.mode);
+  Result<Fd> opened = co_await open;
+  // The ring opens a FIFO without waiting for its other end. A helper thread waits for a reader, as open(2)
+  // does.
+  const bool has_no_reader = !opened && opened.error() == std::errc::no_such_device_or_address;
+  if (has_no_reader) opened = co_await open.forced_async();
   if (!opened) co_return std::unexpected(opened.error());
   File file(std::move(*opened));
   file.has_cache_ = !options.direct;
@@ -94,6 +119,7 @@ bool File::is_aligned(const void* memory, std::size_t length, std::uint64_t offs
 }
 
 Task<Result<std::size_t>> File::read_at(std::span<std::byte> into, std::uint64_t offset) const {
+  if (offset > last_offset) co_return failure(EINVAL);
   if (!is_aligned(into.data(), into.size(), offset)) {
     // The last block need not be whole. An offset after it is the end, and not a mistake.
     const bool only_the_offset = is_aligned(into.data(), into.size(), 0);
@@ -120,7 +146,7 @@ Task<Result<std::size_t>> File::write(std::span<const std::byte> from) const {
 Task<Result<void>> File::read_exact_at(std::span<std::byte> into, std::uint64_t offset) const {
   std::size_t done = 0;
   while (done < into.size()) {
-    const Result<std::size_t> got = co_await read_at(into.subspan(done), offset + done);
+    const Result<std::size_t> got = co_await read_at(rest_of(into, done), offset + done);
     if (!got) co_return std::unexpected(got.error());
     done += *got;
     // With O_DIRECT the end is where a read stops short of a whole block: nothing after it can be asked for.
@@ -133,8 +159,20 @@ Task<Result<void>> File::read_exact_at(std::span<std::byte> into, std::uint64_t 
 }
 
 Task<Result<std::size_t>> File::write_at(std::span<const std::byte> from, std::uint64_t offset) const {
+  if (offset > last_offset) co_return failure(EINVAL);
   if (!is_aligned(from.data(), from.size(), offset)) co_return misaligned();
-  co_return co_await async_write(fd_, from, offset);
+  const Result<std::size_t> put = co_await async_write(fd_, from, offset);
+  if (!put) co_return std::unexpected(co_await why_refused(put.error()));
+  co_return put;
+}
+
+// With O_DIRECT the kernel says no more than EINVAL. For a write that goes to the end of the file, the end is
+// the likely reason.
+Task<std::error_code> File::why_refused(std::error_code error) const {
+  if (alignment_ == 1 || error != std::error_code(EINVAL, std::system_category())) co_return error;
+  const Result<std::uint64_t> end = co_await size();
+  if (end && *end % alignment_ != 0) co_return make_error_code(FileErrc::misaligned_end);
+  co_return error;
 }
 
 Task<Result<void>> File::write_all_at(std::span<const std::byte> from, std::uint64_t offset) const {
@@ -144,7 +182,7 @@ Task<Result<void>> File::write_all_at(std::span<const std::byte> from, std::uint
     // With O_DIRECT a block that has been written in part is written again.
     const std::size_t whole = *put < from.size() ? *put / alignment_ * alignment_ : *put;
     if (whole == 0) co_return failure(ENOSPC);
-    from = from.subspan(whole);
+    from = rest_of(from, whole);
     offset += whole;
   }
   co_return Result<void>();
@@ -154,8 +192,9 @@ Task<Result<void>> File::append(std::span<const std::byte> from) const {
   while (!from.empty()) {
     if (!is_aligned(from.data(), from.size(), 0)) co_return misaligned();
     const Result<std::size_t> put = co_await async_write(fd_, from, 0, RWF_APPEND);
-    if (!put) co_return std::unexpected(put.error());
-    from = from.subspan(*put);
+    if (!put) co_return std::unexpected(co_await why_refused(put.error()));
+    if (*put == 0) co_return failure(ENOSPC);
+    from = rest_of(from, *put);
   }
   co_return Result<void>();
 }
@@ -176,11 +215,33 @@ Task<Result<std::uint64_t>> File::size() const {
 Task<Result<void>> File::close() { co_return co_await async_close(std::move(fd_)); }
 
 AlignedBuffer::AlignedBuffer(std::size_t size, std::size_t alignment)
-    : size_((size + alignment - 1) & ~(alignment - 1)),
+    : size_(rounded_up(size, alignment)),
       memory_(static_cast<std::byte*>(std::aligned_alloc(alignment, size_))) {
   if (memory_ == nullptr && size_ > 0) throw std::bad_alloc();
 }
 
 void AlignedBuffer::Free::operator()(std::byte* memory) const noexcept { std::free(memory); }
+
+Task<Result<std::string>> read_to_string(std::string path) {
+  Result<File> file = co_await File::open_to_read(std::move(path));
+  if (!file) co_return std::unexpected(file.error());
+  const Result<std::uint64_t> size = co_await file->size();
+  if (!size) co_return std::unexpected(size.error());
+  std::string text;
+  // One byte more, which says that the end is there. Files of /proc say that they are empty, and others grow.
+  std::size_t room = static_cast<std::size_t>(*size) + 1;
+  for (std::size_t length = 0;;) {
+    text.resize(length + room);
+    const Result<std::size_t> got = co_await file->read_at(std::span(text).subspan(length), length);
+    if (!got) co_return std::unexpected(got.error());
+    length += *got;
+    text.resize(length);
+    if (*got == 0) break;
+    room = std::max<std::size_t>(room - *got, 4096);
+  }
+  const Result<void> closed = co_await file->close();
+  if (!closed) co_return std::unexpected(closed.error());
+  co_return text;
+}
 
 }  // namespace corering

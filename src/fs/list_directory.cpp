@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <dirent.h>
+#include <fcntl.h>
 #include <memory>
 
 #include <corering/fs/list_directory.hpp>
@@ -14,9 +15,13 @@ struct CloseDirectory {
   void operator()(DIR* directory) const noexcept { ::closedir(directory); }
 };
 
-Result<std::vector<DirectoryEntry>> list_blocking(const std::string& path) {
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
+/// Lists the directory at `path` below the open directory `at`, which may be AT_FDCWD.
+Result<std::vector<DirectoryEntry>> list_blocking(int at, const char* path) {
+  Fd opened(::openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened.is_open()) return failure(errno);
+  const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(opened.get()));
   if (directory == nullptr) return failure(errno);
+  (void)opened.release();
   std::vector<DirectoryEntry> entries;
   for (;;) {
     errno = 0;  // otherwise the end and an error look alike
@@ -33,7 +38,13 @@ Result<std::vector<DirectoryEntry>> list_blocking(const std::string& path) {
 }  // namespace
 
 Task<Result<std::vector<DirectoryEntry>>> list_directory(BlockingPool& pool, std::string path) {
-  const auto list = [&path] { return list_blocking(path); };
+  const auto list = [&path] { return list_blocking(AT_FDCWD, path.c_str()); };
+  co_return co_await offload(pool, list);
+}
+
+Task<Result<std::vector<DirectoryEntry>>> detail::list_open_directory(BlockingPool& pool,
+                                                                      const Fd& directory) {
+  const auto list = [&directory] { return list_blocking(directory.get(), "."); };
   co_return co_await offload(pool, list);
 }
 

@@ -1,4 +1,5 @@
 /// watcher.cpp — inotify's records, one at a time.
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -19,11 +20,12 @@ WatchEvent take_event(std::span<const std::byte> records, std::size_t& at) {
   std::memcpy(&header, records.data() + at, sizeof header);
   // The name is padded with NULs.
   const auto* const name = reinterpret_cast<const char*>(records.data() + at + sizeof header);
-  at += sizeof header + header.len;
+  const std::size_t length = std::min<std::size_t>(header.len, records.size() - at - sizeof header);
+  at += sizeof header + length;
   return {.watch = header.wd,
           .what = header.mask,
           .pair = header.cookie,
-          .name = std::string(name, ::strnlen(name, header.len))};
+          .name = std::string(name, ::strnlen(name, length))};
 }
 
 }  // namespace
@@ -47,13 +49,13 @@ Result<void> Watcher::remove(int watch) noexcept {
 }
 
 Task<Result<WatchEvent>> Watcher::next() {
-  if (begin_ == end_) {
+  if (end_ - begin_ < sizeof(inotify_event)) {
     buffer_.resize(buffer_size);
     const Result<std::size_t> got = co_await async_read(fd_, buffer_, current_position);
     if (!got) co_return std::unexpected(got.error());
     begin_ = 0;
-    end_ = *got;
-    if (*got == 0) co_return failure(EIO);
+    end_ = std::min(*got, buffer_.size());
+    if (end_ < sizeof(inotify_event)) co_return failure(EIO);
   }
   co_return take_event(std::span(buffer_).first(end_), begin_);
 }

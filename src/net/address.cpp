@@ -10,13 +10,17 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <corering/base/outside.hpp>
 #include <corering/net/address.hpp>
+
+#include "base/immortal.hpp"
 
 namespace corering {
 namespace {
 
 class AddressCategory final : public std::error_category {
  public:
+  constexpr AddressCategory() noexcept = default;
   const char* name() const noexcept override { return "corering.address"; }
   std::string message(int value) const override {
     switch (static_cast<AddressErrc>(value)) {
@@ -103,11 +107,21 @@ Result<Address> ask(int socket) noexcept {
 
 constexpr std::string_view unix_prefix = "unix:";
 
+/// Returns the path without what follows it, or the abstract name with its NUL byte in front.
+std::string_view unix_name(const Address& address) noexcept {
+  const auto* const named = reinterpret_cast<const sockaddr_un*>(address.get());
+  const std::size_t before = offsetof(sockaddr_un, sun_path);
+  const std::string_view name(named->sun_path,
+                              address.length() - std::min<std::size_t>(address.length(), before));
+  const bool is_abstract = name.starts_with('\0');
+  return is_abstract ? name : name.substr(0, name.find('\0'));
+}
+
 }  // namespace
 
 const std::error_category& address_category() noexcept {
-  static const AddressCategory category;
-  return category;
+  static constinit Immortal<AddressCategory> category;
+  return category.object;
 }
 
 Address::Address(const sockaddr* address, socklen_t length) noexcept
@@ -150,8 +164,8 @@ Address Address::any(std::uint16_t port) noexcept { return from(ipv4(htonl(INADD
 Address Address::loopback6(std::uint16_t port) noexcept { return from(ipv6(in6addr_loopback, port, 0)); }
 Address Address::any6(std::uint16_t port) noexcept { return from(ipv6(in6addr_any, port, 0)); }
 
-Result<Address> Address::of_socket(int socket) noexcept { return ask<::getsockname>(socket); }
-Result<Address> Address::of_peer(int socket) noexcept { return ask<::getpeername>(socket); }
+Result<Address> Address::of_socket(int socket) noexcept { return ask<os::local_name>(socket); }
+Result<Address> Address::of_peer(int socket) noexcept { return ask<os::peer_name>(socket); }
 
 std::uint16_t Address::port() const noexcept {
   if (family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);
@@ -181,20 +195,28 @@ std::string Address::to_string() const {
     return written.append("]:").append(std::to_string(port()));
   }
   if (family() == AF_UNIX) {
-    const auto* const address = reinterpret_cast<const sockaddr_un*>(&storage_);
-    const std::size_t length = length_ - std::min<std::size_t>(length_, offsetof(sockaddr_un, sun_path));
-    std::string path(address->sun_path, length);
-    if (!path.empty() && path.front() == '\0') {
-      path.front() = '@';
-    } else {
-      path.resize(std::min(path.find('\0'), path.size()));
-    }
-    return std::string(unix_prefix).append(path);
+    std::string name(unix_name(*this));
+    if (!name.empty() && name.front() == '\0') name.front() = '@';
+    return std::string(unix_prefix).append(name);
   }
   return "-";
 }
 
+// Only what names the address counts, and not the bytes around it: a caller may leave anything there.
 bool Address::operator==(const Address& other) const noexcept {
+  if (family() != other.family()) return false;
+  if (family() == AF_UNIX) return unix_name(*this) == unix_name(other);
+  if (family() == AF_INET) {
+    const auto* const one = reinterpret_cast<const sockaddr_in*>(&storage_);
+    const auto* const two = reinterpret_cast<const sockaddr_in*>(&other.storage_);
+    return one->sin_port == two->sin_port && one->sin_addr.s_addr == two->sin_addr.s_addr;
+  }
+  if (family() == AF_INET6) {
+    const auto* const one = reinterpret_cast<const sockaddr_in6*>(&storage_);
+    const auto* const two = reinterpret_cast<const sockaddr_in6*>(&other.storage_);
+    return one->sin6_port == two->sin6_port && one->sin6_scope_id == two->sin6_scope_id &&
+           std::memcmp(&one->sin6_addr, &two->sin6_addr, sizeof one->sin6_addr) == 0;
+  }
   return length_ == other.length_ && std::memcmp(&storage_, &other.storage_, length_) == 0;
 }
 

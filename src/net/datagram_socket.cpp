@@ -1,6 +1,8 @@
 /// datagram_socket.cpp — messages, and the addresses that they came from.
+#include <algorithm>
 #include <cerrno>
 
+#include <corering/base/outside.hpp>
 #include <corering/net/datagram_socket.hpp>
 
 namespace corering {
@@ -15,14 +17,14 @@ Task<Result<ReceivedDatagram>> DatagramSocket::receive_from(std::span<std::byte>
   message.msg_iovlen = 1;
   const Result<std::size_t> got = co_await async_recvmsg(fd(), message);
   if (!got) co_return std::unexpected(got.error());
-  received.bytes = *got;
+  received.bytes = std::min(*got, into.size());
   received.from.set_length(message.msg_namelen);
   received.truncated = (message.msg_flags & MSG_TRUNC) != 0;
   co_return received;
 }
 
 Result<void> DatagramSocket::connect(const Address& peer) noexcept {
-  if (::connect(fd().get(), peer.get(), peer.length()) != 0) return failure(errno);
+  if (os::connect(fd().get(), peer.get(), peer.length()) != 0) return failure(errno);
   return {};
 }
 
@@ -39,7 +41,7 @@ Result<UnixDatagram> UnixDatagram::bind(const Address& address) {
 }
 
 Result<UnixDatagram> UnixDatagram::unbound() {
-  Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  Fd socket(os::socket(AF_UNIX, SOCK_DGRAM));
   if (!socket.is_open()) return failure(errno);
   return UnixDatagram(std::move(socket));
 }

@@ -1,4 +1,6 @@
 /// lookup.cpp — getaddrinfo on a pool.
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <memory>
 #include <netdb.h>
@@ -6,11 +8,14 @@
 #include <corering/net/lookup.hpp>
 #include <corering/sync/offload.hpp>
 
+#include "base/immortal.hpp"
+
 namespace corering {
 namespace {
 
 class LookupCategory final : public std::error_category {
  public:
+  constexpr LookupCategory() noexcept = default;
   const char* name() const noexcept override { return "corering.lookup"; }
   std::string message(int value) const override { return ::gai_strerror(value); }
 };
@@ -39,14 +44,26 @@ Result<std::vector<Address>> look_up_blocking(const std::string& host, const std
   return addresses;
 }
 
+/// Succeeds if getaddrinfo reads `service` as we do: it would also take " 80", "+80" and "", and a number
+/// that does not fit it would cut to 16 bits.
+Result<void> check_service(const std::string& service) {
+  const bool is_a_name = std::ranges::any_of(service, [](unsigned char c) { return std::isalpha(c) != 0; });
+  if (is_a_name) return {};
+  const Result<Address> number = Address::parse("0.0.0.0", service);
+  if (!number) return std::unexpected(number.error());
+  return {};
+}
+
 }  // namespace
 
 const std::error_category& lookup_category() noexcept {
-  static const LookupCategory category;
-  return category;
+  static constinit Immortal<LookupCategory> category;
+  return category.object;
 }
 
 Task<Result<std::vector<Address>>> lookup(BlockingPool& pool, std::string host, std::string service) {
+  if (const Result<void> checked = check_service(service); !checked)
+    co_return std::unexpected(checked.error());
   const auto look_up = [&host, &service] { return look_up_blocking(host, service); };
   co_return co_await offload(pool, look_up);
 }

@@ -2,61 +2,55 @@
 #include <cerrno>
 #include <unistd.h>
 
+#include <corering/base/outside.hpp>
+#include <corering/base/rest_of.hpp>
 #include <corering/io/control_calls.hpp>
 #include <corering/net/socket.hpp>
-#include <corering/sync/shield.hpp>
-#include <corering/sync/sleep.hpp>
 
 namespace corering {
 namespace {
 
 Result<Fd> open_socket(int family, int type) noexcept {
-  Fd socket(::socket(family, type | SOCK_CLOEXEC, 0));
+  Fd socket(os::socket(family, type));
   if (!socket.is_open()) return failure(errno);
   return socket;
 }
 
 bool set_flag(int socket, int name) noexcept {
   const int on = 1;
-  return ::setsockopt(socket, SOL_SOCKET, name, &on, sizeof on) == 0;
+  return os::set_option(socket, SOL_SOCKET, name, &on, sizeof on) == 0;
 }
 
 bool bind_to(int socket, const Address& address) noexcept {
-  return ::bind(socket, address.get(), address.length()) == 0;
+  return os::bind(socket, address.get(), address.length()) == 0;
 }
 
-// Work that a helper thread of the kernel does cannot be cancelled. We can only wait for it.
-constexpr int quick_tries = 8;
-constexpr Duration between_tries = std::chrono::milliseconds(1);
+/// Nobody listens at a port of this machine, and the kernel may pick that very port for our end. Then the
+/// socket is connected to itself (TCP's simultaneous open).
+bool is_connected_to_itself(int socket, const Address& peer) noexcept {
+  if (peer.port() == 0) return false;
+  const Result<Address> ours = Address::of_socket(socket);
+  return ours && ours->port() == peer.port() && Address::of_peer(socket) == ours;
+}
 
-Task<Result<void>> cancel_and_close(Fd socket) {
-  detail::close_streams_on(socket.get());
-  for (int tries = 0;; ++tries) {
-    const Result<unsigned> found = co_await async_cancel(socket);
-    if (!found || *found == 0) break;
-    if (tries >= quick_tries) {
-      (void)co_await sleep_for(between_tries);
-    }
-  }
-  co_return co_await async_close(std::move(socket));
+/// Lets the coming close leave nothing behind, also no TIME_WAIT that keeps the port from the server that
+/// will listen there.
+void vanish(int socket) noexcept {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  os::set_option(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 }  // namespace
 
-Task<Result<void>> close_in_order(Fd socket) {
-  if (!socket.is_open()) co_return failure(EBADF);
-  co_return co_await shield(cancel_and_close(std::move(socket)));
-}
-
 Result<void> Socket::set_option(int level, int name, int value) noexcept {
-  if (::setsockopt(fd_.get(), level, name, &value, sizeof value) != 0) return failure(errno);
+  if (os::set_option(fd_.get(), level, name, &value, sizeof value) != 0) return failure(errno);
   return {};
 }
 
 Result<int> Socket::option(int level, int name) const noexcept {
   int value = 0;
   socklen_t length = sizeof value;
-  if (::getsockopt(fd_.get(), level, name, &value, &length) != 0) return failure(errno);
+  if (os::get_option(fd_.get(), level, name, &value, &length) != 0) return failure(errno);
   return value;
 }
 
@@ -64,7 +58,7 @@ Task<Result<void>> StreamSocket::write_all(std::span<const std::byte> from) {
   while (!from.empty()) {
     const Result<std::size_t> sent = co_await async_send(fd(), from, MSG_WAITALL);
     if (!sent) co_return std::unexpected(sent.error());
-    from = from.subspan(*sent);
+    from = rest_of(from, *sent);
   }
   co_return Result<void>();
 }
@@ -85,7 +79,7 @@ Result<Fd> listen_at(const Address& address, const ListenOptions& options) {
   if (!socket) return socket;
   const bool prepared = (!options.reuse_address || set_flag(socket->get(), SO_REUSEADDR)) &&
                         (!options.reuse_port || set_flag(socket->get(), SO_REUSEPORT));
-  if (!prepared || !bind_to(socket->get(), address) || ::listen(socket->get(), options.backlog) != 0) {
+  if (!prepared || !bind_to(socket->get(), address) || os::listen(socket->get(), options.backlog) != 0) {
     return failure(errno);
   }
   return socket;
@@ -105,6 +99,10 @@ Task<Result<Fd>> connect_to(Address address) {
   if (!socket) co_return socket;
   const Result<void> connected = co_await async_connect(*socket, address.get(), address.length());
   if (!connected) co_return std::unexpected(connected.error());
+  if (is_connected_to_itself(socket->get(), address)) {
+    vanish(socket->get());
+    co_return failure(ECONNREFUSED);
+  }
   co_return socket;
 }
 

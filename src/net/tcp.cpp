@@ -1,4 +1,5 @@
 /// tcp.cpp — connecting to one of many addresses, and options.
+#include <algorithm>
 #include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -26,6 +27,13 @@ std::vector<Address> interleave(const std::vector<Address>& addresses) {
     if (i < second.size()) all.push_back(second[i]);
   }
   return all;
+}
+
+/// Returns the whole seconds that the kernel wants for a time between probes.
+int probe_seconds(Duration duration) noexcept {
+  constexpr std::chrono::seconds longest(32767);  // MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL
+  const auto fits = std::clamp<Duration>(duration, Duration::zero(), longest);
+  return static_cast<int>(std::chrono::ceil<std::chrono::seconds>(fits).count());
 }
 
 struct Attempts {
@@ -94,12 +102,10 @@ Task<Result<TcpStream>> TcpStream::connect(BlockingPool& pool, std::string host,
 
 Result<void> TcpStream::set_no_delay(bool on) noexcept { return set_option(IPPROTO_TCP, TCP_NODELAY, on); }
 
-Result<void> TcpStream::set_keep_alive(Duration idle, Duration interval) noexcept {
-  const auto seconds = [](Duration duration) {
-    return static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
-  };
-  if (auto set = set_option(IPPROTO_TCP, TCP_KEEPIDLE, seconds(idle)); !set) return set;
-  if (auto set = set_option(IPPROTO_TCP, TCP_KEEPINTVL, seconds(interval)); !set) return set;
+Result<void> TcpStream::set_keep_alive(AnyDuration idle, AnyDuration interval) noexcept {
+  if (idle == Duration::max()) return set_option(SOL_SOCKET, SO_KEEPALIVE, 0);
+  if (auto set = set_option(IPPROTO_TCP, TCP_KEEPIDLE, probe_seconds(idle)); !set) return set;
+  if (auto set = set_option(IPPROTO_TCP, TCP_KEEPINTVL, probe_seconds(interval)); !set) return set;
   if (auto set = set_option(IPPROTO_TCP, TCP_KEEPCNT, 3); !set) return set;
   return set_option(SOL_SOCKET, SO_KEEPALIVE, 1);
 }

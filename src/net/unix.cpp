@@ -6,6 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <corering/base/assert.hpp>
+#include <corering/base/outside.hpp>
 #include <corering/net/unix.hpp>
 
 namespace corering {
@@ -30,6 +32,7 @@ class FdMessage {
   }
 
   void put(std::span<const int> fds) noexcept {
+    CORERING_ASSERT(fds.size() == count_ && count_ > 0, "there is room for just these descriptors");
     cmsghdr* const header = CMSG_FIRSTHDR(&message_);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
@@ -37,12 +40,16 @@ class FdMessage {
     std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
   }
 
+  /// Returns true if the kernel had more to say than there was room for, or could not open what was sent.
+  [[nodiscard]] bool is_cut() const noexcept { return (message_.msg_flags & MSG_CTRUNC) != 0; }
+
   /// Takes over every descriptor that has come.
   [[nodiscard]] std::vector<Fd> take() {
     std::vector<Fd> fds;
     for (cmsghdr* header = CMSG_FIRSTHDR(&message_); header != nullptr;
          header = CMSG_NXTHDR(&message_, header)) {
       if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+      CORERING_ASSERT(header->cmsg_len >= CMSG_LEN(0), "the kernel counts its own header");
       const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
       for (std::size_t i = 0; i < count; ++i) {
         int fd = -1;
@@ -64,7 +71,7 @@ class FdMessage {
 bool is_stale(const Address& address) noexcept {
   const auto* const name = reinterpret_cast<const sockaddr_un*>(address.get());
   struct stat status{};
-  if (address.family() != AF_UNIX || name->sun_path[0] == '\0') return false;
+  if (os::world() != nullptr || address.family() != AF_UNIX || name->sun_path[0] == '\0') return false;
   if (::stat(name->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   // The probe is a datagram socket: at a server's socket it gets EPROTOTYPE, and the server does not notice.
   const Fd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -81,7 +88,7 @@ Task<Result<UnixStream>> UnixStream::connect(Address address) {
 
 Result<std::pair<UnixStream, UnixStream>> UnixStream::pair() {
   std::array<int, 2> fds{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0) return failure(errno);
+  if (os::socket_pair(SOCK_STREAM, fds.data()) != 0) return failure(errno);
   return std::pair(UnixStream(Fd(fds[0])), UnixStream(Fd(fds[1])));
 }
 
@@ -95,7 +102,7 @@ Task<Result<std::size_t>> UnixStream::send_fds(std::span<const std::byte> bytes,
 }
 
 Task<Result<ReceivedFds>> UnixStream::recv_fds(std::span<std::byte> into, std::size_t most) {
-  if (most > most_fds) co_return failure(EINVAL);
+  if (into.empty() || most > most_fds) co_return failure(EINVAL);
   FdMessage message(most);
   msghdr& header = message.with(into.data(), into.size());
   const Result<std::size_t> got = co_await async_recvmsg(fd(), header, MSG_CMSG_CLOEXEC);
@@ -103,6 +110,9 @@ Task<Result<ReceivedFds>> UnixStream::recv_fds(std::span<std::byte> into, std::s
   ReceivedFds received;
   received.bytes = *got;
   received.fds = message.take();
+  received.truncated = message.is_cut();
+  // There was room for more, so the kernel had no number for the next one.
+  if (received.truncated && received.fds.size() < most) co_return failure(EMFILE);
   co_return received;
 }
 

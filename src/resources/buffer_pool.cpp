@@ -4,13 +4,18 @@
 #include <bit>
 #include <cerrno>
 #include <mutex>
+#include <new>
 #include <sys/mman.h>
 
+#include <corering/base/assert.hpp>
 #include <corering/base/spin_lock.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/engine/ring_resource.hpp>
 #include <corering/resources/buffer_pool.hpp>
+#include <corering/resources/size_error.hpp>
+#include <corering/sync/sleep.hpp>
+#include <corering/sync/when.hpp>
 
 #include "resources/memory.hpp"
 
@@ -22,7 +27,9 @@ namespace detail {
 class BufferRing final : public RingResource {
  public:
   BufferRing(const BufferPoolOptions& options, bool incremental)
-      : count_(options.count), size_(options.size), incremental_(incremental), slots_(options.count) {}
+      : count_(options.count), size_(options.size), incremental_(incremental), slots_(options.count) {
+    abroad_.reserve(count_);
+  }
   BufferRing(BufferRing&&) = delete;
   ~BufferRing() = default;
 
@@ -55,6 +62,11 @@ class BufferRing final : public RingResource {
   }
   [[nodiscard]] bool is_incremental() const noexcept { return incremental_; }
   [[nodiscard]] bool uses_huge_pages() const noexcept { return buffers_.is_huge(); }
+  /// Returns how many buffers have been given to the kernel, ever.
+  [[nodiscard]] std::uint64_t returns() noexcept {
+    take_back_from_others();
+    return returns_;
+  }
   [[nodiscard]] Event& returned() noexcept {
     take_back_from_others();
     return returned_;
@@ -63,29 +75,31 @@ class BufferRing final : public RingResource {
   /// Records that the kernel has filled a buffer, or a piece of one, which is ours now. Returns where the
   /// piece begins. Call it in the order of the CQEs, because the pieces of a buffer follow each other.
   std::uint32_t account(const Reply& reply) noexcept {
-    const auto length = static_cast<std::uint32_t>(std::max(reply.res, 0));
-    return account_piece(id_of(reply), length, (reply.flags & abi::cqe_buf_more) != 0);
+    const std::uint16_t id = id_of(reply);
+    const std::size_t room = id < count_ ? size_ - slots_[id].used : 0;
+    return account_piece(id, piece_length(reply, room), (reply.flags & abi::cqe_buf_more) != 0);
   }
 
   /// Returns the piece that account() has recorded.
   LentBuffer piece(const Reply& reply) noexcept {
-    return make_piece(id_of(reply), reply.offset, static_cast<std::uint32_t>(std::max(reply.res, 0)));
+    LentBuffer piece = make_piece(id_of(reply), reply.offset, piece_length(reply, size_ - reply.offset));
+    piece.whole_size_ = static_cast<std::uint32_t>(std::max(reply.res, 0));
+    return piece;
   }
 
   /// Records and returns several buffers, which follow each other in the ring. It does both at once, while no
   /// entry has been used again.
-  std::vector<LentBuffer> lend_bundle(const Reply& reply) {
+  void lend_bundle(const Reply& reply, std::vector<LentBuffer>& lent) {
     auto left = static_cast<std::size_t>(std::max(reply.res, 0));
-    std::uint16_t position = slots_[id_of(reply)].position;
-    std::vector<LentBuffer> lent;
-    lent.reserve(left / size_ + 1);
+    std::uint16_t id = id_of(reply);
+    CORERING_ASSERT(id < count_, "the kernel returned a buffer that is not of this pool");
+    std::uint16_t position = slots_[id].position;
     do {
-      const std::uint16_t id = entries_[position++ & (count_ - 1)].id;
       const auto length = static_cast<std::uint32_t>(std::min(left, size_));
       lent.push_back(make_piece(id, account_piece(id, length, false), length));
       left -= length;
-    } while (left > 0);
-    return lent;
+      id = entries_[++position & (count_ - 1)].id;
+    } while (left > 0 && slots_[id].in_kernel);
   }
 
   void take_back(std::uint16_t id) noexcept {
@@ -124,10 +138,16 @@ class BufferRing final : public RingResource {
     std::uint32_t pieces = 0;    // pieces that are lent
     std::uint16_t position = 0;  // where its entry is
     bool in_kernel = false;
+    std::uint32_t back_from_abroad = 0;  // pieces that other threads have given back; under the lock
   };
 
   static std::uint16_t id_of(const Reply& reply) noexcept {
     return static_cast<std::uint16_t>(reply.flags >> abi::cqe_buffer_shift);
+  }
+
+  /// With MSG_TRUNC the kernel says how long a datagram was, not how much of it the buffer holds.
+  static std::uint32_t piece_length(const Reply& reply, std::size_t room) noexcept {
+    return static_cast<std::uint32_t>(std::min(static_cast<std::size_t>(std::max(reply.res, 0)), room));
   }
 
   std::uint32_t account_piece(std::uint16_t id, std::uint32_t length, bool kernel_keeps_it) noexcept {
@@ -167,6 +187,7 @@ class BufferRing final : public RingResource {
   }
 
   void provide(std::uint16_t id) noexcept {
+    CORERING_DEBUG_ASSERT(id < count_ && !slots_[id].in_kernel, "a buffer is given to the kernel once");
     // We do not write the entry as a whole: the last field of the first entry is the ring's tail.
     abi::RingBuffer& entry = entries_[tail_ & (count_ - 1)];
     entry.address = reinterpret_cast<std::uintptr_t>(buffers_.address()) + id * size_;
@@ -175,6 +196,7 @@ class BufferRing final : public RingResource {
     slots_[id] = {.used = 0, .pieces = 0, .position = tail_, .in_kernel = true};
     ++tail_;
     ++in_kernel_;
+    ++returns_;
   }
 
   // release: the kernel sees the entries before it sees the tail.
@@ -188,7 +210,7 @@ class BufferRing final : public RingResource {
 
   void take_back_from_abroad(std::uint16_t id) noexcept {
     const std::lock_guard lock(lock_);
-    abroad_.push_back(id);
+    if (slots_[id].back_from_abroad++ == 0) abroad_.push_back(id);  // it has room for every buffer once
     if (!open_ || message_.under_way) return;
     // We post also while the worker stops, because a shielded wait may be waiting for this buffer. The worker
     // has not ended, or it would have closed this ring.
@@ -197,7 +219,11 @@ class BufferRing final : public RingResource {
 
   void take_back_from_others() noexcept {
     const std::lock_guard lock(lock_);
-    for (const std::uint16_t id : abroad_) return_piece(id);
+    for (const std::uint16_t id : abroad_) {
+      for (std::uint32_t left = std::exchange(slots_[id].back_from_abroad, 0); left > 0; --left) {
+        return_piece(id);
+      }
+    }
     if (!abroad_.empty() && open_) tell_of_returns();
     abroad_.clear();
   }
@@ -240,6 +266,7 @@ class BufferRing final : public RingResource {
   std::vector<Slot> slots_;
   std::uint16_t tail_ = 0;
   std::uint32_t in_kernel_ = 0;
+  std::uint64_t returns_ = 0;
   std::uint32_t lent_ = 0;
   std::uint32_t holders_ = 0;
   bool abandoned_ = false;
@@ -264,7 +291,12 @@ LentBuffer LentAnswer::decode(const Reply& reply) const noexcept {
 void LentAnswer::dispose(const Reply& reply) const noexcept { (void)decode(reply); }
 
 void BundleAnswer::filed(Reply& reply) {
-  if ((reply.flags & abi::cqe_buffer) != 0) lent_ = ring_->lend_bundle(reply);
+  try {
+    if ((reply.flags & abi::cqe_buffer) != 0) ring_->lend_bundle(reply, lent_);
+  } catch (const std::bad_alloc&) {
+    end_without_memory("the list of buffers of a bundle");
+  }
+  if (!lent_.empty()) reply.res = std::max(reply.res, 0);  // what has come before an error counts
 }
 
 HeldRing::HeldRing(BufferRing& ring) noexcept : ring_(&ring) { ring.hold(); }
@@ -282,11 +314,13 @@ void LentBuffer::give_back() noexcept {
   std::exchange(ring_, nullptr)->take_back(id_);
 }
 
-Result<BufferPool> BufferPool::create(BufferPoolOptions options) {
-  here::require_worker("a buffer pool must be made on the worker that uses it: hop there first");
+Result<BufferPool> BufferPool::create(BufferPoolOptions options, std::source_location where) {
+  here::require_worker("a buffer pool must be made on the worker that uses it: hop there first", where);
   constexpr std::size_t largest = std::size_t{1} << 30;
-  if (!std::has_single_bit(options.count) || options.count > 32768) return failure(EINVAL);
-  if (options.size == 0 || options.size > largest) return failure(EINVAL);
+  if (!std::has_single_bit(options.count) || options.count > 32768)
+    return std::unexpected(make_error_code(SizeErrc::ring_count));
+  if (options.size == 0 || options.size > largest)
+    return std::unexpected(make_error_code(SizeErrc::buffer_size));
   const bool incremental = options.incremental && here::capabilities().has(Feature::incremental_buffers);
   auto ring = std::make_unique<detail::BufferRing>(options, incremental);
   if (const Result<void> opened = ring->open(options.huge_pages); !opened)
@@ -304,7 +338,39 @@ std::uint32_t BufferPool::in_kernel() const noexcept { return ring_->in_kernel()
 std::uint32_t BufferPool::lent() const noexcept { return ring_->lent(); }
 bool BufferPool::is_incremental() const noexcept { return ring_->is_incremental(); }
 bool BufferPool::uses_huge_pages() const noexcept { return ring_->uses_huge_pages(); }
-WaitOperation<Event::Awaiter, Event> BufferPool::wait_for_buffer() noexcept {
+
+namespace {
+
+constexpr Duration before_the_next_try = std::chrono::milliseconds(20);
+
+// The event is reset, so that it tells of the next buffer. Others wait for any that the kernel has.
+Task<Result<void>> wait_a_while(detail::BufferRing& ring) {
+  const auto first = co_await when_any(ring.returned().wait(), sleep_for(before_the_next_try));
+  if (ring.in_kernel() > 0) ring.returned().set();
+  co_return first.index == 0 ? std::get<0>(first.result) : std::get<1>(first.result);
+}
+
+}  // namespace
+
+// If all buffers are lent, one has to come back. Otherwise perhaps none ever does: the kernel may have had
+// its buffers elsewhere for a moment.
+Task<Result<void>> detail::BufferPoolHolder::wait_for_return() {
+  BufferRing& ring = pool_.ring();
+  if (ring.returns() == seen_returns_) {
+    ring.returned().reset();
+    Result<void> there;
+    if (ring.in_kernel() > 0) {
+      there = co_await wait_a_while(ring);
+    } else {
+      there = co_await ring.returned().wait();
+    }
+    if (!there) co_return there;
+  }
+  seen_returns_ = ring.returns();
+  co_return Result<void>();
+}
+
+WaitOperation<Event::Awaiter, Event> BufferPool::wait_for_buffer() const noexcept {
   return ring_->returned().wait();
 }
 

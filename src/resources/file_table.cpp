@@ -6,6 +6,7 @@
 #include <corering/engine/here.hpp>
 #include <corering/engine/ring_resource.hpp>
 #include <corering/resources/file_table.hpp>
+#include <corering/resources/size_error.hpp>
 
 namespace corering {
 namespace detail {
@@ -100,10 +101,10 @@ void FixedFile::release() noexcept {
   if (slots_ != nullptr) std::exchange(slots_, nullptr)->forget();
 }
 
-Result<FileTable> FileTable::create(std::uint32_t slots) {
-  here::require_worker("a FileTable must be made on the worker that uses it: hop there first");
+Result<FileTable> FileTable::create(std::uint32_t slots, std::source_location where) {
+  here::require_worker("a FileTable must be made on the worker that uses it: hop there first", where);
   constexpr std::uint32_t most = 1U << 20;
-  if (slots == 0 || slots > most) return failure(EINVAL);
+  if (slots == 0 || slots > most) return std::unexpected(make_error_code(SizeErrc::slot_count));
   if (here::file_table() != nullptr) return failure(EBUSY);
   auto made = std::make_unique<detail::FileSlots>(slots);
   if (const Result<void> opened = made->open(); !opened) return std::unexpected(opened.error());

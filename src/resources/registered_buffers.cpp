@@ -8,6 +8,7 @@
 #include <corering/engine/here.hpp>
 #include <corering/engine/ring_resource.hpp>
 #include <corering/resources/registered_buffers.hpp>
+#include <corering/resources/size_error.hpp>
 
 #include "resources/memory.hpp"
 
@@ -90,10 +91,13 @@ FixedBuffer::~FixedBuffer() {
   if (table_ != nullptr) table_->take_back(index_);
 }
 
-Result<RegisteredBuffers> RegisteredBuffers::create(RegisteredBuffersOptions options) {
-  here::require_worker("buffers must be registered on the worker that uses them: hop there first");
+Result<RegisteredBuffers> RegisteredBuffers::create(RegisteredBuffersOptions options,
+                                                    std::source_location where) {
+  here::require_worker("buffers must be registered on the worker that uses them: hop there first", where);
   constexpr std::size_t largest = std::size_t{1} << 30;
-  if (options.count == 0 || options.size == 0 || options.size > largest) return failure(EINVAL);
+  if (options.count == 0) return std::unexpected(make_error_code(SizeErrc::buffer_count));
+  if (options.size == 0 || options.size > largest)
+    return std::unexpected(make_error_code(SizeErrc::buffer_size));
   if (here::buffer_table() != nullptr) return failure(EBUSY);
   auto table = std::make_unique<detail::BufferTable>(options);
   if (const Result<void> opened = table->open(options.huge_pages); !opened)

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include <corering/base/assert.hpp>
+#include <corering/base/rest_of.hpp>
 #include <corering/streams/byte_stream.hpp>
 
 namespace corering {
@@ -25,8 +26,9 @@ Task<Result<std::size_t>> Reader::fill() {
     begin_ = 0;
   }
   if (end_ == buffer_.size()) buffer_.resize(2 * buffer_.size());
-  const Result<std::size_t> got = co_await source_.read(std::span(buffer_).subspan(end_));
-  if (got) end_ += *got;
+  const std::span<std::byte> room = std::span(buffer_).subspan(end_);
+  Result<std::size_t> got = co_await source_.read(room);
+  if (got) end_ += * got = std::min(*got, room.size());  // a source may say what it likes
   co_return got;
 }
 
@@ -39,7 +41,11 @@ std::string_view Reader::take(std::size_t count) noexcept {
 Task<Result<std::size_t>> Reader::read(std::span<std::byte> into) {
   if (begin_ == end_) {
     // A read that would fill the whole buffer need not go through it.
-    if (into.size() >= buffer_.size()) co_return co_await source_.read(into);
+    if (into.size() >= buffer_.size()) {
+      Result<std::size_t> got = co_await source_.read(into);
+      if (got) *got = std::min(*got, into.size());
+      co_return got;
+    }
     const Result<std::size_t> got = co_await fill();
     if (!got) co_return got;
   }
@@ -93,7 +99,7 @@ Task<Result<void>> Writer::write_out(std::span<const std::byte> from) {
     const Result<std::size_t> put = co_await sink_.write(from);
     if (!put) co_return std::unexpected(put.error());
     if (*put == 0) co_return ended(StreamErrc::unexpected_end);  // the sink would never take it
-    from = from.subspan(*put);
+    from = rest_of(from, *put);
   }
   co_return Result<void>();
 }

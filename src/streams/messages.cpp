@@ -1,4 +1,6 @@
 /// messages.cpp — the queue of an inbox.
+#include <new>
+
 #include <corering/engine/here.hpp>
 #include <corering/streams/messages.hpp>
 
@@ -19,7 +21,11 @@ InboxQueue::~InboxQueue() {
 void InboxQueue::ring_closes() noexcept { address_.ring = -1; }
 
 void InboxQueue::received(std::int32_t res) noexcept {
-  messages_.push(res);
+  try {
+    messages_.push(res);
+  } catch (const std::bad_alloc&) {
+    lost_ = true;
+  }
   if (!line_.empty()) line_.front().wake();
 }
 
@@ -34,13 +40,13 @@ Task<Result<std::int32_t>> NumberInbox::receive() {
 }
 
 FileInbox::~FileInbox() {
-  while (!queue_.empty()) (void)detail::SlotAnswer(*table_).decode({.res = queue_.take()});
+  while (!queue_.empty()) (void)detail::SlotAnswer(*slots_).decode({.res = queue_.take()});
 }
 
 Task<Result<FixedFile>> FileInbox::receive() {
   const Result<void> there = co_await queue_.wait();
   if (!there) co_return std::unexpected(there.error());
-  co_return detail::SlotAnswer(*table_).decode({.res = queue_.take()});
+  co_return detail::SlotAnswer(*slots_).decode({.res = queue_.take()});
 }
 
 }  // namespace corering

@@ -2,6 +2,8 @@
 #include <cerrno>
 #include <fcntl.h>
 
+#include <corering/base/outside.hpp>
+#include <corering/base/rest_of.hpp>
 #include <corering/streams/pipe_stream.hpp>
 
 namespace corering {
@@ -20,14 +22,14 @@ Task<Result<void>> PipeWriter::write_all(std::span<const std::byte> from) const 
   while (!from.empty()) {
     const Result<std::size_t> put = co_await write(from);
     if (!put) co_return std::unexpected(put.error());
-    from = from.subspan(*put);
+    from = rest_of(from, *put);
   }
   co_return Result<void>();
 }
 
 Result<Pipe> Pipe::create() {
   std::array<int, 2> fds{};
-  if (::pipe2(fds.data(), O_CLOEXEC) != 0) return failure(errno);
+  if (os::pipe(fds.data()) != 0) return failure(errno);
   return Pipe{.reader = PipeReader(Fd(fds[0])), .writer = PipeWriter(Fd(fds[1]))};
 }
 

@@ -9,6 +9,7 @@
 #include <corering/base/assert.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/engine/ring_resource.hpp>
+#include <corering/resources/size_error.hpp>
 #include <corering/streams/send_queue.hpp>
 
 #include "resources/memory.hpp"
@@ -18,7 +19,7 @@ namespace detail {
 
 class SendRing final : public RingResource {
  public:
-  explicit SendRing(std::uint32_t count) : count_(count), queued_(count) {}
+  explicit SendRing(std::uint32_t count) : count_(count), queued_(count) { parts_.reserve(most_parts); }
   SendRing(SendRing&&) = delete;
   ~SendRing() = default;
 
@@ -64,9 +65,9 @@ class SendRing final : public RingResource {
   }
 
   /// Returns the queued buffers for a request that does not know rings, as many as one request takes.
-  std::span<iovec> parts() {
+  std::span<iovec> parts() noexcept {
     parts_.clear();
-    const std::size_t most = std::min<std::size_t>(buffers(), 256);
+    const std::size_t most = std::min<std::size_t>(buffers(), most_parts);
     for (std::size_t i = 0; i < most; ++i)
       parts_.push_back(queued_[static_cast<std::uint16_t>(head_ + i) & (count_ - 1)]);
     return parts_;
@@ -94,7 +95,8 @@ class SendRing final : public RingResource {
   /// The kernel has taken an entry out of the ring although a part of it is left, and entries cannot be put
   /// at the front. So the ring is registered again, with what is left.
   void begin_anew() noexcept {
-    const std::vector<iovec> left = all();
+    std::ranges::rotate(queued_, queued_.begin() + (head_ & (count_ - 1)));
+    const std::size_t left = buffers();
     abi::BufferRingRegister wish{
         .address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_, .group = group_};
     here::register_resource(abi::unregister_pbuf_ring, &wish, 1);
@@ -103,18 +105,13 @@ class SendRing final : public RingResource {
     std::atomic_ref(entries_[0].tail).store(0, std::memory_order_release);
     const int registered = here::register_resource(abi::register_pbuf_ring, &wish, 1);
     CORERING_ASSERT(registered == 0, "the kernel refused to register a SendQueue's ring again");
-    for (const iovec& part : left) {
+    for (std::size_t i = 0; i < left; ++i) {
+      const iovec part = queued_[i];
       (void)push({static_cast<const std::byte*>(part.iov_base), part.iov_len});
     }
   }
 
-  [[nodiscard]] std::vector<iovec> all() const {
-    std::vector<iovec> parts;
-    for (std::size_t i = 0; i < buffers(); ++i) {
-      parts.push_back(queued_[static_cast<std::uint16_t>(head_ + i) & (count_ - 1)]);
-    }
-    return parts;
-  }
+  static constexpr std::size_t most_parts = 256;  // of one request
 
   const std::uint32_t count_;
   std::vector<iovec> queued_;
@@ -138,8 +135,13 @@ void SendQueueAnswer::rewrite(Request& request, const Capabilities&) noexcept {
   request.extra = 0;
 }
 
+void SendQueueAnswer::filed(Reply& reply) noexcept {
+  if (reply.res >= 0) sent_ += static_cast<std::size_t>(reply.res);
+  if (sent_ > 0) reply.res = static_cast<std::int32_t>(std::min<std::size_t>(sent_, INT32_MAX));
+}
+
 std::size_t SendQueueAnswer::decode(const Reply& reply) const noexcept {
-  const auto bytes = static_cast<std::size_t>(reply.res);
+  const std::size_t bytes = std::min(static_cast<std::size_t>(reply.res), ring_->bytes());
   ring_->sent(bytes);
   return bytes;
 }
@@ -149,8 +151,10 @@ std::uint16_t group_of(const SendRing& ring) noexcept { return ring.group(); }
 }  // namespace detail
 
 Result<SendQueue> SendQueue::create(std::uint32_t capacity) {
-  here::require_worker("a SendQueue must be made on the worker that uses it: hop there first");
-  if (!std::has_single_bit(capacity) || capacity > 32768) return failure(EINVAL);
+  here::require_worker("a SendQueue must be made on the worker that uses it: hop there first",
+                       std::source_location::current());
+  if (!std::has_single_bit(capacity) || capacity > 32768)
+    return std::unexpected(make_error_code(SizeErrc::ring_count));
   auto ring = std::make_unique<detail::SendRing>(capacity);
   if (const Result<void> opened = ring->open(); !opened) return std::unexpected(opened.error());
   return SendQueue(ring.release());

@@ -10,11 +10,14 @@
 #include <corering/streams/streams.hpp>
 #include <corering/sync/sleep.hpp>
 
+#include "base/immortal.hpp"
+
 namespace corering {
 namespace {
 
 class StreamCategory final : public std::error_category {
  public:
+  constexpr StreamCategory() noexcept = default;
   const char* name() const noexcept override { return "corering.stream"; }
   std::string message(int value) const override {
     switch (static_cast<StreamErrc>(value)) {
@@ -37,12 +40,14 @@ std::unexpected<std::error_code> at_end() noexcept {
 
 // While nothing is free, a new try would fail at once: the loop would run a million times a second.
 constexpr Duration accept_pause = std::chrono::milliseconds(20);
-constexpr std::array out_of_something = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+// EPERM is a firewall's rule, and the others are of the network; they may be there for a while.
+constexpr std::array not_now = {EMFILE,       ENFILE,      ENOBUFS,     ENOMEM,    ENOSR,
+                                EPERM,        ENETDOWN,    ENOPROTOOPT, EHOSTDOWN, ENONET,
+                                EHOSTUNREACH, ENETUNREACH, ETIMEDOUT};
 
 // accept(2) lists errors of the connection that was about to be accepted: "treat them like EAGAIN by
-// retrying".
-constexpr std::array of_one_connection = {ECONNABORTED, EPROTO, ENETDOWN,     ENOPROTOOPT, EHOSTDOWN,
-                                          ENONET,       EAGAIN, EHOSTUNREACH, ENETUNREACH, EINTR};
+// retrying". The next connection has nothing to do with them.
+constexpr std::array of_one_connection = {ECONNABORTED, EPROTO, EAGAIN, EINTR};
 
 template <std::size_t N>
 bool is_one_of(const std::array<int, N>& errors, std::int32_t res) noexcept {
@@ -56,7 +61,7 @@ Request accept_request(const Descriptor& listener) noexcept {
 Request buffered_request(Opcode opcode, const Descriptor& file, const BufferPool& pool,
                          std::uint32_t ioprio) noexcept {
   return {.fd = file.number(),
-          .off = opcode == Opcode::read_multishot ? current_position : 0,
+          .off = opcode == Opcode::read_multishot ? current_position.sqe_field() : 0,
           .head = head(opcode, file, abi::sqe_buffer_select, ioprio),
           .extra = in_buffer(detail::group_of(pool.ring()))};
 }
@@ -67,9 +72,10 @@ Result<LentBuffer> piece_or_end(LentBuffer piece) noexcept {
   return piece;
 }
 
-/// Turns replies into the next piece or the end. It waits for a free buffer when there is none.
+/// Turns replies into the next piece or the end. It waits until a buffer comes back when there is
+/// none.
 template <class Payload, class OneByOne>
-Task<Result<LentBuffer>> next_piece(Multishot<Payload>& shots, BufferPool& pool, bool many,
+Task<Result<LentBuffer>> next_piece(Multishot<Payload>& shots, detail::BufferPoolHolder& pool, bool many,
                                     OneByOne one_by_one) {
   for (;;) {
     std::int32_t res = 0;
@@ -88,7 +94,7 @@ Task<Result<LentBuffer>> next_piece(Multishot<Payload>& shots, BufferPool& pool,
       res = -ENOBUFS;
     }
     if (res != -ENOBUFS) co_return failed_with(res);
-    const Result<void> there = co_await pool.wait_for_buffer();
+    const Result<void> there = co_await pool.wait_for_return();
     if (!there) co_return std::unexpected(there.error());
   }
 }
@@ -96,8 +102,8 @@ Task<Result<LentBuffer>> next_piece(Multishot<Payload>& shots, BufferPool& pool,
 }  // namespace
 
 const std::error_category& stream_category() noexcept {
-  static const StreamCategory category;
-  return category;
+  static constinit Immortal<StreamCategory> category;
+  return category.object;
 }
 
 // ---- accept ----
@@ -107,7 +113,7 @@ Task<Result<Reply>> detail::next_connection(Multishot<Payload>& shots) {
   for (;;) {
     const Result<Reply> reply = co_await shots.next();
     if (!reply || reply->res >= 0) co_return reply;
-    if (is_one_of(out_of_something, reply->res)) {
+    if (is_one_of(not_now, reply->res)) {
       const Result<void> slept = co_await sleep_for(accept_pause);
       if (!slept) co_return std::unexpected(slept.error());
     } else if (!is_one_of(of_one_connection, reply->res)) {
@@ -148,24 +154,24 @@ Task<Result<FixedFile>> FixedAcceptStream::next() {
 
 // ---- bytes ----
 
-RecvStream::RecvStream(const Descriptor& socket, BufferPool& pool)
+RecvStream::RecvStream(const Descriptor& socket, const BufferPool& pool)
     : socket_(socket),
       pool_(pool),
       shots_(buffered_request(Opcode::recv, socket, pool, abi::recv_multishot), detail::HeldLent(pool)) {}
 
 Task<Result<LentBuffer>> RecvStream::next() {
-  const auto one = [this] { return async_recv(socket_, pool_); };
+  const auto one = [this] { return async_recv(socket_, *pool_); };
   const bool many = here::capabilities().has(Feature::recv_multishot);
   co_return co_await next_piece(shots_, pool_, many, one);
 }
 
-ReadStream::ReadStream(const Descriptor& file, BufferPool& pool)
+ReadStream::ReadStream(const Descriptor& file, const BufferPool& pool)
     : file_(file),
       pool_(pool),
       shots_(buffered_request(Opcode::read_multishot, file, pool, 0), detail::HeldLent(pool)) {}
 
 Task<Result<LentBuffer>> ReadStream::next() {
-  const auto one = [this] { return async_read(file_, pool_, current_position); };
+  const auto one = [this] { return async_read(file_, *pool_, current_position); };
   if (!here::capabilities().has(Opcode::read_multishot)) one_by_one_ = true;
   Result<LentBuffer> piece = co_await next_piece(shots_, pool_, !one_by_one_, one);
   // EBADFD: the file cannot be polled.
@@ -178,7 +184,7 @@ Task<Result<LentBuffer>> ReadStream::next() {
 
 // ---- datagrams ----
 
-RecvmsgStream::RecvmsgStream(const Descriptor& socket, BufferPool& pool, std::uint32_t control_size)
+RecvmsgStream::RecvmsgStream(const Descriptor& socket, const BufferPool& pool, std::uint32_t control_size)
     : socket_(socket),
       pool_(pool),
       control_size_(control_size),
@@ -200,6 +206,7 @@ Datagram RecvmsgStream::dissect(LentBuffer buffer) const noexcept {
   datagram.control_ = control.first(std::min<std::size_t>(out.control_length, control.size()));
   datagram.bytes_ = payload.first(std::min<std::size_t>(out.payload_length, payload.size()));
   datagram.truncated_ = (out.flags & MSG_TRUNC) != 0;
+  datagram.control_truncated_ = (out.flags & MSG_CTRUNC) != 0;
   datagram.buffer_ = std::move(buffer);
   return datagram;
 }
@@ -210,49 +217,47 @@ Task<Result<Datagram>> RecvmsgStream::receive_one() {
     if (shots_.is_closed()) co_return failed_with(-ECANCELED);
     Datagram datagram;
     datagram.own_control_.resize(control_size_);
-    iovec anywhere{.iov_base = nullptr, .iov_len = pool_.buffer_size()};
-    msghdr message{};
-    message.msg_name = &datagram.from_;
-    message.msg_namelen = sizeof datagram.from_;
+    iovec anywhere{.iov_base = nullptr, .iov_len = pool_->buffer_size()};
+    msghdr message{.msg_name = &datagram.from_, .msg_namelen = sizeof datagram.from_};
     message.msg_iov = &anywhere;
     message.msg_iovlen = 1;
     message.msg_control = datagram.own_control_.data();
     message.msg_controllen = control_size_;
     Request request = detail::message_transfer(head(Opcode::recvmsg, socket_, abi::sqe_buffer_select),
-                                               socket_, &message, 0);
-    request.extra = in_buffer(detail::group_of(pool_.ring()));
-    const IoOperation<LentBuffer, detail::LentAnswer> receive(request, detail::LentAnswer(pool_.ring()));
+                                               socket_, &message, MSG_CMSG_CLOEXEC);
+    request.extra = in_buffer(detail::group_of(pool_->ring()));
+    const IoOperation<LentBuffer, detail::LentAnswer> receive(request, detail::LentAnswer(pool_->ring()));
     Result<LentBuffer> buffer = co_await receive;
     if (buffer) {
       datagram.bytes_ = buffer->bytes();
       datagram.buffer_ = std::move(*buffer);
-      datagram.control_ = std::span(datagram.own_control_).first(message.msg_controllen);
-      datagram.from_length_ = message.msg_namelen;
+      datagram.control_ = std::span(datagram.own_control_)
+                              .first(std::min<std::size_t>(message.msg_controllen, control_size_));
+      datagram.from_length_ = std::min<socklen_t>(message.msg_namelen, sizeof(sockaddr_storage));
       datagram.truncated_ = (message.msg_flags & MSG_TRUNC) != 0;
+      datagram.control_truncated_ = (message.msg_flags & MSG_CTRUNC) != 0;
       co_return datagram;
     }
     if (buffer.error() != std::errc::no_buffer_space) co_return std::unexpected(buffer.error());
-    const Result<void> there = co_await pool_.wait_for_buffer();
+    const Result<void> there = co_await pool_.wait_for_return();
     if (!there) co_return std::unexpected(there.error());
   }
 }
 
 Task<Result<Datagram>> RecvmsgStream::next() {
-  if (pool_.is_incremental()) co_return failure(EINVAL);  // the rest of a buffer may be too small
-  if (pool_.buffer_size() < sizeof(abi::RecvmsgOut) + sizeof(sockaddr_storage) + control_size_) {
-    co_return failure(EINVAL);
-  }
+  if (pool_->is_incremental()) co_return failure(EINVAL);  // the rest of a buffer may be too small
+  const std::size_t before_payload = sizeof(abi::RecvmsgOut) + sizeof(sockaddr_storage) + control_size_;
+  if (pool_->buffer_size() < before_payload) co_return failure(EINVAL);
   if (!here::capabilities().has(Feature::recv_multishot)) co_return co_await receive_one();
   for (;;) {
     const Result<Reply> reply = co_await shots_.next();
     if (!reply) co_return std::unexpected(reply.error());
-    if (reply->res >= static_cast<std::int32_t>(sizeof(abi::RecvmsgOut) + sizeof(sockaddr_storage))) {
-      co_return dissect(shots_.payload().decode(*reply));
-    }
-    shots_.payload().dispose(*reply);
+    LentBuffer buffer = shots_.payload().decode(*reply);
+    if (reply->res >= 0 && buffer.size() >= before_payload) co_return dissect(std::move(buffer));
+    buffer.give_back();
     if (reply->res >= 0) co_return at_end();
     if (reply->res != -ENOBUFS) co_return failed_with(reply->res);
-    const Result<void> there = co_await pool_.wait_for_buffer();
+    const Result<void> there = co_await pool_.wait_for_return();
     if (!there) co_return std::unexpected(there.error());
   }
 }
@@ -277,17 +282,28 @@ detail::HeldInterval::HeldInterval(Duration interval) noexcept {
   time_ = {.seconds = seconds.count(), .nanoseconds = (interval - seconds).count()};
 }
 
-TimeoutStream::TimeoutStream(Duration interval)
+TimeoutStream::TimeoutStream(AnyDuration interval)
     : interval_(interval),
       shots_(Request{.len = 1, .head = head(Opcode::timeout), .op_flags = abi::timeout_multishot},
              detail::HeldInterval(interval)) {}
 
+// The kernel finds a timeout only between two ticks. If those follow each other too fast, no cancel ever
+// finds it.
+constexpr Duration shortest_multishot = std::chrono::milliseconds(1);
+
+Task<Result<void>> TimeoutStream::tick_alone() {
+  const TimePoint now = here::now();
+  const TimePoint last = next_tick_ == TimePoint::min() ? now : next_tick_;
+  const TimePoint oldest =
+      saturating_add(now, -most_missed * std::min(interval_, Duration::max() / most_missed));
+  next_tick_ = saturating_add(std::max(last, oldest), interval_);
+  co_return co_await async_timeout(std::max(next_tick_ - now, Duration::zero()));
+}
+
 Task<Result<void>> TimeoutStream::next() {
   if (interval_ <= Duration::zero()) co_return failure(EINVAL);
-  if (!here::capabilities().has(Feature::timeout_multishot)) {
-    const TimePoint now = here::now();
-    next_tick_ = next_tick_ == TimePoint::min() ? now + interval_ : next_tick_ + interval_;
-    co_return co_await async_timeout(std::max(next_tick_ - now, Duration::zero()));
+  if (interval_ < shortest_multishot || !here::capabilities().has(Feature::timeout_multishot)) {
+    co_return co_await tick_alone();
   }
   const Result<Reply> reply = co_await shots_.next();
   if (!reply) co_return std::unexpected(reply.error());

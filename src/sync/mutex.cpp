@@ -5,6 +5,7 @@ namespace corering {
 
 void Mutex::unlock() noexcept {
   owner_.check();
+  CORERING_ASSERT(locked_, "only a locked mutex is unlocked");
   if (line_.empty()) {
     locked_ = false;
   } else {

@@ -1,11 +1,13 @@
 /// semaphore.cpp — which coroutine is served, and when.
+#include <limits>
+
 #include <corering/sync/semaphore.hpp>
 
 namespace corering {
 
 void Semaphore::give(std::size_t count) noexcept {
   owner_.check();
-  free_ += count;
+  if (__builtin_add_overflow(free_, count, &free_)) free_ = std::numeric_limits<std::size_t>::max();
   serve();
 }
 

@@ -49,7 +49,7 @@ bool SharedEvent::step_out(SharedWait& wait) noexcept {
   return true;
 }
 
-bool SharedEvent::wait_blocking_until(TimePoint deadline) noexcept {
+bool SharedEvent::wait_blocking_until(AnyTimePoint deadline) noexcept {
   Blocked blocked;
   {
     const std::lock_guard lock(mutex_);

@@ -1,15 +1,22 @@
 /// sleep.cpp — a sleeper in the worker's timer heap.
+#include <cerrno>
+
 #include <corering/sync/sleep.hpp>
+#include <corering/trace/recorder.hpp>
 
 namespace corering {
 
 void SleepAwaiter::suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept {
   here::require_worker(
-      "a sleep was awaited on a thread without a worker: name a worker, as in sleep_for(time).on(worker), or "
-      "hop there first with co_await SwitchToWorker(worker)",
+      "a sleep was awaited on a thread without a worker: run the task on one, as in run(task()) or "
+      "sync_wait(worker.spawn(task()).value()), name one, as in sleep_for(time).on(worker), or hop there "
+      "first "
+      "with co_await SwitchToWorker(worker)",
       promise);
   coroutine_ = coroutine;
   begin_wait(promise);
+  if (trace::enabled()) [[unlikely]]
+    record_begin(coroutine);
   if (here::refuses_waits(promise)) {
     cancelled_ = true;
     return here::schedule(coroutine);
@@ -20,13 +27,19 @@ void SleepAwaiter::suspend(std::coroutine_handle<> coroutine, PromiseBase* promi
     here::schedule(sleeper.coroutine_);
   };
   if (promise == nullptr || promise->scope == nullptr) here::look_after(*this);
-  here::arm(timer_, deadline_);
+  if (here::arm(timer_, deadline_)) return;
+  unlink();
+  no_memory_ = true;
+  here::schedule(coroutine);
 }
 
 Result<void> SleepAwaiter::await_resume() noexcept {
+  if (trace::enabled()) [[unlikely]]
+    record_end(!cancelled_);
   coroutine_ = nullptr;
   end_wait();
   if (cancelled_) return std::unexpected(cancellation_error(promise_));
+  if (no_memory_) return failure(ENOMEM);
   return {};
 }
 

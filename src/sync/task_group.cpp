@@ -16,7 +16,7 @@ void TaskGroup::begin(std::coroutine_handle<> joining, PromiseBase* outer) noexc
   joining_ = joining;
   outer_ = outer;
   home_loop_ = home();
-  join_.joins(outer);
+  join_.joins(outer, joining);
   waits_for(&join_, here::turn_ticks());
 }
 
@@ -33,7 +33,8 @@ void TaskGroup::body_failed(std::exception_ptr exception) noexcept {
 }
 
 void TaskGroup::add(ChildBase& child, std::source_location where) noexcept {
-  CORERING_ASSERT(is_home(), "a task was spawned into a group on a worker that is not the group's worker");
+  CORERING_ASSERT_AT(where, is_home(),
+                     "a task was spawned into a group on a worker that is not the group's worker");
   child.spawned_at = where;
   ++unfinished_;
   if (running_count_ < max_running_) return start(child);
@@ -85,6 +86,7 @@ void TaskGroup::start_those_in_line() noexcept {
 void TaskGroup::finish_if_ended() noexcept {
   if (body_runs_ || unfinished_ > 0) return;
   waits_no_more();
+  join_.ended();
   close();
   here::schedule(joining_);
 }

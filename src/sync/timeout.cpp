@@ -1,16 +1,20 @@
 /// timeout.cpp — a deadline in the worker's timer heap.
+#include <new>
+
 #include <corering/engine/cancel_protocol.hpp>
 #include <corering/sync/timeout.hpp>
 
 namespace corering::detail {
 
-void DeadlineScope::enter(PromiseBase* outer) noexcept {
+void DeadlineScope::enter(PromiseBase* outer) {
   open(outer);
   const TimePoint own = limit_.duration ? saturating_add(here::now(), *limit_.duration) : limit_.time;
   if (own >= deadline_) return;  // a deadline around it is nearer, or this one is never
   deadline_ = own;
   timer_.fire = [](TimerNode& self) noexcept { static_cast<Timer&>(self).scope.pass(); };
-  here::arm(timer_, own);
+  if (here::arm(timer_, own)) return;
+  close();
+  throw std::bad_alloc();
 }
 
 void DeadlineScope::pass() noexcept {

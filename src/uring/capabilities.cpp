@@ -3,14 +3,19 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <poll.h>
 #include <string>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <corering/base/fd.hpp>
+#include <corering/base/outside.hpp>
 #include <corering/uring/capabilities.hpp>
 #include <corering/uring/ring.hpp>
 
+#include "base/immortal.hpp"
+#include "base/real_outside.hpp"
 #include "uring/mask.hpp"
 
 namespace corering {
@@ -59,14 +64,20 @@ constexpr std::array opcode_offers = {
 /// A ring that is used only to try things.
 class Trial {
  public:
-  explicit Trial(Kernel& kernel) { open_ = ring_.open(kernel, 8, 16).has_value(); }
+  explicit Trial(Kernel& kernel) : kernel_(kernel) { open_ = ring_.open(kernel, 8, 16).has_value(); }
 
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   [[nodiscard]] Ring& ring() noexcept { return ring_; }
+  [[nodiscard]] int open_eventfd() noexcept { return kernel_.open_eventfd(); }
+
+  /// Fills an SQE whose answer is not looked at.
+  void add(const Sqe& sqe) noexcept {
+    if (Sqe* const slot = ring_.next_sqe(); slot != nullptr) *slot = sqe;
+  }
 
   /// Returns what the kernel answers to one SQE in its first CQE.
   std::int32_t answer_to(Sqe sqe) noexcept {
-    sqe.user_data = 1;
+    sqe.user_data = last_asked_ += 8;  // the tag is not that of an operation
     Sqe* const slot = ring_.next_sqe();
     if (slot == nullptr) return -EBUSY;
     *slot = sqe;
@@ -75,7 +86,9 @@ class Trial {
       const int entered = ring_.submit_and_wait(std::chrono::milliseconds(100));
       if (entered < 0 && !passes(entered)) return entered;
       const Ring::Cqes there = ring_.cqes();
-      if (!first && !there.cqes.empty()) first = there.cqes.front().res;
+      for (const Cqe& cqe : there.cqes) {
+        if (!first && cqe.user_data == last_asked_) first = cqe.res;
+      }
       ring_.release(there);
     }
     return first.value_or(-ETIME);
@@ -86,9 +99,11 @@ class Trial {
     return result == -EINTR || result == -ETIME || result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
   }
 
+  Kernel& kernel_;
   SubmissionQueue sq_;
   Ring ring_{sq_};
   bool open_ = false;
+  std::uint64_t last_asked_ = 1;
 };
 
 // The descriptor is bad. The kernel refuses a flag that it does not know before it looks at the descriptor.
@@ -108,14 +123,17 @@ bool knows_timeout_multishot(Trial& trial) {
                           .op_flags = abi::timeout_multishot}) == -ETIME;
 }
 
+// Linux 6.1.192 takes the flag, and then finds nothing. So there is something to find.
 bool knows_cancel_by_opcode(Trial& trial) {
+  const Fd never(trial.open_eventfd());
+  trial.add({.opcode = static_cast<std::uint8_t>(Opcode::poll_add), .fd = never.get(), .op_flags = POLLIN});
   return trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
-                          .len = static_cast<std::uint32_t>(Opcode::accept),
-                          .op_flags = abi::cancel_op | abi::cancel_all}) != -EINVAL;
+                          .len = static_cast<std::uint32_t>(Opcode::poll_add),
+                          .op_flags = abi::cancel_op | abi::cancel_all}) == 1;
 }
 
 bool knows_socket_options(Trial& trial) {
-  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Fd socket(os::socket(AF_UNIX, SOCK_STREAM));
   int type = 0;
   const std::int32_t length =
       trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::uring_cmd),
@@ -204,6 +222,8 @@ bool hide(std::string_view name, Capabilities& hidden) noexcept {
   return false;
 }
 
+}  // namespace
+
 Mask read_mask(std::string_view names) noexcept {
   Mask mask;
   while (!names.empty()) {
@@ -221,12 +241,15 @@ Mask read_mask(std::string_view names) noexcept {
   return mask;
 }
 
+namespace {
+
 // ---- the error ----
 
 constexpr int feature_base = 256;
 
 class UnsupportedCategory final : public std::error_category {
  public:
+  constexpr UnsupportedCategory() noexcept = default;
   const char* name() const noexcept override { return "corering.unsupported"; }
 
   std::string message(int value) const override {
@@ -245,8 +268,8 @@ class UnsupportedCategory final : public std::error_category {
 };
 
 const UnsupportedCategory& unsupported_category() noexcept {
-  static const UnsupportedCategory category;
-  return category;
+  static constinit Immortal<UnsupportedCategory> category;
+  return category.object;
 }
 
 }  // namespace
@@ -271,6 +294,7 @@ const Mask& process_mask() noexcept {
 std::string_view wrong_name_in_mask() noexcept { return process_mask().wrong_name; }
 
 std::optional<Capabilities> probe(Kernel& kernel) {
+  const os::RealOutside real;  // what a kernel can do is remembered, so no world answers for it
   Trial trial(kernel);
   if (!trial.is_open()) return std::nullopt;
   Capabilities found;

@@ -15,6 +15,9 @@ struct Mask {
   std::string_view wrong_name;
 };
 
+/// Reads the names of what is to be hidden, with commas between them.
+[[nodiscard]] Mask read_mask(std::string_view names) noexcept;
+
 /// Returns the mask of this process, which is read from the environment once.
 [[nodiscard]] const Mask& process_mask() noexcept;
 

@@ -4,16 +4,14 @@
 /// from it; for everything newer than liburing's headers it uses our own constants (abi.hpp).
 #include <cerrno>
 #include <climits>
-#include <ctime>
 #include <liburing.h>
 #include <new>
-#include <sys/eventfd.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <corering/uring/kernel.hpp>
 
+#include "base/immortal.hpp"
+#include "uring/linux_kernel.hpp"
 #include "uring/mask.hpp"
 
 namespace corering {
@@ -98,8 +96,10 @@ class RealRing final : public KernelRing {
   unsigned enter_flags_ = 0;
 };
 
-class RealKernel final : public Kernel {
+class RealKernel final : public LinuxKernel {
  public:
+  constexpr RealKernel() noexcept = default;
+
   int open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) noexcept override {
     std::unique_ptr<RealRing> opened(new (std::nothrow) RealRing);
     if (opened == nullptr) return -ENOMEM;
@@ -108,41 +108,14 @@ class RealKernel final : public Kernel {
     return 0;
   }
 
-  int open_eventfd() noexcept override {
-    const int fd = ::eventfd(0, EFD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-  }
-
-  int wake(int eventfd) noexcept override {
-    // This avoids the wrapper of write(2), which the thread sanitizer watches. It would report that this
-    // write races with the worker's close of the eventfd: it cannot see that the worker first waits until
-    // exactly this write comes out of the ring.
-    const std::uint64_t one = 1;
-    return ::syscall(SYS_write, eventfd, &one, sizeof one) == sizeof one ? 0 : -errno;
-  }
-
-  void nap(Duration how_long) noexcept override {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(how_long);
-    const timespec time{.tv_sec = seconds.count(), .tv_nsec = (how_long - seconds).count()};
-    ::clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
-  }
-
-  void close(int fd) noexcept override { ::close(fd); }
-
-  std::int32_t read_now(int fd, void* into, std::size_t size, std::int64_t offset) noexcept override {
-    const iovec part{.iov_base = into, .iov_len = size};
-    const ssize_t got = ::preadv2(fd, &part, 1, offset, RWF_NOWAIT);
-    return got < 0 ? -errno : static_cast<std::int32_t>(got);
-  }
-
-  TimePoint now() const noexcept override { return Clock::now(); }
+  std::string_view name() const noexcept override { return "io_uring"; }
 };
 
 }  // namespace
 
 Kernel& real_kernel() noexcept {
-  static RealKernel kernel;
-  return kernel;
+  static constinit Immortal<RealKernel> kernel;
+  return kernel.object;
 }
 
 }  // namespace corering

@@ -5,7 +5,10 @@
 #include <string>
 
 #include <corering/uring/capabilities.hpp>
+#include <corering/uring/kernel_choice.hpp>
 #include <corering/uring/setup_error.hpp>
+
+#include "base/immortal.hpp"
 
 namespace corering {
 namespace {
@@ -19,19 +22,25 @@ struct Advice {
 };
 
 constexpr std::array advices = {
-    Advice{SetupStep::ring, EPERM,
-           "io_uring is not permitted here: allow the io_uring system calls in the seccomp profile "
-           "(containers block "
-           "them by default), or set the sysctl kernel.io_uring_disabled to 0"},
-    Advice{SetupStep::ring, EACCES,
-           "io_uring is denied here: allow it in the security module's policy (SELinux, AppArmor) or the "
-           "seccomp "
-           "profile, and check that the sysctl kernel.io_uring_disabled is 0"},
+    Advice{
+        SetupStep::ring, EPERM,
+        "io_uring is not permitted here: allow the io_uring system calls in the seccomp profile "
+        "(containers block "
+        "them by default), or set the sysctl kernel.io_uring_disabled to 0; or run on the emulation, which "
+        "is slower: CORERING_KERNEL=auto"},
+    Advice{
+        SetupStep::ring, EACCES,
+        "io_uring is denied here: allow it in the security module's policy (SELinux, AppArmor) or the "
+        "seccomp "
+        "profile, and check that the sysctl kernel.io_uring_disabled is 0; or run on the emulation, which is "
+        "slower: CORERING_KERNEL=auto"},
     Advice{SetupStep::ring, ENOSYS,
            "this kernel offers no io_uring: run Linux 5.19 or newer (best 6.1), or allow the io_uring system "
            "calls in "
            "the seccomp "
-           "profile (some answer ENOSYS), and check that the sysctl kernel.io_uring_disabled is 0"},
+           "profile (some answer ENOSYS), and check that the sysctl kernel.io_uring_disabled is 0; or run on "
+           "the "
+           "emulation, which is slower: CORERING_KERNEL=auto"},
     Advice{SetupStep::ring, ENOMEM,
            "no memory for the ring: raise RLIMIT_MEMLOCK (ulimit -l), or ask for fewer sq_entries and "
            "cq_entries"},
@@ -40,14 +49,24 @@ constexpr std::array advices = {
            "you do not need"},
     Advice{SetupStep::ring, ENFILE, "the system has too many open files: raise the sysctl fs.file-max"},
     Advice{SetupStep::ring, EINVAL,
-           "the kernel refused the ring even without optional flags: sq_entries must be 1 to 32768, and "
-           "cq_entries 0 "
-           "or at least sq_entries"},
+           "the kernel refused the ring even without optional flags: run Linux 5.19 or newer (best 6.1), and "
+           "outside of a sandbox that imitates io_uring"},
+    Advice{SetupStep::sizes, EINVAL,
+           "the ring cannot have the size that was asked for: sq_entries must be 1 to 32768, and cq_entries "
+           "0, or "
+           "at least sq_entries"},
     Advice{SetupStep::eventfd, EMFILE,
            "no descriptor is left for the eventfd: raise RLIMIT_NOFILE (ulimit -n), or close descriptors "
            "that you do not need"},
+    Advice{SetupStep::doorbell, EMFILE,
+           "no descriptor is left for an event loop to watch: raise RLIMIT_NOFILE (ulimit -n), or close "
+           "descriptors that you do not need"},
     Advice{SetupStep::thread, EAGAIN,
            "no thread could be started: raise RLIMIT_NPROC (ulimit -u) or the cgroup's pids.max"},
+    Advice{
+        SetupStep::helper, EAGAIN,
+        "the kernel could not start a helper thread, which this operation needs: raise RLIMIT_NPROC (ulimit "
+        "-u) or the cgroup's pids.max"},
     Advice{
         SetupStep::pinning, EINVAL,
         "the worker cannot be pinned: the processor asked for does not exist or is not in this process's set "
@@ -55,13 +74,23 @@ constexpr std::array advices = {
     Advice{SetupStep::mask, EINVAL,
            "the environment variable CORERING_MASK names something that cannot be hidden: unset it, or use "
            "names that `corering doctor` prints, separated by commas"},
+    Advice{SetupStep::kernel, EINVAL,
+           "the environment variable CORERING_KERNEL names no kernel: unset it, or set it to io_uring, "
+           "emulated or auto"},
+    Advice{SetupStep::restrictions, EINVAL,
+           "WorkerOptions::allow names an opcode that this kernel does not know: leave it out"},
+    Advice{SetupStep::replay, EINVAL,
+           "the environment variable CORERING_REPLAY names a run that cannot be replayed"},
 };
 
-constexpr std::array step_names = {"io_uring_setup", "eventfd", "starting the thread", "pinning the thread",
-                                   "CORERING_MASK"};
+constexpr std::array step_names = {
+    "io_uring_setup", "eventfd", "starting the thread", "pinning the thread",      "CORERING_MASK",
+    "WorkerOptions",  "io-wq",   "CORERING_KERNEL",     "the worker's descriptor", "WorkerOptions::allow",
+    "CORERING_REPLAY"};
 
 class SetupCategory final : public std::error_category {
  public:
+  constexpr SetupCategory() noexcept = default;
   const char* name() const noexcept override { return "corering.setup"; }
 
   std::string message(int value) const override {
@@ -79,9 +108,10 @@ class SetupCategory final : public std::error_category {
 
  private:
   static std::string sentence(const char* text, int value) {
-    if (value / step_unit == static_cast<int>(SetupStep::mask)) {
-      return std::string(text).append(" (not '").append(wrong_name_in_mask()).append("')");
-    }
+    const auto step = static_cast<SetupStep>(value / step_unit);
+    const bool is_name = step == SetupStep::mask || step == SetupStep::kernel;
+    const std::string_view wrong = step == SetupStep::mask ? wrong_name_in_mask() : wrong_kernel_name();
+    if (is_name) return std::string(text).append(" (not '").append(wrong).append("')");
     return std::string(text) + " (" + step_names[static_cast<std::size_t>(value / step_unit)] + ": " +
            std::system_category().message(value % step_unit) + ")";
   }
@@ -90,8 +120,8 @@ class SetupCategory final : public std::error_category {
 }  // namespace
 
 const std::error_category& setup_category() noexcept {
-  static const SetupCategory category;
-  return category;
+  static constinit Immortal<SetupCategory> category;
+  return category.object;
 }
 
 std::error_code setup_error(SetupStep step, int errno_value) noexcept {

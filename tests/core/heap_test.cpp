@@ -95,6 +95,8 @@ Task<void> combine(int fd, std::uint64_t& counted) {
   Mutex mutex;
   Event event(true);
   (void)co_await sleep_for(Duration(1));
+  // Without optimization, the first use of an error's category registers a destructor that does nothing.
+  (void)co_await with_timeout(Duration(1), sleep_for(std::chrono::hours(1)));
   const std::uint64_t before = allocations;
   for (int i = 0; i < 100; ++i) {
     const auto [one, two, nop] =
@@ -113,6 +115,7 @@ Task<void> combine(int fd, std::uint64_t& counted) {
   counted = allocations - before;
 }
 TEST(Heap, combinators_of_operations_deadlines_and_locks_allocate_nothing) {
+  NEEDS_IO_URING("the emulated one keeps what waits on the heap");
   const Fd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   std::uint64_t counted = 1;
   test::run_on_a_worker_here(combine(file.get(), counted));

@@ -91,7 +91,7 @@ TEST(Posts, from_four_threads_to_two_sleepy_workers_all_arrive_once) {
         for (std::size_t at = 0; posted < per_thread; at = (at + 1) % coroutines.size()) {
           while (!coroutines[at]->idle()) std::this_thread::yield();
           ASSERT_TRUE(coroutines[at]->post_to(posted % 2 == 0 ? first.worker : second.worker));
-          if (++posted == next_pause) {
+          if (++posted == next_pause) {  // the pauses are a part of the load
             std::this_thread::sleep_for(50us);
             next_pause += 20'000;
           }
@@ -165,7 +165,7 @@ Task<void> receive_one(int fd, int& received) {
 Task<void> receive_everywhere(std::vector<test::SocketPair>& pairs, int& received) {
   std::vector<JoinHandle<void>> running;
   for (auto& pair : pairs) running.push_back(spawn(receive_one(pair.ours.get(), received)));
-  co_await async_nop();
+  (void)co_await async_nop();
   for (auto& pair : pairs) EXPECT_EQ(::write(pair.theirs.get(), "x", 1), 1);
   for (auto& one : running) co_await std::move(one);
 }
@@ -189,7 +189,7 @@ TEST(Operations, a_million_in_a_row_do_not_grow_the_stack) {
 // other.
 Task<void> many_refused(int& refused) {
   Worker::current()->request_stop();
-  co_await sleep_for(1h);
+  (void)co_await sleep_for(1h);
   for (int i = 0; i < 1'000'000; ++i) {
     const Result<void> answer = co_await async_nop();
     if (!answer) ++refused;
@@ -213,7 +213,7 @@ Task<void> always_ready(const bool& stop) {
 }
 Task<void> timer_and_io(bool& stop, int& nops) {
   for (int i = 0; i < 5; ++i) {
-    co_await sleep_for(10ms);
+    (void)co_await sleep_for(10ms);
     const Result<void> completed = co_await async_nop();
     if (completed) ++nops;
   }

@@ -114,7 +114,7 @@ Task<void> run_in_a_task() {
 }
 
 TEST(RunDeathTest, on_a_worker_ends_the_program_with_advice) {
-  EXPECT_DEATH((void)run(run_in_a_task()), "co_await the task instead");
+  EXPECT_DEATH((void)run(run_in_a_task()), "co_await the task instead.*run_test\\.cpp");
 }
 
 }  // namespace

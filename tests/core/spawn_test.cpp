@@ -87,7 +87,29 @@ TEST(Spawn, a_dropped_handle_detaches) {
 }
 
 TEST(Spawn, without_a_worker_ends_the_program_with_advice) {
-  EXPECT_DEATH(spawn(nothing()).detach(), "use worker.spawn");
+  EXPECT_DEATH(spawn(nothing()).detach(), "use worker.spawn.*spawn_test\\.cpp");
+}
+
+TEST(Spawn, the_value_of_a_refused_task_is_its_reason) {
+  Worker stopped;
+  stopped.request_stop();
+  std::string said;
+  try {
+    stopped.spawn(nothing()).value().detach();
+  } catch (const std::system_error& refused) {
+    said = refused.what();
+    EXPECT_EQ(refused.code(), std::errc::operation_canceled);
+  }
+  EXPECT_NE(said.find("has refused the task"), std::string::npos) << said;
+}
+
+Task<void> joins_one_task_twice() {
+  JoinHandle<int> task = spawn(just(1));
+  (void)co_await std::move(task);
+  (void)co_await std::move(task);  // NOLINT(bugprone-use-after-move): this is the mistake
+}
+TEST(SpawnDeathTest, joining_twice_names_the_line) {
+  EXPECT_DEATH(test::run_on_a_worker_here(joins_one_task_twice()), "had been joined.*spawn_test\\.cpp");
 }
 
 std::atomic<int> handled = 0;
@@ -166,7 +188,7 @@ Task<void> hops_away(Belonging, Worker& to, OneShot& entered, OneShot& gate) {
   EXPECT_TRUE(hopped);
 }
 Task<void> waits_here_until_gone(const std::atomic<pid_t>& gone_on) {
-  for (const TimePoint end = Clock::now() + std::chrono::seconds(10); gone_on == 0 && Clock::now() < end;)
+  for (const TimePoint end = os::now() + std::chrono::seconds(10); gone_on == 0 && os::now() < end;)
     std::this_thread::yield();
   co_return;
 }

@@ -1,9 +1,7 @@
 /// spin_test.cpp — a worker that watches before it sleeps.
 #include <array>
 #include <atomic>
-#include <ctime>
 #include <fcntl.h>
-#include <thread>
 
 #include <corering/base/one_shot.hpp>
 #include <corering/corering.hpp>
@@ -54,34 +52,24 @@ TEST(Spin, without_a_budget_it_sleeps_each_time) {
   test::FaultyKernel kernel;
   Worker worker({.spin_before_sleep = 0us, .kernel = &kernel});
   ASSERT_TRUE(worker.start());
-  // On a busy machine the worker may not reach its sleep before the next hop is posted.
-  for (int hops = 0; hops < 5000 && kernel.wakes < 40; ++hops) {
+  for (int hops = 1; hops <= 40; ++hops) {
+    kernel.wait_until_asleep();
     ASSERT_EQ(sync_wait(answer(worker)), 42);
-    std::this_thread::sleep_for(2ms);
+    ASSERT_EQ(kernel.wakes, hops);
   }
-  EXPECT_GE(kernel.wakes, 40);
-}
-
-std::int64_t processor_time_ns() {
-  timespec time{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
 
 TEST(Spin, a_worker_with_nothing_to_do_sleeps_without_waking) {
   CountingKernel kernel;
-  Worker worker({.kernel = &kernel});
+  Worker worker({.spin_before_sleep = 100us, .kernel = &kernel});
   ASSERT_TRUE(worker.start());
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(sync_wait(answer(worker)), 42);  // from now on it watches
-  int enters_before = -1;
-  for (int i = 0; i < 100 && kernel.enters != enters_before; ++i) {  // waits until it has settled
-    enters_before = kernel.enters;
-    std::this_thread::sleep_for(50ms);
-  }
-  const std::int64_t time_before = processor_time_ns();
-  std::this_thread::sleep_for(500ms);
-  EXPECT_EQ(kernel.enters, enters_before);
-  EXPECT_LT(processor_time_ns() - time_before, 100'000'000);
+  kernel.wait_until_asleep();
+  EXPECT_TRUE(kernel.sleeps_for_ever) << "a time limit would wake it";
+  const int enters_before = kernel.enters;
+  test::RunningWorker other;
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(sync_wait(answer(other.worker)), 42);
+  EXPECT_EQ(kernel.enters, enters_before) << "it slept while the other one worked";
 }
 
 Task<void> tick(int times, Duration pause) {
@@ -126,7 +114,7 @@ Task<int> reads_twice(int fd, std::span<std::byte> a, std::span<std::byte> b) {
 }
 
 TEST(Operation, two_in_one_expression) {
-  const Fd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  const Fd file(test::sys::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   std::array<std::byte, 4> a{};
   std::array<std::byte, 3> b{};
   Worker worker;

@@ -51,5 +51,43 @@ TEST(WorkerPool, stops_the_others_when_one_cannot_start) {
   EXPECT_FALSE(pool[0].spawn(nothing()));
 }
 
+// ---- a pool that does not come up ----
+
+/// Gives no ring to the second worker that asks.
+struct OneRing : test::FaultyKernel {
+  std::atomic<int> rings = 0;
+  OneRing() {
+    on_open_ring = [this](const RingParams&) { return ++rings == 2 ? -ENOMEM : 0; };
+  }
+};
+Task<void> visits(Worker& other, std::error_code& told) {
+  const Result<void> went = co_await async_nop().on(other);
+  told = went ? std::error_code() : went.error();
+}
+TEST(WorkerPool, that_does_not_come_up_ends_tasks_that_wait_for_workers_that_never_ran) {
+  OneRing kernel;
+  WorkerPool pool({.workers = 3, .worker = {.kernel = &kernel}});
+  std::error_code told;
+  const Result<void> started = pool.start([&](Worker& worker, std::size_t index) {
+    if (index == 0) worker.spawn(visits(pool[2], told)).value().detach();
+  });
+  EXPECT_EQ(started.error(), std::errc::not_enough_memory);
+  EXPECT_EQ(told, std::errc::operation_canceled);
+}
+TEST(WorkerPool, whose_callback_throws_ends_them_too) {
+  std::error_code told;
+  {
+    WorkerPool pool({.workers = 3});
+    const auto start = [&] {
+      return pool.start([&](Worker& worker, std::size_t index) {
+        if (index == 0) worker.spawn(visits(pool[2], told)).value().detach();
+        if (index == 1) throw std::runtime_error("no database");
+      });
+    };
+    EXPECT_THROW((void)start(), std::runtime_error);
+  }
+  EXPECT_EQ(told, std::errc::operation_canceled);
+}
+
 }  // namespace
 }  // namespace corering

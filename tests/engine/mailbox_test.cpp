@@ -111,10 +111,11 @@ TEST(WakeUp, a_worker_that_woke_for_io_needs_none) {
   test::SocketPair pair;
   RunningWorker running({.kernel = &kernel});
   OneShot entered, gate;
+  kernel.wait_until_asleep();
+  const int slept = kernel.sleeps;
   auto blocked = running.worker.spawn(block_after_io(pair.ours.get(), entered, gate));
-  std::this_thread::sleep_for(
-      5ms);  // time to fall asleep in the recv; if it has not, the test is only easier
-  ASSERT_EQ(::write(pair.theirs.get(), "x", 1), 1);
+  kernel.wait_for_sleep_after(slept);  // now it waits for the byte
+  ASSERT_EQ(test::sys::write(pair.theirs.get(), "x", 1), 1);
   entered.wait();
   const int before = kernel.wakes;
   for (int i = 0; i < 100; ++i) running.worker.spawn(nothing())->detach();
@@ -128,12 +129,10 @@ TEST(WakeUp, a_sleeping_worker_gets_one_per_post) {
   RunningWorker running({.kernel = &kernel});
   constexpr int posts = 50;
   for (int i = 1; i <= posts; ++i) {
-    std::this_thread::sleep_for(
-        2ms);  // long enough to fall asleep; a slower worker only makes the count smaller
+    kernel.wait_until_asleep();
     sync_wait(*running.worker.spawn(nothing()));
-    ASSERT_LE(kernel.wakes, i);
+    ASSERT_EQ(kernel.wakes, i);
   }
-  EXPECT_GT(kernel.wakes, posts / 2);
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ TEST(TimerHeap, fires_in_the_order_of_deadlines_then_of_arming) {
   std::multimap<TimePoint, TimerNode*> reference;
   for (TimerNode& timer : timers) {
     const TimePoint deadline(Duration(static_cast<int>(random() % 500)));
-    heap.push(timer, deadline);
+    ASSERT_TRUE(heap.push(timer, deadline));
     reference.emplace(deadline, &timer);
   }
   for (const auto& [deadline, timer] : reference) {
@@ -39,7 +39,7 @@ TEST(TimerHeap, survives_removal_from_anywhere) {
     TimerNode& timer = timers[random() % timers.size()];
     if (timer.place == TimerNode::not_armed) {
       const TimePoint deadline(Duration(static_cast<int>(random() % 1000)));
-      heap.push(timer, deadline);
+      ASSERT_TRUE(heap.push(timer, deadline));
       reference.emplace(deadline, &timer);
     } else {
       heap.remove(timer);
@@ -56,9 +56,9 @@ TEST(TimerHeap, survives_removal_from_anywhere) {
 TEST(TimerHeap, holds_the_ends_of_time) {
   TimerHeap heap;
   std::array<TimerNode, 3> timers;
-  heap.push(timers[0], TimePoint::max());
-  heap.push(timers[1], TimePoint::min());
-  heap.push(timers[2], TimePoint(1ns));
+  ASSERT_TRUE(heap.push(timers[0], TimePoint::max()));
+  ASSERT_TRUE(heap.push(timers[1], TimePoint::min()));
+  ASSERT_TRUE(heap.push(timers[2], TimePoint(1ns)));
   EXPECT_EQ(&heap.pop(), &timers[1]);
   EXPECT_EQ(&heap.pop(), &timers[2]);
   EXPECT_EQ(&heap.pop(), &timers[0]);

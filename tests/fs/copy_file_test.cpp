@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "support/files.hpp"
 #include "support/story.hpp"
 
 namespace corering {
@@ -24,9 +23,9 @@ TEST(CopyFile, copies_content_and_permissions_of_every_size) {
   for (const std::size_t size : {0U, 1U, 4095U, 4096U, 4097U, 12'288U, 100'001U}) {
     std::string content(size, '\0');
     for (std::size_t i = 0; i < size; ++i) content[i] = static_cast<char>(i * 7 + i / 256);
-    std::ofstream(directory / "from", std::ios::binary | std::ios::trunc) << content;
+    test::write_content(directory / "from", content);
     ASSERT_EQ(::chmod((directory / "from").c_str(), 0754), 0);
-    std::ofstream(directory / "to", std::ios::trunc) << std::string(200'000, 'z');  // longer than all
+    test::write_content(directory / "to", std::string(200'000, 'z'));  // longer than all
     Result<std::uint64_t> copied = 0;
     std::uint64_t last = 0;
     CopyOptions options;
@@ -48,7 +47,7 @@ TEST(CopyFile, copies_content_and_permissions_of_every_size) {
 
 TEST(CopyFile, refuses_what_would_lose_data) {
   test::TemporaryDirectory directory;
-  std::ofstream(directory / "file") << "precious";
+  test::write_content(directory / "file", "precious");
   Result<std::uint64_t> copied = 0;
   run_on_a_worker_here(copies(directory / "file", directory / "file", {}, copied));
   EXPECT_EQ(copied.error(), std::errc::invalid_argument) << "onto itself";
@@ -57,7 +56,7 @@ TEST(CopyFile, refuses_what_would_lose_data) {
   EXPECT_EQ(copied.error(), std::errc::is_a_directory);
   run_on_a_worker_here(copies("/dev/zero", directory / "x", {}, copied));
   EXPECT_EQ(copied.error(), std::errc::invalid_argument) << "it would never end";
-  std::ofstream(directory / "other") << "also precious";
+  test::write_content(directory / "other", "also precious");
   CopyOptions keep;
   keep.overwrite = false;
   run_on_a_worker_here(copies(directory / "file", directory / "other", keep, copied));
@@ -67,7 +66,7 @@ TEST(CopyFile, refuses_what_would_lose_data) {
 
 TEST(CopyFile, leaves_devices_and_privileges_alone) {
   test::TemporaryDirectory directory;
-  std::ofstream(directory / "from") << "x";
+  test::write_content(directory / "from", "x");
   ASSERT_EQ(::chmod((directory / "from").c_str(), 04755), 0);
   Result<std::uint64_t> copied = 0;
   run_on_a_worker_here(copies(directory / "from", directory / "to", {}, copied));
@@ -96,11 +95,11 @@ Task<void> copies_and_throws(std::string from, std::string to, bool& caught) {
 
 TEST(CopyFile, whose_progress_throws_leaves_no_half_file) {
   test::TemporaryDirectory directory;
-  std::ofstream(directory / "from") << std::string(100, 'x');
+  test::write_content(directory / "from", std::string(100, 'x'));
   bool caught = false;
   run_on_a_worker_here(copies_and_throws(directory / "from", directory / "to", caught));
   EXPECT_TRUE(caught);
-  EXPECT_FALSE(std::filesystem::exists(directory / "to"));
+  EXPECT_FALSE(test::exists(directory / "to"));
 }
 Task<void> copies_until_cancelled(std::string from, std::string to) {
   std::stop_source stop;
@@ -113,9 +112,22 @@ Task<void> copies_until_cancelled(std::string from, std::string to) {
 
 TEST(CopyFile, that_is_cancelled_leaves_no_half_file) {
   test::TemporaryDirectory directory;
-  std::ofstream(directory / "from") << std::string(1 << 20, 'x');
+  test::write_content(directory / "from", std::string(1 << 20, 'x'));
   run_on_a_worker_here(copies_until_cancelled(directory / "from", directory / "to"));
-  EXPECT_FALSE(std::filesystem::exists(directory / "to"));
+  EXPECT_FALSE(test::exists(directory / "to"));
+}
+
+Task<void> copies_onto_a_fifo(std::string from, std::string fifo) {
+  const Result<std::uint64_t> copied = co_await with_timeout(1h, copy_file(from, fifo));
+  EXPECT_EQ(copied.error(), std::errc::invalid_argument) << copied.error().message();
+}
+
+TEST(CopyFile, does_not_wait_for_a_reader_of_a_fifo) {
+  test::TemporaryDirectory directory;
+  test::write_content(directory / "from", "x");
+  const std::string fifo = directory / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  run_on_a_worker_here(copies_onto_a_fifo(directory / "from", fifo));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <fstream>
 
 #include "support/story.hpp"
+#include "support/streaming.hpp"
 
 namespace corering {
 namespace {
@@ -25,8 +26,8 @@ TEST(Directory, is_walked_in_order_without_following_links) {
   namespace fs = std::filesystem;
   fs::create_directories(directory / "a/b/c");
   fs::create_directories(directory / "empty");
-  std::ofstream(directory / "a/file") << "x";
-  std::ofstream(directory / "a/b/deep") << "x";
+  test::write_content(directory / "a/file", "x");
+  test::write_content(directory / "a/b/deep", "x");
   fs::create_symlink("..", directory / "a/loop");
   BlockingPool pool;
   std::vector<std::string> found;
@@ -56,7 +57,7 @@ Task<void> makes_and_removes(BlockingPool& pool, std::string top) {
   EXPECT_TRUE(made);
   const Result<void> again = co_await deep.create_all();
   EXPECT_TRUE(again);
-  std::ofstream(deep / "file") << "x";
+  test::write_content(deep / "file", "x");
   const Directory over_a_file(deep / "file");
   const Result<void> blocked = co_await over_a_file.create_all();
   EXPECT_EQ(blocked.error(), std::errc::not_a_directory);
@@ -89,13 +90,58 @@ Task<void> removes_a_link(BlockingPool& pool, std::string path, std::error_code&
 TEST(Directory, that_is_a_link_is_not_followed_to_be_emptied) {
   test::TemporaryDirectory directory;
   std::filesystem::create_directory(directory / "precious");
-  std::ofstream(directory / "precious/data") << "x";
+  test::write_content(directory / "precious/data", "x");
   std::filesystem::create_symlink("precious", directory / "link");
   BlockingPool pool;
   std::error_code outcome;
   run_on_a_worker_here(removes_a_link(pool, directory / "link", outcome));
   EXPECT_TRUE(outcome);
   EXPECT_TRUE(std::filesystem::exists(directory / "precious/data"));
+}
+
+Task<void> removes(BlockingPool& pool, std::string path) {
+  const Directory directory(path);
+  const Result<void> gone = co_await directory.remove_all(pool);
+  EXPECT_TRUE(gone) << gone.error().message();
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+// Each directory has another one next to the way down, so the way goes up and down again.
+TEST(Directory, may_be_deeper_than_there_are_descriptors_when_it_is_removed) {
+  test::TemporaryDirectory directory;
+  std::string path = directory / "top";
+  for (int depth = 0; depth < 200; ++depth) {
+    std::filesystem::create_directories(path + "/a/b");
+    test::write_content(path + "/a/file", "x");
+    std::filesystem::create_directories(path += "/down");
+    std::filesystem::create_directories(path + "/x/y");
+  }
+  BlockingPool pool;
+  const test::DescriptorLimit few(64);
+  run_on_a_worker_here(removes(pool, directory / "top"));
+}
+
+/// Makes a tree and removes it, where there is nothing else: no /proc.
+bool removes_without_proc() {
+  test::TemporaryDirectory jail;
+  if (::chroot((jail / "").c_str()) != 0 || ::chdir("/") != 0) return false;
+  const auto story = [](BlockingPool& pool) -> Task<void> {
+    const Directory deep("/a/b/c");
+    const Result<void> made = co_await deep.create_all();
+    EXPECT_TRUE(made);
+    test::write_content("/a/b/file", "x");
+    const Directory top("/a");
+    const Result<void> gone = co_await top.remove_all(pool);
+    EXPECT_TRUE(gone) << gone.error().message();
+  };
+  BlockingPool pool;
+  run_on_a_worker_here(story(pool));
+  return !testing::Test::HasFailure() && ::access("/a", F_OK) != 0;
+}
+
+TEST(DirectoryDeathTest, is_removed_where_there_is_no_proc) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may change its root directory";
+  EXPECT_EXIT(::_exit(removes_without_proc() ? 0 : 1), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ struct CachingKernel : test::FaultyKernel {
   explicit CachingKernel(bool has_everything = true) {
     on_read_now = [this, has_everything](int fd, void* into, std::size_t size, std::int64_t offset) {
       ++asked;
-      const ssize_t got = has_everything ? ::pread(fd, into, size, offset) : (errno = EAGAIN, -1);
+      const ssize_t got = has_everything ? test::sys::pread(fd, into, size, offset) : (errno = EAGAIN, -1);
       return got < 0 ? -errno : static_cast<std::int32_t>(got);
     };
     on_enter = [this](unsigned to_submit) { return submitted += to_submit, 0; };
@@ -27,7 +27,7 @@ struct CachingKernel : test::FaultyKernel {
 };
 
 /// Opens the file of this program, which is larger than a page.
-Fd itself() { return Fd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)); }
+Fd itself() { return Fd(test::sys::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)); }
 
 Task<void> reads_a_header(int fd, unsigned& submitted_before, const CachingKernel& kernel) {
   submitted_before = kernel.submitted;
@@ -108,10 +108,11 @@ TEST(ReadCached, is_not_cut_short_where_the_cache_ends) {
   kernel.on_read_now = [&kernel](int fd, void* into, std::size_t size, std::int64_t offset) {
     ++kernel.asked;
     if (offset >= 4096) return -EAGAIN;
-    return static_cast<std::int32_t>(::pread(fd, into, std::min<std::size_t>(size, 4096 - offset), offset));
+    return static_cast<std::int32_t>(
+        test::sys::pread(fd, into, std::min<std::size_t>(size, 4096 - offset), offset));
   };
   std::vector<std::byte> got(16384), expected(16384);
-  ASSERT_EQ(::pread(file.get(), expected.data(), expected.size(), 0), 16384);
+  ASSERT_EQ(test::sys::pread(file.get(), expected.data(), expected.size(), 0), 16384);
   run_on_a_worker_here(reads_much_of_a_part(file.get(), got), {.kernel = &kernel});
   EXPECT_EQ(kernel.asked, 2U);
   EXPECT_EQ(got, expected);
@@ -123,7 +124,7 @@ Task<void> reads_in_other_ways(int fd) {
   EXPECT_EQ(here, 4U);
   const Result<std::size_t> next = co_await async_read_cached(fd, four, current_position);
   EXPECT_EQ(next, 4U);
-  EXPECT_EQ(::lseek(fd, 0, SEEK_CUR), 8);
+  EXPECT_EQ(test::sys::lseek(fd, 0, SEEK_CUR), 8);
   const Result<std::size_t> by_a_helper = co_await async_read_cached(fd, four, 0).forced_async();
   EXPECT_EQ(by_a_helper, 4U);
   const Result<std::size_t> nothing = co_await async_read_cached(fd, {}, 0);
@@ -195,7 +196,7 @@ Task<void> fails(int directory) {
   EXPECT_EQ(no_file.error(), std::errc::is_a_directory);
 }
 TEST(ReadCached, reports_errors_as_a_read_does) {
-  const Fd directory(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Fd directory(test::sys::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   run_on_a_worker_here(fails(directory.get()));
 }
 
@@ -224,7 +225,7 @@ TEST(ReadCached, is_seen_in_a_trace) {
   const Fd file = itself();
   CachingKernel kernel;
   unsigned before = 0;
-  trace::start(1024);
+  ASSERT_TRUE(trace::start(1024));
   run_on_a_worker_here(reads_a_header(file.get(), before, kernel), {.kernel = &kernel});
   trace::stop();
   std::vector<trace::Kind> life;

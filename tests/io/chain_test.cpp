@@ -17,9 +17,9 @@ using namespace std::chrono_literals;
 
 Task<void> copies_in_a_chain() {
   test::TemporaryDirectory directory;
-  std::ofstream(directory / "from") << "linked";
-  const Fd from(::open((directory / "from").c_str(), O_RDONLY | O_CLOEXEC));
-  const Fd to(::open((directory / "to").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  test::write_content(directory / "from", "linked");
+  const Fd from(test::sys::open((directory / "from").c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd to(test::sys::open((directory / "to").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   std::array<std::byte, 6> buffer{};
   const auto done = co_await chain(async_read(from, buffer, 0), async_write(to, buffer, 0), async_fsync(to));
   EXPECT_TRUE(done);
@@ -27,7 +27,7 @@ Task<void> copies_in_a_chain() {
   const auto& [read, written, synced] = *done;
   EXPECT_TRUE(read && written && synced);
   std::string copy;
-  std::ifstream(directory / "to") >> copy;
+  copy = test::content_of(directory / "to");
   EXPECT_EQ(copy, "linked");
 }
 
@@ -35,8 +35,8 @@ TEST(Chain, runs_in_order) { run_on_a_worker_here(copies_in_a_chain()); }
 
 Task<void> short_read_breaks_it() {
   test::TemporaryDirectory directory;
-  std::ofstream(directory / "from") << "short";
-  const Fd from(::open((directory / "from").c_str(), O_RDONLY | O_CLOEXEC));
+  test::write_content(directory / "from", "short");
+  const Fd from(test::sys::open((directory / "from").c_str(), O_RDONLY | O_CLOEXEC));
   std::array<std::byte, 64> buffer{};
   const auto soft = co_await chain(async_read(from, buffer, 0), async_nop());
   EXPECT_TRUE(soft && std::get<0>(*soft) == 5U);
@@ -46,6 +46,24 @@ Task<void> short_read_breaks_it() {
 }
 
 TEST(Chain, ends_where_a_link_falls_short) { run_on_a_worker_here(short_read_breaks_it()); }
+
+Task<void> raw_zero_copy_after_a_nop() {
+  Sqe sqe{};
+  sqe.opcode = static_cast<std::uint8_t>(Opcode::send_zc);
+  sqe.fd = -1;
+  const auto soft = co_await chain(async_nop(), async_raw(sqe));
+  EXPECT_FALSE(soft);
+  if (soft) co_return;
+  EXPECT_EQ(soft.error().category(), chain_category());
+  EXPECT_EQ(soft.error(), std::errc::invalid_argument);
+  EXPECT_NE(soft.error().message().find("hard_chain()"), std::string::npos);
+  const auto hard = co_await hard_chain(async_nop(), async_raw(sqe));
+  EXPECT_TRUE(hard && std::get<0>(*hard) && !std::get<1>(*hard));
+  const auto first = co_await chain(async_raw(sqe), async_nop());
+  EXPECT_TRUE(first && !std::get<0>(*first) && !std::get<1>(*first));
+}
+
+TEST(Chain, takes_a_zero_copy_send_only_as_its_first) { run_on_a_worker_here(raw_zero_copy_after_a_nop()); }
 
 Task<void> too_long() {
   const auto six =
@@ -63,7 +81,7 @@ TEST(Chain, that_cannot_fit_says_so) { run_on_a_worker_here(too_long(), {.sq_ent
 /// Runs chains between other operations, at every distance from the end of the queue.
 Task<void> around_the_boundary() {
   test::TemporaryDirectory directory;
-  const Fd file(::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const Fd file(test::sys::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   const auto chains = [](int fd, int number) -> Task<void> {
     std::array<std::byte, 2> out{std::byte(number), std::byte(number + 1)}, in{};
     const std::uint64_t offset = static_cast<std::uint64_t>(number) * 2;
@@ -96,7 +114,7 @@ Task<void> already_stopped() {
   std::stop_source stopped;
   stopped.request_stop();
   test::TemporaryDirectory directory;
-  const Fd file(::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const Fd file(test::sys::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   const auto runs = [](int fd) -> Task<std::error_code> {
     const auto done = co_await chain(async_write(fd, bytes_of("x"), 0), async_fsync(fd));
     co_return done ? std::error_code() : done.error();

@@ -16,8 +16,8 @@ Task<void> raw_multishot(int listener_fd, const test::Listener& listener) {
   sqe.op_flags = SOCK_CLOEXEC;
   RawStream stream(sqe);
   for (int i = 0; i < 3; ++i) {
-    const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(client.get(), listener.get(), sizeof listener.address), 0);
+    const Fd client(test::sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(test::sys::connect(client.get(), listener.get(), sizeof listener.address), 0);
     const Result<Reply> reply = co_await stream.next();
     EXPECT_TRUE(reply && reply->res >= 0 && !reply->is_last());
     if (reply) {
@@ -44,8 +44,8 @@ TEST(RawDeathTest, an_sqe_that_is_never_answered_ends_the_program) {
 }
 
 Task<void> raw_zero_copy(const test::Listener& listener) {
-  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(client.get(), listener.get(), sizeof listener.address), 0);
+  const Fd client(test::sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(test::sys::connect(client.get(), listener.get(), sizeof listener.address), 0);
   Sqe sqe;
   sqe.opcode = static_cast<std::uint8_t>(Opcode::send_zc);
   sqe.fd = client.get();

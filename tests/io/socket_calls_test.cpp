@@ -10,8 +10,8 @@ using test::run_on_a_worker_here;
 using namespace std::chrono_literals;
 
 Task<void> sends_without_copying(const test::Listener& listener) {
-  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(client.get(), listener.get(), sizeof listener.address), 0);
+  const Fd client(test::sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(test::sys::connect(client.get(), listener.get(), sizeof listener.address), 0);
   const Result<Fd> served = co_await async_accept(listener.fd);
   EXPECT_TRUE(served);
   if (!served) co_return;

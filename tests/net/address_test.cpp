@@ -1,4 +1,8 @@
 /// address_test.cpp — addresses as text and back.
+#include <algorithm>
+#include <cstring>
+#include <sys/un.h>
+
 #include "support/story.hpp"
 
 namespace corering {
@@ -65,6 +69,43 @@ TEST(Address, of_host_and_port_is_split) {
   EXPECT_EQ(name->port, "http");
   EXPECT_EQ(split_host_and_port("[::1]:80")->host, "::1");
   EXPECT_FALSE(split_host_and_port("::1:80"));
+}
+
+TEST(Address, says_an_error_together_with_itself) {
+  const std::error_code refused(ECONNREFUSED, std::system_category());
+  EXPECT_EQ(Address::loopback(80).explain(refused), "127.0.0.1:80: Connection refused");
+}
+
+TEST(Address, is_the_same_whatever_lies_around_its_name) {
+  sockaddr_un local{};
+  local.sun_family = AF_UNIX;
+  std::ranges::fill(local.sun_path, 'x');
+  std::strcpy(local.sun_path, "/tmp/q");
+  const Address whole(reinterpret_cast<const sockaddr*>(&local), sizeof local);
+  EXPECT_EQ(whole, Address::unix_path("/tmp/q"));
+  EXPECT_NE(whole, Address::unix_path("/tmp/qx"));
+  EXPECT_EQ(whole.to_string(), "unix:/tmp/q");
+  sockaddr_in four{.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  std::ranges::fill(four.sin_zero, 0xff);
+  EXPECT_EQ(Address(reinterpret_cast<const sockaddr*>(&four), sizeof four), Address::loopback(80));
+  sockaddr_in6 six{.sin6_family = AF_INET6, .sin6_port = htons(80), .sin6_flowinfo = 7};
+  six.sin6_addr = in6addr_loopback;
+  EXPECT_EQ(Address(reinterpret_cast<const sockaddr*>(&six), sizeof six), Address::loopback6(80));
+  six.sin6_scope_id = 1;
+  EXPECT_NE(Address(reinterpret_cast<const sockaddr*>(&six), sizeof six), Address::loopback6(80));
+}
+
+TEST(Address, of_an_abstract_name_is_all_of_its_bytes) {
+  const auto named = [](std::string_view bytes) {
+    sockaddr_un local{};
+    local.sun_family = AF_UNIX;
+    std::ranges::copy(bytes, local.sun_path + 1);
+    const std::size_t length = offsetof(sockaddr_un, sun_path) + 1 + bytes.size();
+    return Address(reinterpret_cast<const sockaddr*>(&local), static_cast<socklen_t>(length));
+  };
+  EXPECT_EQ(named("a"), Address::unix_path("@a"));
+  EXPECT_NE(named(std::string_view("a\0", 2)), named("a"));
+  EXPECT_NE(named(std::string_view("a\0b", 3)), named(std::string_view("a\0c", 3)));
 }
 
 }  // namespace

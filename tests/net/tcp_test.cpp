@@ -1,5 +1,10 @@
 /// tcp_test.cpp — streams over TCP: connecting, racing addresses, closing.
 #include <algorithm>
+#include <fstream>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "support/story.hpp"
@@ -56,6 +61,12 @@ Task<void> talks(Address any) {
   EXPECT_TRUE(stream->set_no_delay(true));
   EXPECT_TRUE(stream->set_keep_alive(60s, 10s));
   EXPECT_EQ(stream->option(SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_TRUE(stream->set_keep_alive(std::chrono::hours(100'000), 1ms)) << "in any unit, and rounded up";
+  EXPECT_EQ(stream->option(IPPROTO_TCP, TCP_KEEPIDLE), 32767);
+  EXPECT_EQ(stream->option(IPPROTO_TCP, TCP_KEEPINTVL), 1);
+  EXPECT_EQ(stream->set_keep_alive(0s, 1s).error(), std::errc::invalid_argument);
+  EXPECT_TRUE(stream->set_keep_alive(std::chrono::hours::max(), 1s));
+  EXPECT_EQ(stream->option(SOL_SOCKET, SO_KEEPALIVE), 0) << "no probes, ever";
   Writer out(*stream);
   Reader in(*stream);
   for (const char* const text : {"one\n", "two\r\n", "three\n"}) {
@@ -125,8 +136,8 @@ Task<void> reuses_the_number() {
     test::SocketPair fresh;
     const bool reused = fresh.ours.get() == number || fresh.theirs.get() == number;
     EXPECT_TRUE(reused);
-    EXPECT_EQ(::send(fresh.theirs.get(), "foreign", 7, 0), 7);
-    EXPECT_EQ(::send(fresh.ours.get(), "foreign", 7, 0), 7);
+    EXPECT_EQ(test::sys::send(fresh.theirs.get(), "foreign", 7, 0), 7);
+    EXPECT_EQ(test::sys::send(fresh.ours.get(), "foreign", 7, 0), 7);
     (void)co_await async_nop();
     EXPECT_EQ(buffer[0], std::byte{0});
   }
@@ -149,7 +160,7 @@ TEST(Tcp, close_works_in_a_cancelled_scope) {
   int closed = 0;
   const int descriptors = test::open_descriptors();
   run_on_a_worker_here(
-      closes_although_cancelled(Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), closed));
+      closes_although_cancelled(Fd(test::sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), closed));
   EXPECT_EQ(closed, 1);
   EXPECT_EQ(test::open_descriptors(), descriptors);
 }
@@ -157,14 +168,14 @@ TEST(Tcp, close_works_in_a_cancelled_scope) {
 /// Takes connections into its backlog until the backlog is full. After that it answers nobody.
 class SilentListener {
  public:
-  SilentListener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  SilentListener() : fd_(test::sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const Address any = Address::loopback(0);
-    EXPECT_EQ(::bind(fd_.get(), any.get(), any.length()), 0);
-    EXPECT_EQ(::listen(fd_.get(), 0), 0);
+    EXPECT_EQ(test::sys::bind(fd_.get(), any.get(), any.length()), 0);
+    EXPECT_EQ(test::sys::listen(fd_.get(), 0), 0);
     address = Address::of_socket(fd_.get()).value();
     for (int i = 0; i < 4; ++i) {
-      clients_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-      (void)::connect(clients_.back().get(), address.get(), address.length());
+      clients_.emplace_back(test::sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      (void)test::sys::connect(clients_.back().get(), address.get(), address.length());
     }
   }
   Address address;
@@ -175,9 +186,9 @@ class SilentListener {
 };
 
 Task<void> tries(std::vector<Address> addresses, Result<Address>& reached, Duration& took) {
-  const TimePoint begin = Clock::now();
+  const TimePoint begin = os::now();
   const Result<TcpStream> stream = co_await TcpStream::connect(std::move(addresses));
-  took = Clock::now() - begin;
+  took = os::now() - begin;
   if (stream) {
     reached = stream->peer_address();
   } else {
@@ -223,11 +234,11 @@ TEST(HappyEyeballs, reports_the_last_refusal) {
   EXPECT_FALSE(reached);
 }
 Task<void> tries_in_vain(Address silent) {
-  const TimePoint begin = Clock::now();
+  const TimePoint begin = os::now();
   const std::vector<Address> twice(2, silent);
   const auto limited = co_await with_timeout(50ms, TcpStream::connect(twice));
   EXPECT_EQ(limited.error(), std::errc::timed_out);
-  EXPECT_LT(Clock::now() - begin, 5s);
+  EXPECT_LT(os::now() - begin, 5s);
 }
 
 TEST(HappyEyeballs, is_cancelled_with_all_its_attempts) {
@@ -278,6 +289,49 @@ TEST(StreamSocket, sends_more_than_four_gigabytes) {
       sends_five_gigabytes(std::span(static_cast<const std::byte*>(pages), length), received));
   ::munmap(pages, length);
   EXPECT_EQ(received, length);
+}
+
+// The kernel picks the port at which nobody listens for our own end as soon as it is that port's turn. Here
+// it has no choice.
+Task<void> connects_to_itself(Address address, std::error_code& outcome) {
+  const Result<TcpStream> stream = co_await TcpStream::connect(address);
+  outcome = stream ? std::error_code() : stream.error();
+}
+
+/// While this exists, ports are picked from a single number, in a network of this process alone.
+bool refuses_a_connection_to_itself() {
+  if (::unshare(CLONE_NEWNET) != 0) return false;
+  const Fd any(test::sys::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq loopback{};
+  std::ranges::copy("lo", loopback.ifr_name);
+  loopback.ifr_flags = IFF_UP;
+  if (::ioctl(any.get(), SIOCSIFFLAGS, &loopback) != 0) return false;
+  std::ofstream("/proc/sys/net/ipv4/ip_local_port_range") << "40000 40001" << std::flush;
+  for (int i = 0; i < 20; ++i) {
+    std::error_code outcome;
+    run_on_a_worker_here(connects_to_itself(Address::loopback(40000), outcome));
+    if (outcome != std::errc::connection_refused) return false;
+  }
+  return TcpListener::bind(Address::loopback(40000), {.reuse_address = false}).has_value();
+}
+
+TEST(TcpStreamDeathTest, is_never_connected_to_itself) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may make a network of its own";
+  EXPECT_EXIT(::_exit(refuses_a_connection_to_itself() ? 0 : 1), testing::ExitedWithCode(0), "");
+}
+
+Task<void> drops_listeners(Address address) {
+  for (int i = 0; i < 20; ++i) {
+    Result<TcpListener> listener = TcpListener::bind(address, {.reuse_address = false});
+    EXPECT_TRUE(listener) << "after " << i << ": " << listener.error().message();
+    if (!listener) co_return;
+    const Result<TcpStream> none = co_await with_timeout(Duration::zero(), listener->accept());
+    EXPECT_EQ(none.error(), std::errc::timed_out);
+  }
+}
+
+TEST(TcpListener, that_is_dropped_after_a_cancelled_accept_frees_its_address_at_once) {
+  run_on_a_worker_here(drops_listeners(Address::loopback(test::port_to_rebind())));
 }
 
 }  // namespace

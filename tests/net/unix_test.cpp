@@ -2,6 +2,7 @@
 #include <fstream>
 
 #include "support/story.hpp"
+#include "support/streaming.hpp"
 
 namespace corering {
 namespace {
@@ -31,9 +32,10 @@ Task<void> passes_descriptors(std::string path) {
   if (!got) co_return;
   EXPECT_EQ(got->bytes, 3U);
   EXPECT_EQ(got->fds.size(), 2U);
+  EXPECT_FALSE(got->truncated);
   if (got->fds.size() != 2) co_return;
-  EXPECT_EQ(::fcntl(got->fds[0].get(), F_GETFD), FD_CLOEXEC);
-  EXPECT_EQ(::write(got->fds[0].get(), "through", 7), 7);
+  EXPECT_EQ(test::sys::fcntl(got->fds[0].get(), F_GETFD), FD_CLOEXEC);
+  EXPECT_EQ(test::sys::write(got->fds[0].get(), "through", 7), 7);
   const Result<std::size_t> through = co_await pipe->reader.read(buffer);
   EXPECT_EQ(through, 7U);
 
@@ -42,12 +44,12 @@ Task<void> passes_descriptors(std::string path) {
   const Result<std::size_t> both = co_await client->send_fds(bytes_of("y"), fds);
   EXPECT_EQ(both, 1U);
   const Result<ReceivedFds> one = co_await server->recv_fds(buffer, 1);
-  EXPECT_TRUE(one && one->fds.size() == 1);
+  EXPECT_TRUE(one && one->fds.size() == 1 && one->truncated);
   // The kernel closes descriptors for which there is no room, and nothing else is lost.
   const Result<std::size_t> more = co_await client->send_fds(bytes_of("x"), fds);
   EXPECT_EQ(more, 1U);
   const Result<ReceivedFds> none = co_await server->recv_fds(buffer, 0);
-  EXPECT_TRUE(none && none->bytes == 1 && none->fds.empty());
+  EXPECT_TRUE(none && none->bytes == 1 && none->fds.empty() && none->truncated);
   const Result<std::size_t> empty = co_await client->send_fds({}, fds);
   EXPECT_EQ(empty.error(), std::errc::invalid_argument);
 }
@@ -59,6 +61,31 @@ TEST(Unix, passes_descriptors) {
   EXPECT_EQ(test::open_descriptors(), descriptors);
 }
 
+Task<void> receives_without_a_free_descriptor() {
+  auto both = UnixStream::pair();
+  const std::array<int, 3> fds = {0, 0, 0};
+  std::array<std::byte, 16> buffer{};
+  const Result<std::size_t> sent = co_await both->first.send_fds(bytes_of("x"), fds);
+  EXPECT_EQ(sent, 1U);
+  const int next = Fd(test::sys::dup(0)).get();
+  {
+    const test::DescriptorLimit only_one(static_cast<rlim_t>(next) + 1);
+    const Result<ReceivedFds> cut = co_await both->second.recv_fds(buffer);
+    EXPECT_EQ(cut.error(), std::errc::too_many_files_open);
+  }
+  EXPECT_EQ(Fd(test::sys::dup(0)).get(), next) << "the one that came has been closed";
+  const Result<std::size_t> again = co_await both->first.send_fds(bytes_of("y"), fds);
+  EXPECT_EQ(again, 1U);
+  const Result<ReceivedFds> no_room = co_await both->second.recv_fds({});
+  EXPECT_EQ(no_room.error(), std::errc::invalid_argument) << "0 bytes would look like the end";
+  const Result<ReceivedFds> whole = co_await both->second.recv_fds(buffer);
+  EXPECT_TRUE(whole && whole->bytes == 1 && whole->fds.size() == 3 && !whole->truncated);
+}
+
+TEST(Unix, says_when_descriptors_could_not_be_received) {
+  run_on_a_worker_here(receives_without_a_free_descriptor());
+}
+
 TEST(Unix, binds_over_a_socket_that_nobody_listens_at) {
   test::TemporaryDirectory directory;
   const Address address = Address::unix_path(directory / "socket").value();
@@ -66,7 +93,7 @@ TEST(Unix, binds_over_a_socket_that_nobody_listens_at) {
     const auto first = UnixListener::bind(address);
   }
   EXPECT_TRUE(UnixListener::bind(address)) << "the file was left behind";
-  std::ofstream(directory / "file") << "precious";
+  test::write_content(directory / "file", "precious");
   const Address file = Address::unix_path(directory / "file").value();
   EXPECT_EQ(UnixListener::bind(file).error(), std::errc::address_in_use);
   EXPECT_TRUE(std::filesystem::is_regular_file(directory / "file")) << "a file is no socket";

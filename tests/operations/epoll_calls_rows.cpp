@@ -31,7 +31,7 @@ const OperationRows epoll_calls_rows({
        const Result<std::size_t> count = co_await std::move(waiting);
        if (!count) co_return count.error();
        EXPECT_EQ(*count, 1U);
-       EXPECT_EQ(found[0].data.u64, 7U);
+       EXPECT_EQ(std::uint64_t{found[0].data.u64}, 7U) << "a packed struct: no reference to its field";
        co_return fine;
      },
      [](Stage& s) -> Outcome {

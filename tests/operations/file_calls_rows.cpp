@@ -152,7 +152,7 @@ const OperationRows file_calls_rows({
      [](Stage& s) -> Outcome {
        const int number = s.reader.get();
        const Result<void> closed = co_await async_close(std::move(s.reader));
-       EXPECT_LT(::fcntl(number, F_GETFD), 0);
+       EXPECT_LT(sys::fcntl(number, F_GETFD), 0);
        co_return closed ? fine : closed.error();
      },
      [](Stage&) { return error_of(async_close(Fd(9999))); }, std::errc::bad_file_descriptor},
@@ -189,8 +189,8 @@ const OperationRows file_calls_rows({
        if (!file) co_return file.error();
        const Result<Fd> back = co_await async_fixed_fd_install(*file);
        if (!back) co_return back.error();
-       EXPECT_EQ(::fcntl(back->get(), F_GETFD), FD_CLOEXEC);
-       EXPECT_EQ(::pread(back->get(), s.buffer.data(), 2, 4), 2);
+       EXPECT_EQ(sys::fcntl(back->get(), F_GETFD), FD_CLOEXEC);
+       EXPECT_EQ(sys::pread(back->get(), s.buffer.data(), 2, 4), 2);
        co_return fine;
      },
      [](Stage&) { return error_of(async_fixed_fd_install(FixedFile())); }, std::errc::bad_file_descriptor,

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "operations/rows.hpp"
+#include "support/cheating_kernel.hpp"
 
 namespace corering::test {
 namespace {
@@ -39,6 +40,12 @@ class Operation : public testing::TestWithParam<std::tuple<std::size_t, bool>> {
     run_on_a_worker_here(play(row, part, outcome, offered), options);
     EXPECT_EQ(open_descriptors(), descriptors);
   }
+  /// The same on a kernel that answers every plain request in two parts.
+  void plays_in_parts(const std::function<Outcome(Stage&)>& part) {
+    CheatingKernel kernel;
+    kernel.on_answer = [&kernel](const Cqe& real) { return in_two_parts(kernel, real); };
+    run_on_a_worker_here(play(row, part, outcome, offered), {.kernel = &kernel});
+  }
   void says_what_it_needs() const {
     EXPECT_EQ(outcome, std::errc::operation_not_supported);
     EXPECT_NE(outcome.message().find("needs Linux"), std::string::npos) << outcome.message();
@@ -50,6 +57,12 @@ class Operation : public testing::TestWithParam<std::tuple<std::size_t, bool>> {
 
 TEST_P(Operation, works) {
   plays(row.works);
+  if (!offered) return says_what_it_needs();
+  EXPECT_FALSE(outcome) << outcome.message();
+}
+
+TEST_P(Operation, works_although_the_kernel_answers_in_parts) {
+  plays_in_parts(row.works);
   if (!offered) return says_what_it_needs();
   EXPECT_FALSE(outcome) << outcome.message();
 }

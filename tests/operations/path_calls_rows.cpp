@@ -11,7 +11,7 @@ const OperationRows path_calls_rows({
      [](Stage& s) -> Outcome {
        const Result<Fd> opened = co_await async_openat(AT_FDCWD, s.path.c_str(), O_RDONLY);
        if (!opened) co_return opened.error();
-       EXPECT_EQ(::fcntl(opened->get(), F_GETFD), FD_CLOEXEC);
+       EXPECT_EQ(sys::fcntl(opened->get(), F_GETFD), FD_CLOEXEC);
        co_return fine;
      },
      [](Stage& s) { return error_of(async_openat(AT_FDCWD, s.none.c_str(), O_RDONLY)); },
@@ -22,17 +22,17 @@ const OperationRows path_calls_rows({
      std::errc::no_such_file_or_directory},
     {"OPENAT2",
      [](Stage& s) -> Outcome {
-       const Fd top(::open((s.directory / "").c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+       const Fd top(sys::open((s.directory / "").c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
        co_return co_await error_of(async_openat2(top.get(), "file", beneath));
      },
      [](Stage& s) -> Outcome {
-       const Fd top(::open((s.directory / "").c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+       const Fd top(sys::open((s.directory / "").c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
        co_return co_await error_of(async_openat2(top.get(), "../..", beneath));
      },
      std::errc::cross_device_link},
     {"OPENAT2 (direct)",
      [](Stage& s) -> Outcome {
-       const Fd top(::open((s.directory / "").c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+       const Fd top(sys::open((s.directory / "").c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
        co_return co_await opens_directly(s, async_openat2(*s.table, top.get(), "file", beneath));
      },
      [](Stage& s) { return error_of(async_openat2(*s.table, AT_FDCWD, s.none.c_str(), open_how{})); },
@@ -72,7 +72,7 @@ const OperationRows path_calls_rows({
     {"MKDIRAT",
      [](Stage& s) -> Outcome {
        const Result<void> made = co_await async_mkdirat(AT_FDCWD, s.none.c_str(), 0700);
-       EXPECT_TRUE(std::filesystem::is_directory(s.none));
+       EXPECT_TRUE(is_directory(s.none));
        co_return made ? fine : made.error();
      },
      [](Stage& s) { return error_of(async_mkdirat(AT_FDCWD, s.path.c_str(), 0700)); },
@@ -88,7 +88,7 @@ const OperationRows path_calls_rows({
     {"LINKAT",
      [](Stage& s) -> Outcome {
        const Result<void> made = co_await async_linkat(AT_FDCWD, s.path.c_str(), AT_FDCWD, s.none.c_str());
-       EXPECT_EQ(std::filesystem::hard_link_count(s.path), 2U);
+       EXPECT_EQ(links_of(s.path), 2U);
        co_return made ? fine : made.error();
      },
      [](Stage& s) { return error_of(async_linkat(AT_FDCWD, s.none.c_str(), AT_FDCWD, s.path.c_str())); },

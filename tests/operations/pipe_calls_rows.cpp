@@ -9,9 +9,9 @@ const OperationRows pipe_calls_rows({
      [](Stage& s) -> Outcome {
        const Result<PipeEnds> made = co_await async_pipe();
        if (!made) co_return made.error();
-       EXPECT_EQ(::write(made->writer.get(), "ab", 2), 2);
-       EXPECT_EQ(::read(made->reader.get(), s.buffer.data(), 8), 2);
-       EXPECT_EQ(::fcntl(made->reader.get(), F_GETFD), FD_CLOEXEC);
+       EXPECT_EQ(sys::write(made->writer.get(), "ab", 2), 2);
+       EXPECT_EQ(sys::read(made->reader.get(), s.buffer.data(), 8), 2);
+       EXPECT_EQ(sys::fcntl(made->reader.get(), F_GETFD), FD_CLOEXEC);
        co_return fine;
      },
      [](Stage&) { return error_of(async_pipe(0x40000000)); }, std::errc::invalid_argument},
@@ -19,7 +19,7 @@ const OperationRows pipe_calls_rows({
      [](Stage& s) -> Outcome {
        const Result<std::size_t> moved = co_await async_splice(s.file, 2, s.writer, current_position, 5);
        if (!moved) co_return moved.error();
-       EXPECT_EQ(::read(s.reader.get(), s.buffer.data(), 8), 5);
+       EXPECT_EQ(sys::read(s.reader.get(), s.buffer.data(), 8), 5);
        EXPECT_EQ(text_of(std::span(s.buffer).first(5)), "23456");
        co_return fine;
      },
@@ -28,11 +28,11 @@ const OperationRows pipe_calls_rows({
      [](Stage& s) -> Outcome {
        const Result<PipeEnds> other = co_await async_pipe();
        if (!other) co_return other.error();
-       EXPECT_EQ(::write(s.writer.get(), "abc", 3), 3);
+       EXPECT_EQ(sys::write(s.writer.get(), "abc", 3), 3);
        const Result<std::size_t> copied = co_await async_tee(s.reader, other->writer, 3);
        if (!copied) co_return copied.error();
-       EXPECT_EQ(::read(other->reader.get(), s.buffer.data(), 8), 3);
-       EXPECT_EQ(::read(s.reader.get(), s.buffer.data(), 8), 3) << "still there";
+       EXPECT_EQ(sys::read(other->reader.get(), s.buffer.data(), 8), 3);
+       EXPECT_EQ(sys::read(s.reader.get(), s.buffer.data(), 8), 3) << "still there";
        co_return fine;
      },
      [](Stage& s) { return error_of(async_tee(s.file, s.writer, 3)); }, std::errc::invalid_argument},

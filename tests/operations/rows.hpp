@@ -27,35 +27,32 @@ struct Stage {
   Result<BufferPool> pool = BufferPool::create({.count = 4, .size = 256});
 
   Stage() {
-    std::ofstream(path) << "0123456789";
-    file = Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-    read_only = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    write_content(path, "0123456789");
+    file = Fd(sys::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    read_only = Fd(sys::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     std::array<int, 2> fds{};
-    EXPECT_EQ(::pipe2(fds.data(), O_CLOEXEC), 0);
+    EXPECT_EQ(sys::pipe2(fds.data(), O_CLOEXEC), 0);
     reader = Fd(fds[0]);
     writer = Fd(fds[1]);
   }
 
   [[nodiscard]] int ours() const { return pair.ours.get(); }
   [[nodiscard]] int theirs() const { return pair.theirs.get(); }
-  [[nodiscard]] std::string content() const {
-    std::ifstream in(path);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
+  [[nodiscard]] std::string content() const { return content_of(path); }
   [[nodiscard]] std::string received() const {
     std::array<char, 256> got{};
-    const ssize_t length = ::recv(theirs(), got.data(), got.size(), MSG_DONTWAIT);
+    const ssize_t length = sys::recv(theirs(), got.data(), got.size(), MSG_DONTWAIT);
     return {got.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
   }
   void sends(std::string_view text) const {
-    EXPECT_EQ(::write(theirs(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(sys::write(theirs(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
   }
   [[nodiscard]] Fd connects() const {
-    Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(client.get(), listener.get(), sizeof listener.address), 0);
+    Fd client(sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(sys::connect(client.get(), listener.get(), sizeof listener.address), 0);
     return client;
   }
-  [[nodiscard]] bool exists(const char* name) const { return std::filesystem::exists(directory / name); }
+  [[nodiscard]] bool exists(const char* name) const { return test::exists(directory / name); }
 };
 
 struct Row {

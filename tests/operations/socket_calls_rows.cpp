@@ -1,4 +1,6 @@
 /// socket_calls_rows.cpp — the operations of socket_calls.hpp: that each works, and how it fails.
+#include <poll.h>
+
 #include "operations/rows.hpp"
 
 namespace corering::test {
@@ -12,18 +14,18 @@ const OperationRows socket_calls_rows({
      [](Stage& s) { return error_of(async_socket(*s.table, AF_INET, 999)); }, std::errc::invalid_argument},
     {"BIND",
      [](Stage&) -> Outcome {
-       const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+       const Fd socket(sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
        const sockaddr_in any{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
        co_return co_await error_of(async_bind(socket, reinterpret_cast<const sockaddr*>(&any), sizeof any));
      },
      [](Stage& s) -> Outcome {
-       const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+       const Fd socket(sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
        co_return co_await error_of(async_bind(socket, s.listener.get(), sizeof s.listener.address));
      },
      std::errc::address_in_use},
     {"LISTEN",
      [](Stage&) -> Outcome {
-       const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+       const Fd socket(sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
        co_return co_await error_of(async_listen(socket, 8));
      },
      [](Stage& s) { return error_of(async_listen(s.file, 8)); }, std::errc::not_a_socket},
@@ -36,7 +38,7 @@ const OperationRows socket_calls_rows({
            co_await async_accept(s.listener.fd, reinterpret_cast<sockaddr*>(&peer), &length);
        if (!got) co_return got.error();
        EXPECT_EQ(peer.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
-       EXPECT_EQ(::fcntl(got->get(), F_GETFD), FD_CLOEXEC);
+       EXPECT_EQ(sys::fcntl(got->get(), F_GETFD), FD_CLOEXEC);
        co_return fine;
      },
      [](Stage& s) { return error_of(async_accept(s.ours())); }, std::errc::invalid_argument},
@@ -45,7 +47,7 @@ const OperationRows socket_calls_rows({
        const Fd client = s.connects();
        const Result<FixedFile> got = co_await async_accept(*s.table, s.listener.fd);
        if (!got) co_return got.error();
-       EXPECT_EQ(::send(client.get(), "hi", 2, 0), 2);
+       EXPECT_EQ(sys::send(client.get(), "hi", 2, 0), 2);
        const Result<std::size_t> heard = co_await async_recv(*got, s.buffer);
        if (!heard) co_return heard.error();
        EXPECT_EQ(text_of(std::span(s.buffer).first(*heard)), "hi");
@@ -61,11 +63,11 @@ const OperationRows socket_calls_rows({
      std::errc::resource_unavailable_try_again, Feature::accept_dontwait},
     {"CONNECT",
      [](Stage& s) -> Outcome {
-       const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+       const Fd client(sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
        co_return co_await error_of(async_connect(client, s.listener.get(), sizeof s.listener.address));
      },
      [](Stage& s) -> Outcome {
-       const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+       const Fd client(sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
        s.listener.fd.reset();
        co_return co_await error_of(async_connect(client, s.listener.get(), sizeof s.listener.address));
      },
@@ -73,7 +75,7 @@ const OperationRows socket_calls_rows({
     {"SHUTDOWN",
      [](Stage& s) -> Outcome {
        const Result<void> shut = co_await async_shutdown(s.ours(), SHUT_WR);
-       EXPECT_EQ(::recv(s.theirs(), s.buffer.data(), 1, 0), 0);
+       EXPECT_EQ(sys::recv(s.theirs(), s.buffer.data(), 1, 0), 0);
        co_return shut ? fine : shut.error();
      },
      [](Stage& s) { return error_of(async_shutdown(s.file, SHUT_WR)); }, std::errc::not_a_socket},
@@ -107,9 +109,11 @@ const OperationRows socket_calls_rows({
      },
      std::errc::no_buffer_space},
     {"RECV (BUNDLE)",
-     [](Stage& s) -> Outcome {
-       s.sends(std::string(256, 'a') + std::string(100, 'b'));
-       const auto got = co_await async_recv_bundle(s.ours(), *s.pool);
+     [](Stage& s) -> Outcome {  // over TCP, because Linux 6.12 fills one buffer of a Unix socket
+       const test::TcpPair tcp;
+       const std::string text = std::string(256, 'a') + std::string(100, 'b');
+       EXPECT_EQ(sys::send(tcp.theirs.get(), text.data(), text.size(), 0), 356);
+       const auto got = co_await async_recv_bundle(tcp.ours, *s.pool);
        if (!got) co_return got.error();
        const bool bundled = here::capabilities().has(Feature::bundles);
        EXPECT_EQ(got->size(), bundled ? 2U : 1U);
@@ -197,7 +201,7 @@ const OperationRows socket_calls_rows({
      },
      [](Stage& s) -> Outcome {
        const Fd client = s.connects();
-       ::shutdown(client.get(), SHUT_WR);
+       sys::shutdown(client.get(), SHUT_WR);
        co_return co_await error_of(async_send_zc(client, bytes_of("zero")));
      },
      std::errc::broken_pipe},
@@ -213,7 +217,7 @@ const OperationRows socket_calls_rows({
      },
      [](Stage& s) -> Outcome {
        const Fd client = s.connects();
-       ::shutdown(client.get(), SHUT_WR);
+       sys::shutdown(client.get(), SHUT_WR);
        const FixedBuffer fixed = s.registered->lend();
        co_return co_await error_of(async_send_zc(client, fixed.first(4)));
      },
@@ -254,7 +258,7 @@ const OperationRows socket_calls_rows({
      },
      [](Stage& s) -> Outcome {
        const Fd client = s.connects();
-       ::shutdown(client.get(), SHUT_WR);
+       sys::shutdown(client.get(), SHUT_WR);
        iovec part{const_cast<char*>("zero"), 4};
        msghdr message{};
        message.msg_iov = &part;
@@ -304,7 +308,7 @@ const OperationRows socket_calls_rows({
            co_await async_setsockopt(s.ours(), SOL_SOCKET, SO_KEEPALIVE, std::as_bytes(std::span(&on, 1)));
        int is = 0;
        socklen_t length = sizeof is;
-       EXPECT_EQ(::getsockopt(s.ours(), SOL_SOCKET, SO_KEEPALIVE, &is, &length), 0);
+       EXPECT_EQ(sys::getsockopt(s.ours(), SOL_SOCKET, SO_KEEPALIVE, &is, &length), 0);
        EXPECT_EQ(is, 1);
        co_return set ? fine : set.error();
      },
@@ -315,7 +319,9 @@ const OperationRows socket_calls_rows({
        const Fd client = s.connects();
        const Result<Fd> served = co_await async_accept(s.listener.fd);
        if (!served) co_return served.error();
-       EXPECT_EQ(::send(client.get(), "12345", 5, 0), 5);
+       EXPECT_EQ(sys::send(client.get(), "12345", 5, 0), 5);
+       const Result<unsigned> arrived = co_await async_poll(*served, POLLIN);
+       if (!arrived) co_return arrived.error();
        const Result<std::size_t> waiting = co_await async_bytes_to_receive(*served);
        if (!waiting) co_return waiting.error();
        EXPECT_EQ(*waiting, 5U);

@@ -14,7 +14,7 @@ const OperationRows streams_rows({
          const Fd client = s.connects();
          const Result<Fd> got = co_await connections.next();
          if (!got) co_return got.error();
-         EXPECT_EQ(::fcntl(got->get(), F_GETFD), FD_CLOEXEC);
+         EXPECT_EQ(sys::fcntl(got->get(), F_GETFD), FD_CLOEXEC);
        }
        co_return fine;
      },
@@ -58,7 +58,7 @@ const OperationRows streams_rows({
      [](Stage& s) -> Outcome {
        ReadStream stream(s.reader, *s.pool);
        for (const char* const text : {"one", "two", "three", "four", "five", "six"}) {
-         EXPECT_GT(::write(s.writer.get(), text, std::strlen(text)), 0);
+         EXPECT_GT(sys::write(s.writer.get(), text, std::strlen(text)), 0);
          const std::error_code got = co_await gets_a_piece(stream, text);
          if (got) co_return got;
        }
@@ -72,11 +72,12 @@ const OperationRows streams_rows({
     {"RECVMSG (MULTISHOT)",
      [](Stage& s) -> Outcome {
        const sockaddr_in any{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-       const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-       EXPECT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), 0);
+       const Fd socket(sys::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+       EXPECT_EQ(sys::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), 0);
        sockaddr_in address{};
        socklen_t length = sizeof address;
-       EXPECT_EQ(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length), 0);
+       EXPECT_EQ(sys::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length), 0);
+       EXPECT_EQ(sys::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
        Result<BufferPool> pieces = BufferPool::create({.count = 2, .size = 512, .incremental = true});
        if (pieces && pieces->is_incremental()) {
          RecvmsgStream wrong(socket, *pieces);
@@ -85,9 +86,7 @@ const OperationRows streams_rows({
        }
        RecvmsgStream stream(socket, *s.pool);
        for (const std::string_view text : {"one", "", "three", "four", "five", "six"}) {
-         EXPECT_EQ(::sendto(socket.get(), text.data(), text.size(), 0,
-                            reinterpret_cast<const sockaddr*>(&address), length),
-                   static_cast<ssize_t>(text.size()));
+         EXPECT_EQ(sys::send(socket.get(), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
          const Result<Datagram> got = co_await stream.next();
          if (!got) co_return got.error();
          EXPECT_EQ(text_of(got->bytes()), text);
@@ -119,13 +118,13 @@ const OperationRows streams_rows({
      std::errc::bad_file_descriptor},
     {"TIMEOUT (MULTISHOT)",
      [](Stage&) -> Outcome {
-       const TimePoint begin = Clock::now();
+       const TimePoint begin = os::now();
        TimeoutStream ticks(std::chrono::milliseconds(2));
        for (int i = 0; i < 3; ++i) {
          const Result<void> tick = co_await ticks.next();
          if (!tick) co_return tick.error();
        }
-       EXPECT_GE(Clock::now() - begin, std::chrono::milliseconds(6));
+       EXPECT_GE(os::now() - begin, std::chrono::milliseconds(6));
        co_return fine;
      },
      [](Stage&) -> Outcome {

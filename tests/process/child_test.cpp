@@ -1,6 +1,8 @@
 /// child_test.cpp — children: their streams, their end, their failure to start.
 #include <csignal>
+#include <fcntl.h>
 #include <sys/wait.h>
+#include <vector>
 
 #include "support/faulty_kernel.hpp"
 #include "support/story.hpp"
@@ -74,6 +76,111 @@ TEST(Child, that_cannot_be_watched_is_not_left_behind) {
   EXPECT_EQ(child.error(), std::errc::too_many_files_open);
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
   EXPECT_EQ(errno, ECHILD) << "no child";
+}
+
+/// While this exists, the process ignores SIGCHLD.
+class IgnoredSigchld {
+ public:
+  IgnoredSigchld() { before_ = ::signal(SIGCHLD, SIG_IGN); }
+  IgnoredSigchld(IgnoredSigchld&&) = delete;
+  ~IgnoredSigchld() { ::signal(SIGCHLD, before_); }
+
+ private:
+  void (*before_)(int) = nullptr;
+};
+
+Task<void> has_no_status() {
+  for (int i = 0; i < 50; ++i) {  // some of them have ended when spawn() looks at them, others later
+    Result<Child> child = Child::spawn({"true"});
+    EXPECT_TRUE(child) << child.error().message();
+    if (!child) co_return;
+    const Result<ChildExit> ended = co_await child->wait();
+    EXPECT_EQ(ended.error(), std::errc::no_child_process);
+    EXPECT_EQ(ended.error(), make_error_code(ChildErrc::status_unknown)) << ended.error().message();
+    Result<void> killed = child->kill(SIGKILL);
+    while (killed) killed = child->kill(SIGKILL);  // the kernel takes a moment to forget it
+    EXPECT_EQ(killed.error(), std::errc::no_such_process);
+  }
+}
+
+TEST(Child, is_waited_for_without_its_status_when_sigchld_is_ignored) {
+  const IgnoredSigchld ignored;
+  run_on_a_worker_here(has_no_status());
+}
+
+TEST(Child, that_cannot_be_watched_is_left_alone_if_its_number_may_be_anothers) {
+  const IgnoredSigchld ignored;
+  std::array<int, 2> to{}, from{};
+  ASSERT_EQ(::pipe(to.data()) + ::pipe(from.data()), 0);  // the child inherits them
+  {
+    const DescriptorLimit few(64);
+    std::vector<Fd> all;  // the child does not get them, and so it has room
+    do {
+      all.emplace_back(::fcntl(0, F_DUPFD_CLOEXEC, 0));
+    } while (all.back().is_open());
+    const std::string copy = "exec cat <&" + std::to_string(to[0]) + " >&" + std::to_string(from[1]) + " " +
+                             std::to_string(to[1]) + ">&-";
+    const Result<Child> child = Child::spawn({"sh", "-c", copy});
+    EXPECT_EQ(child.error(), std::errc::too_many_files_open);
+  }
+  EXPECT_EQ(::write(to[1], "alive", 5), 5);
+  ::close(to[1]);
+  ::close(from[1]);
+  std::array<char, 8> text{};
+  EXPECT_EQ(::read(from[0], text.data(), text.size()), 5) << "it has not been killed";
+  ::close(to[0]);
+  ::close(from[0]);
+}
+
+/// Runs `story` in a child process that has none of these standard streams, and expects it to succeed.
+void succeeds_without(std::initializer_list<int> streams, bool (*story)()) {
+  EXPECT_EXIT(
+      {
+        for (const int stream : streams) ::close(stream);
+        ::_exit(story() ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+Task<void> asks_both(bool& right) {
+  using Stream = ChildOptions::Stream;
+  const std::vector<std::string> script = {"sh", "-c", "read a; echo out $a; echo err >&2"};
+  Result<Child> child =
+      Child::spawn(script, {.input = Stream::pipe, .output = Stream::pipe, .error = Stream::pipe});
+  if (!child) co_return;
+  const bool above =
+      child->input()->fd().get() > 2 && child->output()->fd().get() > 2 && child->error()->fd().get() > 2;
+  const Result<void> asked = co_await child->input()->write_all(bytes_of("x\n"));
+  Reader output(*child->output()), error(*child->error());
+  const Result<std::string_view> out = co_await output.read_line();
+  const Result<std::string_view> err = co_await error.read_line();
+  const Result<ChildExit> exit = co_await child->wait();
+  right = above && asked && out && *out == "out x" && err && *err == "err" && exit && exit->success();
+}
+Task<void> silences_two(bool& right) {
+  using Stream = ChildOptions::Stream;
+  const std::vector<std::string> script = {"sh", "-c", "echo out; echo err >&2"};
+  Result<Child> child =
+      Child::spawn(script, {.input = Stream::nothing, .output = Stream::nothing, .error = Stream::pipe});
+  if (!child) co_return;
+  Reader error(*child->error());
+  const Result<std::string_view> err = co_await error.read_line();
+  const Result<ChildExit> exit = co_await child->wait();
+  right = right && err && *err == "err" && exit && exit->success();
+}
+bool talks_to_children() {
+  bool right = false;
+  run_on_a_worker_here(asks_both(right));
+  if (right) run_on_a_worker_here(silences_two(right));
+  return right;
+}
+
+TEST(ChildDeathTest, has_its_own_streams_when_this_process_has_none) {
+  succeeds_without({0}, talks_to_children);
+  succeeds_without({1}, talks_to_children);
+  succeeds_without({0, 1}, talks_to_children);
+  succeeds_without({1, 2}, talks_to_children);
+  succeeds_without({0, 1, 2}, talks_to_children);
 }
 
 }  // namespace

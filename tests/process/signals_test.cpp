@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/faulty_kernel.hpp"
 #include "support/story.hpp"
 
 namespace corering {
@@ -30,12 +31,13 @@ TEST(Signals, are_awaited) {
   ::kill(::getpid(), SIGUSR2);
   std::vector<int> taken;
   OneShot first;
-  std::jthread sender([&first] {
-    first.wait();                      // if two signals are there, the lower number comes first
-    std::this_thread::sleep_for(5ms);  // so that usually the test must wait for the second signal
+  test::FaultyKernel kernel;
+  std::jthread sender([&first, &kernel] {
+    first.wait();  // if two signals are there, the lower number comes first
+    kernel.wait_until_asleep();
     ::kill(::getpid(), SIGUSR1);
   });
-  test::run_on_a_worker_here(takes_signals(*signals, taken, first));
+  test::run_on_a_worker_here(takes_signals(*signals, taken, first), {.kernel = &kernel});
   EXPECT_EQ(taken, (std::vector<int>{SIGUSR2, SIGUSR1}));
 }
 
@@ -67,6 +69,38 @@ TEST(Signals, make_a_dump_of_every_worker) {
   std::string text;
   test::run_on_a_worker_here(dumps_and_stops(*signals, workers, writer.get(), reader.get(), text));
   EXPECT_TRUE(text.starts_with("worker other: 0 tasks")) << text;
+}
+
+TEST(Signals, are_refused_when_another_thread_would_get_them) {
+  OneShot begin, end;
+  std::thread other([&begin, &end] {
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);  // whatever this thread has inherited
+    begin.set();
+    end.wait();
+  });
+  begin.wait();
+  const Result<Signals> signals = Signals::block({SIGHUP});
+  EXPECT_EQ(signals.error(), make_error_code(SignalsErrc::threads_run_already)) << signals.error().message();
+  EXPECT_EQ(signals.error(), std::errc::operation_not_permitted);
+  sigset_t now;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &now);
+  EXPECT_EQ(::sigismember(&now, SIGHUP), 0) << "and this thread is as before";
+  end.set();
+  other.join();
+}
+
+Task<void> blocks_next_to(BlockingPool& pool) {
+  const auto entries = co_await list_directory(pool, "/");  // now the pool has a thread
+  EXPECT_TRUE(entries);
+  const Result<Signals> signals = Signals::block({SIGWINCH});
+  EXPECT_TRUE(signals) << signals.error().message();
+}
+
+TEST(Signals, may_be_blocked_next_to_threads_that_block_them) {
+  BlockingPool pool;
+  test::run_on_a_worker_here(blocks_next_to(pool));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 Task<void> uses_no_file() {
   Result<FileTable> table = FileTable::create(2);
-  const Fd zero(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  const Fd zero(test::sys::open("/dev/zero", O_RDONLY | O_CLOEXEC));
   Result<FixedFile> first = co_await async_install(*table, zero.get());
   EXPECT_TRUE(first && first->slot() == 0);
   std::array<std::byte, 4> buffer{};

@@ -57,7 +57,7 @@ Task<void> sends_a_lot_in_bundles() {
     EXPECT_TRUE(sent) << sent.error().message();
     if (!sent) break;
   }
-  ::shutdown(pair.ours.get(), SHUT_WR);
+  test::sys::shutdown(pair.ours.get(), SHUT_WR);
   co_await std::move(receiving);
   EXPECT_TRUE(received == expected) << "in order and whole";
 }
@@ -81,7 +81,8 @@ Task<void> is_cut_in_the_middle() {
       EXPECT_EQ(queue->bytes(), before - *sent);
       cuts += queue->empty() ? 0 : 1;
     }
-    for (ssize_t got = 0; (got = ::recv(pair.theirs.get(), sink.data(), sink.size(), MSG_DONTWAIT)) > 0;) {
+    for (ssize_t got = 0;
+         (got = test::sys::recv(pair.theirs.get(), sink.data(), sink.size(), MSG_DONTWAIT)) > 0;) {
       received.append(sink.data(), static_cast<std::size_t>(got));
     }
   }

@@ -1,4 +1,7 @@
 /// streams_test.cpp — streams of bytes: every way to end, pause and go on.
+#include <cstring>
+#include <fcntl.h>
+
 #include "support/faulty_kernel.hpp"
 #include "support/story.hpp"
 #include "support/streaming.hpp"
@@ -124,7 +127,7 @@ Task<void> floods_a_tiny_ring() {
   for (auto& stream : streams) readers.push_back(spawn(reads(stream, expected)));
   for (int i = 0; i < rounds; ++i) {
     for (auto& pair : pairs) send_text(pair.theirs.get(), std::to_string(i % 10));
-    co_await sleep_for(1ms);
+    (void)co_await sleep_for(1ms);
   }
   for (auto& reader : readers) co_await std::move(reader);
 }
@@ -214,8 +217,8 @@ Task<void> dropped_before_it_is_submitted() {
     send_text(fresh.ours.get(), "hello");
     co_await turns(3);
     std::array<char, 8> got{};
-    EXPECT_EQ(::recv(fresh.ours.get(), got.data(), got.size(), MSG_DONTWAIT), 5);
-    EXPECT_EQ(::recv(fresh.theirs.get(), got.data(), got.size(), MSG_DONTWAIT), 5);
+    EXPECT_EQ(test::sys::recv(fresh.ours.get(), got.data(), got.size(), MSG_DONTWAIT), 5);
+    EXPECT_EQ(test::sys::recv(fresh.theirs.get(), got.data(), got.size(), MSG_DONTWAIT), 5);
   }
 }
 
@@ -252,8 +255,8 @@ Task<void> closed_while_it_has_no_buffer() {
   co_await std::move(waiting);
   EXPECT_EQ(outcome, std::errc::operation_canceled);
   std::array<char, 8> got{};
-  EXPECT_EQ(::recv(fresh.ours.get(), got.data(), got.size(), MSG_DONTWAIT), 6);
-  EXPECT_EQ(::recv(fresh.theirs.get(), got.data(), got.size(), MSG_DONTWAIT), 6);
+  EXPECT_EQ(test::sys::recv(fresh.ours.get(), got.data(), got.size(), MSG_DONTWAIT), 6);
+  EXPECT_EQ(test::sys::recv(fresh.theirs.get(), got.data(), got.size(), MSG_DONTWAIT), 6);
 }
 
 TEST(RecvStream, on_a_closed_socket_is_not_armed_again) {
@@ -284,7 +287,7 @@ Task<void> stops_while_it_works(test::SocketPair& pair, int& pieces) {
       send_text(its.theirs.get(), "x");
     }
     co_await turns(3);
-    ::shutdown(its.theirs.get(), SHUT_WR);
+    test::sys::shutdown(its.theirs.get(), SHUT_WR);
   };
   co_await shield(speaks(pair));
   co_await std::move(working);
@@ -310,6 +313,48 @@ TEST(StreamDeathTest, a_stream_that_is_destroyed_on_another_worker_ends_the_prog
     sync_wait(one.worker.spawn(strays(two.worker, listener.fd.get())).value());
   };
   EXPECT_DEATH(dies(), "thread that is not its worker's");
+}
+
+Task<void> receives_cut_control(std::uint32_t room, bool& cut) {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(test::sys::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const Fd ours(ends[0]), theirs(ends[1]);
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(2 * sizeof(int))> control{};
+  iovec text{.iov_base = const_cast<char*>("x"), .iov_len = 1};
+  msghdr message{};
+  message.msg_iov = &text;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = CMSG_LEN(2 * sizeof(int));
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = message.msg_controllen;
+  const std::array<int, 2> fds = {0, 0};
+  std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
+  EXPECT_EQ(::sendmsg(theirs.get(), &message, 0), 1);
+  BufferPool pool = make_pool({.count = 2, .size = 512});
+  RecvmsgStream stream(ours, pool, room);
+  Result<Datagram> datagram = co_await stream.next();
+  EXPECT_TRUE(datagram) << datagram.error().message();
+  if (!datagram) co_return;
+  EXPECT_EQ(text_of(datagram->bytes()), "x");
+  EXPECT_FALSE(datagram->is_truncated()) << "the bytes are all there";
+  cut = datagram->is_control_truncated();
+  if (datagram->control().size() < CMSG_LEN(sizeof(int))) co_return;
+  int first = -1;
+  std::memcpy(&first, datagram->control().data() + CMSG_LEN(0), sizeof first);
+  const Fd came(first);
+  EXPECT_EQ(test::sys::fcntl(came.get(), F_GETFD), FD_CLOEXEC);
+}
+
+TEST(RecvmsgStream, says_when_ancillary_data_was_cut) {
+  bool cut = false;
+  run_on_a_worker_here(receives_cut_control(CMSG_LEN(sizeof(int)), cut));
+  EXPECT_TRUE(cut) << "one of two descriptors";
+  cut = false;
+  run_on_a_worker_here(receives_cut_control(0, cut));
+  EXPECT_TRUE(cut) << "nobody asked for any";
 }
 
 }  // namespace

@@ -14,6 +14,8 @@
 #include <corering/corering.hpp>
 #include <gtest/gtest.h>
 
+#include "support/simulated.hpp"
+
 #if defined(__SANITIZE_THREAD__)
 #define CORERING_TEST_TSAN 1
 #elif defined(__has_feature)
@@ -41,27 +43,37 @@ inline constexpr bool under_sanitizer = true;
 inline constexpr bool under_sanitizer = false;
 #endif
 
+/// Skips a test that is about the real ring where workers run on the emulated one. The reasons are counted at
+/// the end of ./test.
+#define NEEDS_IO_URING(why) \
+  if (&default_kernel() == &emulated_kernel()) GTEST_SKIP() << "about the real ring: " << (why)
+
 /// A new directory. At the end of the test it is deleted, with everything in it.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string pattern = std::filesystem::temp_directory_path() / "corering-test-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
-    path_ = pattern;
-  }
+  TemporaryDirectory() { path_ = make_temporary_directory(); }
   TemporaryDirectory(TemporaryDirectory&&) = delete;
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  ~TemporaryDirectory() {
+    if (!is_simulated()) std::filesystem::remove_all(path_);
+  }
   [[nodiscard]] std::string operator/(const char* name) const { return path_ / name; }
 
  private:
   std::filesystem::path path_;
 };
 
-/// Returns how many descriptors this process has open.
+/// Returns how many descriptors this process has open. The trace file does not count: the first worker opens
+/// it, and it stays.
 inline int open_descriptors() {
+  if (is_simulated()) return simulated_descriptors();
   int count = 0;
   DIR* const directory = ::opendir("/proc/self/fd");
-  while (::readdir(directory) != nullptr) ++count;
+  while (const dirent* const entry = ::readdir(directory)) {
+    std::array<char, 64> target{};
+    const ssize_t length = ::readlinkat(::dirfd(directory), entry->d_name, target.data(), target.size() - 1);
+    if (length < 0 || std::string_view(target.data()).find("corering-trace") == std::string_view::npos)
+      ++count;
+  }
   ::closedir(directory);
   return count;
 }
@@ -69,7 +81,7 @@ inline int open_descriptors() {
 struct SocketPair {
   SocketPair() {
     std::array<int, 2> fds{};
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0) std::abort();
+    if (sys::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0) std::abort();
     ours = Fd(fds[0]);
     theirs = Fd(fds[1]);
   }
@@ -84,8 +96,8 @@ inline std::uint16_t port_to_rebind() {
   for (unsigned i = 0; i < 12'000; ++i) {
     sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     address.sin_port = htons(static_cast<std::uint16_t>(20'000 + (first * 37 + i) % 12'000));
-    const Fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    const Fd probe(sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (sys::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
       return ntohs(address.sin_port);
     }
   }
@@ -94,14 +106,14 @@ inline std::uint16_t port_to_rebind() {
 
 /// A TCP socket that listens on a free port of 127.0.0.1, and its address.
 struct Listener {
-  explicit Listener(std::uint16_t port = 0) : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Listener(std::uint16_t port = 0) : fd(sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     address.sin_port = htons(port);
     const int on = 1;  // old connections do not prevent the bind; another listener would
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sys::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     socklen_t length = sizeof address;
-    bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-            ::listen(fd.get(), 128) == 0 &&
-            ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0;
+    bound = sys::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+            sys::listen(fd.get(), 128) == 0 &&
+            sys::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0;
   }
   [[nodiscard]] std::uint16_t port() const { return ntohs(address.sin_port); }
   [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
@@ -111,14 +123,45 @@ struct Listener {
   bool bound = false;
 };
 
+/// Both ends of a TCP connection to this machine.
+struct TcpPair {
+  TcpPair() {
+    const Listener listener;
+    ours = Fd(sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (sys::connect(ours.get(), listener.get(), sizeof listener.address) != 0) std::abort();
+    theirs = Fd(sys::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!theirs.is_open()) std::abort();
+  }
+  Fd ours;
+  Fd theirs;
+};
+
+/// Returns true if this kernel has it. A test that needs it says so when it skips: Need::unmet().
+inline bool kernel_has(Need need) {
+  const std::optional<Capabilities> found = probe(default_kernel());
+  return found && found->has(need);
+}
+
 /// A worker that has been started, on its own thread.
 class RunningWorker {
  public:
-  explicit RunningWorker(WorkerOptions options = {}) : worker(std::move(options)) {
-    const Result<void> started = worker.start();
-    EXPECT_TRUE(started) << started.error().message();
+  explicit RunningWorker(WorkerOptions options = {})
+      : own_(is_simulated() ? nullptr : std::make_unique<Worker>(std::move(options))),
+        worker(own_ == nullptr ? next_simulated_worker() : *own_) {
+    if (own_ == nullptr) return;
+    // Nobody would run what waits for it, so the test ends here. (The kernel may refuse io_uring.)
+    if (const Result<void> started = worker.start(); !started) throw std::system_error(started.error());
   }
-  Worker worker;
+  RunningWorker(RunningWorker&&) = delete;
+  ~RunningWorker() {
+    if (own_ == nullptr) end_simulated_worker(worker);
+  }
+
+ private:
+  std::unique_ptr<Worker> own_;
+
+ public:
+  Worker& worker;  ///< in a simulated world one of the world's, on the same thread
 };
 
 inline std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }

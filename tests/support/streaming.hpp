@@ -9,7 +9,7 @@
 namespace corering::test {
 
 inline void send_text(int fd, std::string_view text) {
-  EXPECT_EQ(::send(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+  EXPECT_EQ(sys::send(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
 }
 inline BufferPool make_pool(BufferPoolOptions options) {
   Result<BufferPool> pool = BufferPool::create(options);

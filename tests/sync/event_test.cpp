@@ -43,6 +43,20 @@ Task<void> set_in_order() {
 
 TEST(Event, lets_go_on_in_order_and_can_be_cancelled) { run_on_a_worker_here(set_in_order()); }
 
+Task<void> sets_and_goes_on() {
+  Event event;
+  std::vector<int> order;
+  JoinHandle<void> waiting = spawn(notes_when_set(event, order, 1));
+  co_await turns(1);
+  event.set();
+  event.reset();
+  order.push_back(0);
+  EXPECT_EQ(order, std::vector<int>{0}) << "nothing runs inside set()";
+  co_await std::move(waiting);
+  EXPECT_EQ(order, (std::vector<int>{0, 1})) << "what set() has made ready stays ready";
+}
+TEST(Event, lets_go_on_later_and_not_inside_set) { run_on_a_worker_here(sets_and_goes_on()); }
+
 Task<void> touches(Event& event) {
   event.set();
   co_return;

@@ -42,6 +42,19 @@ Task<void> one_at_a_time() {
   EXPECT_FALSE(mutex.is_locked());
 }
 
+Task<void> tries_without_waiting() {
+  Mutex mutex;
+  std::optional<Mutex::Guard> first = mutex.try_lock();
+  EXPECT_TRUE(first);
+  EXPECT_FALSE(mutex.try_lock());
+  EXPECT_TRUE(mutex.is_locked()) << "a try that fails changes nothing";
+  first.reset();
+  EXPECT_TRUE(mutex.try_lock());
+  EXPECT_FALSE(mutex.is_locked());
+  co_return;
+}
+TEST(Mutex, can_be_tried) { run_on_a_worker_here(tries_without_waiting()); }
+
 TEST(Mutex, lets_in_one_at_a_time_in_order) { run_on_a_worker_here(one_at_a_time()); }
 
 // The lock is handed over and cancelled in the same turn. It must not get stuck.

@@ -43,6 +43,17 @@ TEST(Offload, runs_elsewhere_and_brings_result_or_exception_home) {
   test::run_on_a_worker_here(offloads(pool));
 }
 
+int forty_two() { return 42; }
+Task<void> offloads_a_function(BlockingPool& pool) {
+  const Result<int> got = co_await offload(pool, forty_two);
+  EXPECT_EQ(got.value(), 42);
+}
+
+TEST(Offload, takes_a_plain_function) {
+  BlockingPool pool;
+  test::run_on_a_worker_here(offloads_a_function(pool));
+}
+
 Task<void> offloads_many(BlockingPool& pool, std::atomic<int>& running, std::atomic<int>& most) {
   std::vector<Task<Result<void>>> many;
   const auto one = [](BlockingPool& on, std::atomic<int>& now, std::atomic<int>& top) -> Task<Result<void>> {

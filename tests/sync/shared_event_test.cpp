@@ -35,9 +35,9 @@ TEST(SharedEvent, lets_workers_and_threads_go_on) {
 
 TEST(SharedEvent, a_thread_waits_no_longer_than_it_wants) {
   SharedEvent event;
-  const TimePoint deadline = Clock::now() + 5ms;
+  const TimePoint deadline = os::now() + 5ms;
   EXPECT_FALSE(event.wait_blocking_until(deadline));
-  EXPECT_GE(Clock::now(), deadline);
+  EXPECT_GE(os::now(), deadline);
   event.set();
   EXPECT_TRUE(event.wait_blocking_until(deadline));
   event.reset();

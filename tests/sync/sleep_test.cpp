@@ -9,9 +9,9 @@ namespace {
 using namespace std::chrono_literals;
 
 Task<void> sleeps_at_least(Duration duration, bool& early) {
-  const TimePoint begin = Clock::now();
+  const TimePoint begin = os::now();
   EXPECT_TRUE(co_await sleep_for(duration));
-  early = Clock::now() - begin < duration;
+  early = os::now() - begin < duration;
 }
 
 class Sleep : public testing::TestWithParam<Duration> {};
@@ -28,7 +28,7 @@ INSTANTIATE_TEST_SUITE_P(For, Sleep,
 Task<void> sleeps_until(TimePoint deadline) { EXPECT_TRUE(co_await sleep_until(deadline)); }
 TEST(SleepUntil, a_past_time_is_over_at_once) {
   test::run_on_a_worker_here(sleeps_until(TimePoint::min()));
-  test::run_on_a_worker_here(sleeps_until(Clock::now() - 1s));
+  test::run_on_a_worker_here(sleeps_until(os::now() - 1s));
 }
 
 Task<void> sleeps_for_ever(std::error_code& ended) {
@@ -47,8 +47,22 @@ TEST(SleepFor, the_longest_time_ends_only_with_the_worker) {
   EXPECT_EQ(ended, std::errc::operation_canceled);
 }
 
+Task<void> outlasts(SleepOperation sleep) {
+  const Result<void> slept = co_await with_timeout(5ms, sleep);
+  EXPECT_FALSE(slept);
+  EXPECT_EQ(slept ? std::error_code() : slept.error(), std::errc::timed_out);
+}
+TEST(Sleep, the_longest_time_of_every_unit_means_never) {
+  test::run_on_a_worker_here(outlasts(sleep_for(std::chrono::microseconds::max())));
+  test::run_on_a_worker_here(outlasts(sleep_for(std::chrono::seconds::max())));
+  test::run_on_a_worker_here(outlasts(sleep_for(std::chrono::hours::max())));
+  test::run_on_a_worker_here(outlasts(sleep_for(std::chrono::hours(3'000'000))));
+  using Seconds = std::chrono::time_point<Clock, std::chrono::seconds>;
+  test::run_on_a_worker_here(outlasts(sleep_until(Seconds::max())));
+}
+
 Task<void> sleep_and_note(Duration duration, std::vector<int>& order, int number) {
-  co_await sleep_for(duration);
+  (void)co_await sleep_for(duration);
   order.push_back(number);
 }
 Task<void> race(std::vector<int>& order) {

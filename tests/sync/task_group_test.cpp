@@ -48,6 +48,13 @@ Task<void> of_nothing() {
   const Result<void> result = co_await with_group([](TaskGroup&) -> Task<void> { co_return; });
   EXPECT_TRUE(result);
 }
+Task<int> body_of_its_own(TaskGroup& group) { co_return static_cast<int>(group.size()); }
+Task<void> of_a_function() {
+  const Result<int> result = co_await with_group(body_of_its_own);
+  EXPECT_EQ(result.value(), 0);
+}
+TEST(TaskGroup, takes_a_plain_function) { run_on_a_worker_here(of_a_function()); }
+
 TEST(TaskGroup, may_be_empty) { run_on_a_worker_here(of_nothing()); }
 
 Task<void> spawns_from_a_child(TaskGroup& group, int depth, int& ran) {
@@ -238,6 +245,26 @@ Task<void> fails_while_others_are_in_line() {
 }
 TEST(TaskGroup, destroys_what_could_not_start_before_it_failed) {
   run_on_a_worker_here(fails_while_others_are_in_line());
+}
+
+Task<Result<void>> notes_each_step(std::vector<std::string>& steps) {
+  steps.emplace_back("started");
+  const Result<void> waited = co_await async_nop();
+  steps.emplace_back(waited ? "waited" : "refused");
+  co_return waited;
+}
+Task<void> spawns_after_it_was_cancelled() {
+  std::vector<std::string> steps;
+  const Result<void> ended = co_await with_group([&](TaskGroup& group) -> Task<void> {
+    group.cancel();
+    group.spawn(notes_each_step(steps));
+    co_return;
+  });
+  EXPECT_TRUE(ended) << "what a task reports because of cancel() is no failure";
+  EXPECT_EQ(steps, (std::vector<std::string>{"started", "refused"}));
+}
+TEST(TaskGroup, that_is_cancelled_starts_what_is_spawned_and_refuses_its_waits) {
+  run_on_a_worker_here(spawns_after_it_was_cancelled());
 }
 
 // ---- on many workers ----

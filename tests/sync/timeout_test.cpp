@@ -26,6 +26,30 @@ Task<void> in_time() {
 }
 TEST(Timeout, lets_through_what_is_in_time) { run_on_a_worker_here(in_time()); }
 
+Task<void> never_in_any_unit() {
+  EXPECT_EQ(co_await with_timeout(std::chrono::microseconds::max(), slow(1ms)), 1);
+  EXPECT_EQ(co_await with_timeout(std::chrono::seconds::max(), slow(1ms)), 1);
+  EXPECT_EQ(co_await with_timeout(std::chrono::hours::max(), slow(1ms)), 1);
+  using Hours = std::chrono::time_point<Clock, std::chrono::hours>;
+  EXPECT_EQ(co_await with_deadline(Hours::max(), slow(1ms)), 1);
+}
+TEST(Timeout, the_longest_time_of_every_unit_means_never) { run_on_a_worker_here(never_in_any_unit()); }
+
+Task<void> ends_by_its_deadline(auto operation) {
+  const auto ended = co_await with_timeout(5ms, std::move(operation));
+  EXPECT_FALSE(ended);
+  EXPECT_EQ(ended ? std::error_code() : ended.error(), std::errc::timed_out);
+}
+TEST(Timeout, the_kernels_timers_know_never_in_every_unit_too) {
+  run_on_a_worker_here(ends_by_its_deadline(async_timeout(std::chrono::hours::max())));
+  run_on_a_worker_here(ends_by_its_deadline(async_timeout_at(std::chrono::minutes::max())));
+  const auto ticks = []() -> Task<Result<void>> {
+    TimeoutStream never(std::chrono::seconds::max());
+    co_return co_await never.next();
+  };
+  run_on_a_worker_here(ends_by_its_deadline(ticks()));
+}
+
 Task<void> says_which() {
   const unsigned line = __LINE__ + 1;
   const Result<int> result = co_await with_timeout(3ms, slow(1h));
@@ -35,7 +59,7 @@ Task<void> says_which() {
   const std::string message = result.error().message();
   EXPECT_NE(message.find("of 3 ms set at"), std::string::npos) << message;
   EXPECT_NE(message.find("timeout_test.cpp:" + std::to_string(line)), std::string::npos) << message;
-  const Result<int> at = co_await with_deadline(Clock::now() + 1ms, slow(1h));
+  const Result<int> at = co_await with_deadline(os::now() + 1ms, slow(1h));
   EXPECT_NE(at.error().message().find("the deadline set at"), std::string::npos) << at.error().message();
 }
 TEST(Timeout, says_which_deadline_and_where_it_was_set) { run_on_a_worker_here(says_which()); }
@@ -60,10 +84,10 @@ TEST(Timeout, names_any_duration) {
 
 Task<Result<int>> under_its_own(Duration own) { co_return co_await with_timeout(own, slow(1h)); }
 Task<void> the_nearest_counts() {
-  const TimePoint begin = Clock::now();
+  const TimePoint begin = os::now();
   const unsigned line = __LINE__ + 1;
   const Result<int> outer = co_await with_timeout(5ms, under_its_own(1h));
-  EXPECT_LT(Clock::now() - begin, 30min);
+  EXPECT_LT(os::now() - begin, 30min);
   EXPECT_NE(outer.error().message().find(std::string(":").append(std::to_string(line))), std::string::npos)
       << outer.error().message();
   const Result<int> inner = co_await with_timeout(1h, under_its_own(5ms));
@@ -74,7 +98,7 @@ TEST(Timeout, a_callee_can_only_shorten_it) { run_on_a_worker_here(the_nearest_c
 Task<TimePoint> asks_for_its_deadline() { co_return co_await current_deadline(); }
 Task<void> deadlines_are_visible() {
   EXPECT_EQ(co_await asks_for_its_deadline(), TimePoint::max());
-  const TimePoint far = Clock::now() + 1h;
+  const TimePoint far = os::now() + 1h;
   EXPECT_EQ(co_await with_deadline(far, asks_for_its_deadline()), far);
   const auto later_inside = [](TimePoint at) -> Task<Result<TimePoint>> {
     co_return co_await with_deadline(at, asks_for_its_deadline());
@@ -144,10 +168,10 @@ INSTANTIATE_TEST_SUITE_P(Of, OddTimeout,
                                          Duration::min()));
 
 Task<void> never_early(Duration duration) {
-  const TimePoint begin = Clock::now();
+  const TimePoint begin = os::now();
   const Result<int> result = co_await with_timeout(duration, slow(1h));
   EXPECT_FALSE(result);
-  EXPECT_GE(Clock::now() - begin, duration);
+  EXPECT_GE(os::now() - begin, duration);
 }
 TEST(Timeout, is_never_early) {
   for (const Duration duration : {Duration(1), Duration(1us), Duration(333us), Duration(10ms)}) {
@@ -214,7 +238,7 @@ class Lateness {
     used_at_deadline_.reset();
   }
   void look() noexcept {
-    if (!used_at_deadline_ && Clock::now() >= deadline_) used_at_deadline_ = used();
+    if (!used_at_deadline_ && os::now() >= deadline_) used_at_deadline_ = used();
   }
   [[nodiscard]] Duration end() noexcept {
     look();
@@ -246,19 +270,19 @@ struct Late {
 Task<void> measures(Late& all, Lateness& lateness, int fd, bool& stop, int& reads) {
   std::array<std::byte, 1> buffer;
   for (int i = 0; i < 100; ++i) {
-    const TimePoint deadline = Clock::now() + 10ms;
+    const TimePoint deadline = os::now() + 10ms;
     lateness.begin(deadline);
     (void)co_await sleep_until(deadline);
-    EXPECT_GE(Clock::now(), deadline);
+    EXPECT_GE(os::now(), deadline);
     all.by_its_own_work.push_back(lateness.end());
-    all.by_the_clock.push_back(Clock::now() - deadline);
+    all.by_the_clock.push_back(os::now() - deadline);
     const Result<std::size_t> got = co_await async_read(fd, buffer, 0);
     if (got) ++reads;
   }
   stop = true;
 }
 Task<void> ping_pong_beside_a_timer(Late& late, int& reads) {
-  const Fd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  const Fd file(test::sys::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   bool stop = false;
   Event ping, pong;
   Lateness one;

@@ -73,7 +73,7 @@ Task<void> all_with_an_error(int fd) {
   EXPECT_TRUE(good) << "an error is a result like any other";
 }
 TEST(WhenAll, does_not_take_an_error_for_a_failure) {
-  const Fd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  const Fd file(test::sys::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   run_on_a_worker_here(all_with_an_error(file.get()));
 }
 
@@ -144,7 +144,7 @@ struct Temper {
 template <class Awaitable>
 Task<std::string> what_comes_out(Awaitable awaitable) {
   try {
-    co_await std::move(awaitable);
+    (void)co_await std::move(awaitable);
   } catch (const std::runtime_error& error) {
     co_return error.what();
   }
@@ -230,6 +230,31 @@ Task<void> any_with_each_thrower() {
 }
 TEST(WhenAny, lets_an_exception_of_each_member_out) { run_on_a_worker_here(any_with_each_thrower()); }
 
+/// A type of another library, which is awaited through a free function.
+struct Elsewhere {
+  Elsewhere() noexcept = default;
+};
+struct ElsewheresAwaiter {
+  ElsewheresAwaiter() noexcept = default;
+  bool await_ready() const noexcept { return true; }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  int await_resume() const noexcept { return 7; }
+};
+ElsewheresAwaiter operator co_await(Elsewhere) noexcept { return {}; }
+
+Task<void> members_with_a_free_operator() {
+  const auto [first, second] = co_await when_all(Elsewhere(), async_nop());
+  EXPECT_EQ(first, 7);
+  EXPECT_TRUE(second);
+  const auto any = co_await when_any(Elsewhere(), sleep_for(1h));
+  EXPECT_EQ(any.index, 0U);
+  const Result<int> in_time = co_await with_timeout(1h, Elsewhere());
+  EXPECT_EQ(in_time, 7);
+}
+TEST(Combinators, take_what_has_a_free_operator_co_await) {
+  run_on_a_worker_here(members_with_a_free_operator());
+}
+
 // Both accepts have completed in the kernel before the first one is looked at. The loser's descriptor must
 // not leak.
 Task<void> two_accepts(int first, int second) {
@@ -242,8 +267,8 @@ TEST(WhenAny, disposes_of_a_late_success) {
     const test::Listener first, second;
     std::vector<Fd> clients;
     for (const test::Listener* const listener : {&first, &second}) {
-      clients.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      ASSERT_EQ(::connect(clients.back().get(), listener->get(), sizeof listener->address), 0);
+      clients.emplace_back(test::sys::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      ASSERT_EQ(test::sys::connect(clients.back().get(), listener->get(), sizeof listener->address), 0);
     }
     run_on_a_worker_here(two_accepts(first.fd.get(), second.fd.get()));
   }

@@ -3,6 +3,7 @@
 set -euo pipefail
 bin=$1
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/support.sh"
 for size in 0 1 4095 4096 4097 1048577 314572800; do
   head -c "$size" /dev/urandom > "$dir/file"
   [ "$(stat -c %s "$dir/file")" -eq "$size" ]
@@ -12,7 +13,7 @@ for size in 0 1 4095 4096 4097 1048577 314572800; do
     [ "$got" = "$want" ] || { echo "$reader: $size bytes came out different"; exit 1; }
   done
   for flow in switch callback; do
-    "$bin/iotrace" flow $flow "$dir/file" --format json | grep -q "\"bytes\": $size," ||
+    "$bin/iotrace" flow $flow "$dir/file" --format json | found "\"bytes\": $size," ||
       { echo "iotrace flow $flow: did not read $size bytes"; exit 1; }
   done
 done

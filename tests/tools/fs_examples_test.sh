@@ -16,7 +16,7 @@ for size in 0 1 65536 5000001; do
   cmp "$dir/file" "$dir/copy" || fail "cat from a file to a file"
 done
 printf 'middle' | "$bin/cat" "$dir/file" - "$dir/file" > "$dir/copy" || fail "cat of three: $?"
-cat "$dir/file" <(printf 'middle') "$dir/file" | cmp - "$dir/copy" || fail "cat of three"
+{ cat "$dir/file"; printf 'middle'; cat "$dir/file"; } | cmp - "$dir/copy" || fail "cat of three"
 expect 1 "No such file or directory" "$bin/cat" "$dir/none"
 expect 1 "Is a directory" "$bin/cat" "$dir"
 code=0; "$bin/cat" "$dir/file" "$dir/file" 2> "$dir/out" | head -c 10 > /dev/null || code=${PIPESTATUS[0]}

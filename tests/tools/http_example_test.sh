@@ -85,7 +85,7 @@ def get(target, fields="", version="HTTP/1.1", method="GET"):
     return f"{method} {target} {version}\r\nHost: here\r\n{fields}\r\n"
 
 def open_files():
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(os.listdir(f"/proc/{pid}/fd")) if os.path.exists("/proc/self") else 0  # who has no /proc cannot count
 
 @story
 def two_requests_on_one_connection():
@@ -228,5 +228,5 @@ wait_for_port "$port"
 stop "$http" INT
 for bad in "" x 0 65536; do expect 2 "usage: http_hello PORT" "$bin/http_hello" "$bad"; done
 expect 2 "usage: http_hello PORT" "$bin/http_hello"
-[ ! -s "$dir/log" ] || fail "it complained"
+if grep -qv '^corering: io_uring cannot be used here .* runs on the emulation' "$dir/log"; then fail "it complained"; fi
 echo "curl and $stories stories of clients agree"

@@ -28,6 +28,14 @@ end"; do
     "$iotrace" flow $flow "$dir/$file" --chunk 4096 --format json -o "$dir/$flow-$i.json"
   done
 done
+for flow in switch callback; do  # another name of the kernel, and more than one read
+  for format in mermaid json; do
+    CORERING_KERNEL=emulated "$iotrace" flow $flow "$dir/many" --chunk 4096 --format $format -o "$dir/$flow-6.${format/mermaid/mmd}" 2> "$dir/said"
+  done
+done
+for flow in switch callback; do  # a read that fails
+  "$iotrace" flow $flow /proc/self/mem --format mermaid -o "$dir/$flow-5.mmd" 2> /dev/null && { echo "FAILED: it read"; exit 1; }
+done
 (cd "$work" && node parse.mjs "$dir"/*.mmd "$dir"/*.json)
 # This shows that the check can fail.
 sed '$s/->>/-%>/; $s/-->>/-%>/' "$dir/switch-1.mmd" > "$dir/broken.mmd"

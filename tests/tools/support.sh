@@ -2,6 +2,11 @@
 
 fail() { echo "FAILED: $1"; [ ! -s "$dir/log" ] || { echo "the log:"; cat "$dir/log"; }; exit 1; }
 
+# found WORDS... is `grep -q` for the end of a pipe, and first_line is `head -n 1`: they read all that comes. A reader that ends
+# early may kill the writer with SIGPIPE, depending on who is faster, and under `pipefail` that fails a test.
+found() { grep -c "$@" | { read -r lines && [ "$lines" -gt 0 ]; }; }
+first_line() { sed -n 1p; }
+
 # expect STATUS TEXT COMMAND... checks the exit status of the command, and that TEXT is somewhere in its output.
 expect() {
   local status=$1 text=$2 got=0; shift 2
@@ -25,6 +30,14 @@ wait_for_port() {
     sleep 0.05
   done
   fail "nothing listens on port $1"
+}
+
+wait_for_no_port() {
+  for _ in $(seq 200); do
+    (exec 4<> "/dev/tcp/127.0.0.1/$1") 2>/dev/null || return 0
+    sleep 0.05
+  done
+  fail "port $1 is still listened on"
 }
 
 # wait_for TEXT waits until TEXT is in the log.

@@ -136,6 +136,7 @@ static_assert(abi::enter_getevents == IORING_ENTER_GETEVENTS);
 static_assert(abi::enter_ext_arg == IORING_ENTER_EXT_ARG);
 static_assert(abi::enter_registered_ring == IORING_ENTER_REGISTERED_RING);
 static_assert(abi::register_iowq_aff == IORING_REGISTER_IOWQ_AFF);
+static_assert(abi::register_iowq_max_workers == IORING_REGISTER_IOWQ_MAX_WORKERS);
 static_assert(abi::register_ring_fds == IORING_REGISTER_RING_FDS);
 static_assert(abi::unregister_ring_fds == IORING_UNREGISTER_RING_FDS);
 
@@ -262,7 +263,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Refusal{EPERM, {"seccomp", "kernel.io_uring_disabled"}},
                     Refusal{ENOSYS, {"seccomp", "kernel.io_uring_disabled", "Linux 5.19"}},
                     Refusal{ENOMEM, {"RLIMIT_MEMLOCK"}}, Refusal{EMFILE, {"RLIMIT_NOFILE"}},
-                    Refusal{ENFILE, {"fs.file-max"}}, Refusal{EINVAL, {"sq_entries"}}),
+                    Refusal{ENFILE, {"fs.file-max"}}, Refusal{EINVAL, {"Linux 5.19", "sandbox"}}),
     errno_name);
 
 TEST(RefusedSetup, of_the_eventfd_names_the_limit) {

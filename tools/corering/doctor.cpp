@@ -3,18 +3,30 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <memory>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <corering/corering.hpp>
+
+#include "common/text.hpp"
+#include "common/timer_check.hpp"
+#include "iotrace/kernel_lane.hpp"
 
 namespace corering_tool {
 namespace {
 
 using namespace corering;
+using tools::json_string;
+using tools::printable;
 using State = Finding::State;
 
 std::string kibibytes(rlim_t bytes) {
@@ -36,19 +48,77 @@ std::string seccomp_mode() {
   for (std::string line; std::getline(in, line);) {
     if (line.starts_with("Seccomp:")) return line.substr(line.find_last_of(" \t") + 1);
   }
-  return "";
+  return std::to_string(::prctl(PR_GET_SECCOMP));
 }
 
-Finding examine_kernel() {
+/// A file that is always there to be read: this program. Without /proc it has the name that it was called by.
+const char* own_program() {
+  constexpr const char* link = "/proc/self/exe";
+  return ::access(link, R_OK) == 0 ? link : reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+}
+
+Finding examine_system() {
   utsname system{};
   ::uname(&system);
-  return {.name = "kernel", .says = std::string(system.sysname) + " " + system.release};
+  return {.name = "system", .says = std::string(system.sysname) + " " + system.release};
+}
+
+/// Returns the errno for which io_uring is refused, or 0.
+int refusal_of_io_uring() {
+  RingParams smallest{.sq_entries = 1};
+  std::unique_ptr<KernelRing> ring;
+  return -std::min(0, real_kernel().open_ring(smallest, ring));
+}
+
+/// Returns true if CORERING_KERNEL=auto takes the emulation because of this refusal.
+bool makes_auto_emulate(int refusal) { return refusal == EPERM || refusal == EACCES || refusal == ENOSYS; }
+
+/// Returns true if programs that choose by themselves, as iotrace does, run on the emulation here.
+bool is_emulated_by_choice() {
+  const auto choice = kernel_choice_in_environment().value_or(KernelChoice::automatic);
+  return choice == KernelChoice::emulated ||
+         (choice == KernelChoice::automatic && makes_auto_emulate(refusal_of_io_uring()));
+}
+
+std::string refused(int error) { return "io_uring is refused (" + std::string(std::strerror(error)) + ")"; }
+
+Finding examine_kernel() {
+  if (!wrong_kernel_name().empty()) {
+    return {.name = "kernel",
+            .state = State::broken,
+            .says = "CORERING_KERNEL names '" + std::string(wrong_kernel_name()) + "', which is no kernel",
+            .advice = "unset CORERING_KERNEL, or set it to io_uring, emulated or auto"};
+  }
+  const KernelChoice choice = kernel_choice_in_environment().value_or(KernelChoice::io_uring);
+  if (choice == KernelChoice::emulated) {
+    return {.name = "kernel",
+            .state = State::worse,
+            .says = "workers use the emulation of io_uring, because CORERING_KERNEL is emulated",
+            .advice = "unset CORERING_KERNEL where io_uring is allowed: it is faster"};
+  }
+  const int error = refusal_of_io_uring();
+  if (error == 0) return {.name = "kernel", .says = "workers use io_uring"};
+  if (choice == KernelChoice::automatic && makes_auto_emulate(error)) {
+    return {.name = "kernel",
+            .state = State::worse,
+            .says = "workers use the emulation of io_uring, because " + refused(error) +
+                    " and CORERING_KERNEL is auto",
+            .advice = "allow io_uring (the seccomp profile, kernel.io_uring_disabled): it is faster"};
+  }
+  return {.name = "kernel",
+          .state = State::broken,
+          .says = "workers use io_uring, but " + refused(error),
+          .advice = makes_auto_emulate(error)
+                        ? "programs can run with CORERING_KERNEL=auto: on the emulation, which is slower"
+                        : "CORERING_KERNEL=emulated needs no io_uring, and is slower"};
 }
 
 Finding examine_sysctl() {
   const std::string value = read_proc("/proc/sys/kernel/io_uring_disabled");
   Finding finding{.name = "sysctl"};
-  if (value.empty()) {
+  if (value.empty() && ::access("/proc/sys", F_OK) != 0) {
+    finding.says = "there is no /proc, so whether kernel.io_uring_disabled is set cannot be read";
+  } else if (value.empty()) {
     finding.says = "this kernel has no kernel.io_uring_disabled: io_uring is not disabled by it";
   } else if (value == "0") {
     finding.says = "kernel.io_uring_disabled is 0: for everybody";
@@ -117,7 +187,7 @@ Finding examine_ring(Worker& worker, bool& usable) {
 }
 
 Task<void> read_own_program(Result<std::size_t>& got) {
-  const Result<Fd> file = co_await async_openat(AT_FDCWD, "/proc/self/exe", O_RDONLY);
+  const Result<Fd> file = co_await async_openat(AT_FDCWD, own_program(), O_RDONLY);
   if (!file) {
     got = std::unexpected(file.error());
     co_return;
@@ -126,14 +196,33 @@ Task<void> read_own_program(Result<std::size_t>& got) {
   got = co_await async_read(*file, buffer, 0);
 }
 
-Finding examine_io(Worker& worker) {
+Result<std::size_t> read_own_program_on(Worker& worker) {
   Result<std::size_t> got = 0;
   auto reading = worker.spawn(read_own_program(got));
-  if (reading) sync_wait(std::move(*reading));
-  if (reading && got && *got > 0) return {.name = "read", .says = "a file can be opened and read"};
+  if (!reading) return std::unexpected(reading.error());
+  sync_wait(std::move(*reading));
+  return got;
+}
+
+Finding examine_io(Worker& worker) {
+  const Result<std::size_t> got = read_own_program_on(worker);
+  if (got && *got > 0) return {.name = "read", .says = "a file can be opened and read"};
   return {.name = "read",
           .state = State::broken,
           .says = "the ring opens, but a file cannot be read",
+          .advice = got ? "nothing was read: is this a sandbox?" : got.error().message()};
+}
+
+Finding examine_emulation(bool& works) {
+  Worker worker({.kernel = &emulated_kernel()});
+  const Result<void> started = worker.start();
+  const Result<std::size_t> got =
+      started ? read_own_program_on(worker) : Result<std::size_t>(std::unexpected(started.error()));
+  works = got && *got > 0;
+  if (works) return {.name = "emulation", .says = "it works: programs can run without io_uring"};
+  return {.name = "emulation",
+          .state = State::worse,
+          .says = started ? "a worker runs on it, but cannot read a file" : "no worker can run on it",
           .advice = got ? "nothing was read: is this a sandbox?" : got.error().message()};
 }
 
@@ -182,14 +271,27 @@ Finding examine_descriptors() {
   return finding;
 }
 
+Finding examine_timers() {
+  tools::TimerCheck checked = tools::check_timers();
+  return {.name = "timers",
+          .state = checked.state == tools::TimerCheck::State::fine ? State::fine : State::worse,
+          .says = std::move(checked.says),
+          .advice = std::move(checked.advice)};
+}
+
+// It is tried, in the way in which iotrace does it.
 Finding examine_trace() {
-  const std::string level = read_proc("/proc/sys/kernel/perf_event_paranoid");
-  const bool allowed = ::geteuid() == 0 || level == "-1";
-  if (allowed) return {.name = "trace", .says = "iotrace can see when the kernel posts completions"};
+  if (is_emulated_by_choice()) {
+    return {.name = "trace", .says = "iotrace runs on the emulation, and sees what that does, and when"};
+  }
+  iotrace::KernelLane lane;
+  lane.watch_new_threads();
+  const iotrace::KernelLane::Refusal& refusal = lane.refusal();
+  if (refusal.why.empty()) return {.name = "trace", .says = "iotrace can see what the kernel does, and when"};
   return {.name = "trace",
           .state = State::worse,
-          .says = "iotrace cannot see when the kernel posts completions",
-          .advice = "run iotrace as root or with CAP_PERFMON"};
+          .says = "iotrace cannot see what the kernel does: " + refusal.why,
+          .advice = std::string(refusal.advice)};
 }
 
 std::vector<Optional> list_optional(const Capabilities& there) {
@@ -208,21 +310,6 @@ std::vector<Optional> list_optional(const Capabilities& there) {
   return list;
 }
 
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20) {
-      out += c;
-    } else {
-      std::array<char, 8> escaped{};
-      std::snprintf(escaped.data(), escaped.size(), "\\u%04x", static_cast<unsigned char>(c));
-      out += escaped.data();
-    }
-  }
-  return out + "\"";
-}
-
 constexpr std::array state_names = {"fine", "worse", "broken"};
 constexpr std::array state_marks = {"  ok  ", "  !   ", "  XX  "};
 
@@ -230,31 +317,45 @@ constexpr std::array state_marks = {"  ok  ", "  !   ", "  XX  "};
 
 Diagnosis examine() {
   Diagnosis diagnosis;
-  for (const auto look : {examine_kernel, examine_sysctl, examine_seccomp, examine_mask}) {
+  on_emulation([](std::error_code) {});  // the line "kernel" says so
+  for (const auto look : {examine_system, examine_kernel, examine_sysctl, examine_seccomp, examine_mask}) {
     diagnosis.findings.push_back(look());
   }
+  Finding trace = examine_trace();  // before the first thread starts
   Worker worker;
+  diagnosis.kernel = worker.kernel_name();
   diagnosis.findings.push_back(examine_ring(worker, diagnosis.usable));
   if (diagnosis.usable) {
     diagnosis.findings.push_back(examine_io(worker));
     diagnosis.usable = diagnosis.findings.back().state != State::broken;
     diagnosis.findings.push_back(examine_memory(worker));
+    diagnosis.findings.push_back(examine_timers());
   }
+  diagnosis.findings.push_back(examine_emulation(diagnosis.emulation_works));
   diagnosis.findings.push_back(examine_descriptors());
-  diagnosis.findings.push_back(examine_trace());
-  diagnosis.optional = list_optional(probe(real_kernel()).value_or(Capabilities()));
+  diagnosis.findings.push_back(std::move(trace));
+  diagnosis.optional = list_optional(probe(default_kernel()).value_or(Capabilities()));
   return diagnosis;
 }
 
+std::string verdict(const Diagnosis& diagnosis) {
+  const bool is_emulated = diagnosis.kernel == emulated_kernel().name();
+  if (diagnosis.usable)
+    return is_emulated ? "corering can be used here, on the emulation of io_uring."
+                       : "corering can be used here.";
+  const bool helps = diagnosis.emulation_works && !is_emulated && is_emulated_by_choice();
+  return helps ? "corering cannot be used here without CORERING_KERNEL=auto."
+               : "corering cannot be used here.";
+}
+
 std::string as_text(const Diagnosis& diagnosis) {
-  std::string text =
-      diagnosis.usable ? "corering can be used here.\n\n" : "corering cannot be used here.\n\n";
+  std::string text = verdict(diagnosis) + "\n\n";
   for (const Finding& finding : diagnosis.findings) {
     const auto state = static_cast<std::size_t>(finding.state);
     text += state_marks[state] + finding.name +
             std::string(10 - std::min<std::size_t>(finding.name.size(), 9), ' ');
-    text += finding.says + "\n";
-    if (!finding.advice.empty()) text += std::string(16, ' ') + "-> " + finding.advice + "\n";
+    text += printable(finding.says) + "\n";
+    if (!finding.advice.empty()) text += std::string(16, ' ') + "-> " + printable(finding.advice) + "\n";
   }
   const auto missing = std::ranges::count(diagnosis.optional, false, &Optional::there);
   text += !diagnosis.usable
@@ -274,22 +375,22 @@ std::string as_text(const Diagnosis& diagnosis) {
 }
 
 std::string as_json(const Diagnosis& diagnosis) {
-  std::string text =
-      std::string("{\"usable\": ") + (diagnosis.usable ? "true" : "false") + ", \"findings\": [";
+  std::string text = std::string("{\"usable\": ") + (diagnosis.usable ? "true" : "false") +
+                     ", \"kernel\": " + json_string(diagnosis.kernel) + ", \"findings\": [";
   const char* separator = "";
   for (const Finding& finding : diagnosis.findings) {
     text += separator;
-    text += "{\"name\": " + quoted(finding.name);
-    text += ", \"state\": " + quoted(state_names[static_cast<std::size_t>(finding.state)]);
-    text += ", \"says\": " + quoted(finding.says) + ", \"advice\": " + quoted(finding.advice) + "}";
+    text += "{\"name\": " + json_string(finding.name);
+    text += ", \"state\": " + json_string(state_names[static_cast<std::size_t>(finding.state)]);
+    text += ", \"says\": " + json_string(finding.says) + ", \"advice\": " + json_string(finding.advice) + "}";
     separator = ", ";
   }
   text += "], \"optional\": [";
   separator = "";
   for (const Optional& one : diagnosis.optional) {
     text += separator;
-    text += "{\"name\": " + quoted(one.name) + ", \"there\": " + (one.there ? "true" : "false");
-    text += ", \"since\": " + quoted(one.since) + ", \"instead\": " + quoted(one.instead) + "}";
+    text += "{\"name\": " + json_string(one.name) + ", \"there\": " + (one.there ? "true" : "false");
+    text += ", \"since\": " + json_string(one.since) + ", \"instead\": " + json_string(one.instead) + "}";
     separator = ", ";
   }
   return text + "]}\n";

@@ -25,6 +25,8 @@ struct Optional {
 
 struct Diagnosis {
   bool usable = false;  ///< true if a worker runs here
+  std::string kernel;   ///< what workers use here: Worker::kernel_name()
+  bool emulation_works = false;
   std::vector<Finding> findings;
   std::vector<Optional> optional;
 };

@@ -12,6 +12,10 @@ namespace corering {
 [[noreturn]] void fail_assertion(const char* condition, const char* message,
                                  std::source_location where) noexcept;
 
+/// Prints one line on stderr and aborts, because there is no memory for `what` and nobody could be told.
+/// docs/MEMORY.md lists every place that calls this.
+[[noreturn]] void end_without_memory(const char* what) noexcept;
+
 }  // namespace corering
 
 /// Aborts with `message` unless `condition` holds. The message says what the program did wrong and what to
@@ -20,6 +24,10 @@ namespace corering {
   (static_cast<bool>(condition)             \
        ? void(0)                            \
        : ::corering::fail_assertion(#condition, message, std::source_location::current()))
+
+/// The same for a mistake whose place is known: the message names the line of the user's program.
+#define CORERING_ASSERT_AT(where, condition, message) \
+  (static_cast<bool>(condition) ? void(0) : ::corering::fail_assertion(#condition, message, where))
 
 /// The same for what costs more than a comparison, or stands on the hottest path: on in debug and sanitizer
 /// builds, and wherever CORERING_CHECKS is defined.

@@ -6,8 +6,21 @@
 
 namespace corering {
 
+namespace detail {
+
+/// Closes a descriptor with close(2). If an SQE of this worker names it and the kernel has not got that SQE
+/// yet, the kernel gets it first: otherwise the operation would go to the next owner of the number.
+void close_descriptor(int fd) noexcept;
+
+/// What is to be called before each such close, on the thread that closes.
+using BeforeClose = void (*)(int fd) noexcept;
+void call_before_close(BeforeClose function) noexcept;
+
+}  // namespace detail
+
 /// Owns one descriptor until this object is destroyed, moved from or released. The destructor closes it with
-/// close(2). No operation on it may be in flight then: the kernel would keep that operation armed.
+/// close(2). No operation on it may be in flight then: the kernel would keep that operation armed. If one is,
+/// it goes on with the file that the descriptor stood for, and a stream on it ends.
 class Fd {
  public:
   Fd() noexcept = default;
@@ -29,7 +42,7 @@ class Fd {
   /// Closes the owned descriptor and takes `fd` instead. Errors of close(2) are not reported: the number is
   /// already gone then.
   void reset(int fd = -1) noexcept {
-    if (const int old = std::exchange(fd_, fd); old >= 0) ::close(old);
+    if (const int old = std::exchange(fd_, fd); old >= 0) detail::close_descriptor(old);
   }
 
  private:

@@ -54,10 +54,7 @@ class IntrusiveList {
   void push_back(T& item) noexcept {
     ListNode& node = item;
     CORERING_DEBUG_ASSERT(!node.is_linked(), "a node is in one list at a time");
-    node.previous_ = ends_.previous_;
-    node.next_ = &ends_;
-    ends_.previous_->next_ = &node;
-    ends_.previous_ = &node;
+    link_between(node, *ends_.previous_, ends_);
   }
 
   T& pop_front() noexcept {
@@ -65,6 +62,20 @@ class IntrusiveList {
     T& first = front();
     static_cast<ListNode&>(first).unlink();
     return first;
+  }
+
+  /// Returns the first item for which `is_wanted` is true, and makes it the front; or null. So who asks for
+  /// the same again finds it at once.
+  template <class Question>
+  [[nodiscard]] T* bring_to_front(Question&& is_wanted) {
+    for (ListNode* node = ends_.next_; node != &ends_; node = node->next_) {
+      auto& item = static_cast<T&>(*node);
+      if (!is_wanted(item)) continue;
+      node->unlink();
+      link_between(*node, ends_, *ends_.next_);
+      return &item;
+    }
+    return nullptr;
   }
 
   /// Calls `visit` with each item. `visit` may take out the item that it is given, but no other.
@@ -83,6 +94,13 @@ class IntrusiveList {
   }
 
  private:
+  static void link_between(ListNode& node, ListNode& before, ListNode& after) noexcept {
+    node.previous_ = &before;
+    node.next_ = &after;
+    before.next_ = &node;
+    after.previous_ = &node;
+  }
+
   void clear() noexcept { ends_.next_ = ends_.previous_ = &ends_; }
 
   // It is linked to itself only, so its own destructor changes nothing else.

@@ -4,6 +4,8 @@
 #include <expected>
 #include <system_error>
 
+#include <corering/base/version.hpp>
+
 namespace corering {
 
 /// The result of an operation. The error is an errno in `std::system_category()`, so it compares with
@@ -11,6 +13,15 @@ namespace corering {
 /// instead.
 template <class T>
 using Result = std::expected<T, std::error_code>;
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_result = false;
+template <class T>
+inline constexpr bool is_result<Result<T>> = true;
+
+}  // namespace detail
 
 /// Makes the failure side of a Result from a positive errno.
 [[nodiscard]] inline std::unexpected<std::error_code> failure(int errno_value) noexcept {

@@ -18,4 +18,13 @@ static_assert(std::is_same_v<Duration, std::chrono::nanoseconds>, "deadlines are
   return from + by;
 }
 
+/// Returns `to - from`. It stops at Duration::max() and min() and does not wrap around.
+[[nodiscard]] constexpr Duration saturating_difference(TimePoint to, TimePoint from) noexcept {
+  Duration::rep between = 0;
+  if (!__builtin_sub_overflow(to.time_since_epoch().count(), from.time_since_epoch().count(), &between)) {
+    return Duration(between);
+  }
+  return to > from ? Duration::max() : Duration::min();
+}
+
 }  // namespace corering

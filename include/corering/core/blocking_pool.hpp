@@ -18,6 +18,7 @@ class BlockingJob : public SharedWait {
  public:
   /// Does the work. It is called on a thread of the pool and must not throw.
   virtual void run() noexcept = 0;
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::pool; }
 };
 
 struct BlockingPoolOptions {

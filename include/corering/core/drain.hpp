@@ -17,7 +17,7 @@ class [[nodiscard]] Drainer : public QueuedWait {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     suspend(coroutine, promise_of(coroutine));
   }
-  Result<void> await_resume() noexcept { return finish(); }
+  [[nodiscard]] Result<void> await_resume() noexcept { return finish(); }
 
   void describe(std::string& text) const override;
 

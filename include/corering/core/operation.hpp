@@ -27,6 +27,9 @@ namespace corering {
 ///    address;
 ///  - `void dispose(const Reply&)`, for what comes along with an error;
 ///  - `void filed(Reply&)`, called while the CQ is being walked, in the order of the CQEs;
+///  - `static constexpr bool gathers`, beside filed(), for an operation that may be answered in parts: each
+///  part
+///    is filed, and the last one, as filed() leaves it, is the answer to the whole;
 ///  - `bool is_success(const Reply&)`, for a negative result that does not count as an error;
 ///  - `static constexpr bool reads_now`, for a read that may be answered without an SQE;
 ///  - `void rewrite(Request&, const Capabilities&)`, which turns a ProbedOperation into one that an old
@@ -55,12 +58,22 @@ class FiledCompletion : public Completion {
   void file_through(Payload& payload) noexcept { payload_ = &payload; }
 
  private:
+  // If an operation that has one result is answered more than once, what the answers brought is given back,
+  // and the operation fails: we do not know what the kernel has done.
   void received(const Reply& reply) noexcept final {
     Reply filed = reply;
     payload_->filed(filed);
+    if constexpr (!requires { Payload::gathers; }) {
+      if (!reply.is_last() || surprised_) {
+        payload_->dispose(filed);
+        surprised_ = true;
+        filed = {.res = -EPROTO};
+      }
+    }
     if (reply.is_last()) resume_with(filed);
   }
   Payload* payload_ = nullptr;
+  bool surprised_ = false;
 };
 
 template <class Payload>
@@ -112,7 +125,7 @@ class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     this->begin(coroutine, promise_of(coroutine), request_);
   }
-  Result<T> await_resume() noexcept {
+  [[nodiscard]] Result<T> await_resume() noexcept {
     return detail::result_of<T>(payload_, this->finish(),
                                 [this](std::int32_t res) { return this->error_of(res); });
   }
@@ -129,6 +142,7 @@ class [[nodiscard]] IoAwaiter : protected detail::BaseOf<Payload>::type {
 template <class T, class Payload>
 class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
   static_assert(std::is_class_v<Result<T>>, "see above");
+  static constexpr bool gets_many = !std::same_as<typename detail::BaseOf<Payload>::type, Completion>;
   static constexpr bool may_read_now = requires { Payload::reads_now; };
 
  public:
@@ -141,12 +155,12 @@ class [[nodiscard]] DirectAwaiter : private detail::BaseOf<Payload>::type {
     if constexpr (may_read_now) {
       if (this->read_now(promise, prepared)) return;
     }
-    this->begin(promise, prepared);
+    this->begin(promise, prepared, gets_many);
   }
 
   bool await_ready() const noexcept { return may_read_now && this->is_answered(); }
   void await_suspend(std::coroutine_handle<> coroutine) noexcept { this->begun(coroutine); }
-  Result<T> await_resume() noexcept {
+  [[nodiscard]] Result<T> await_resume() noexcept {
     return detail::result_of<T>(payload_, this->finish(),
                                 [this](std::int32_t res) { return this->error_of(res); });
   }
@@ -161,7 +175,7 @@ namespace detail {
 template <class T, class Operation>
 Task<Result<T>> await_on(Worker& worker, Operation operation) {
   Visit visit(co_await OwnPromise());
-  const Result<void> hopped = co_await SwitchToWorker(worker);
+  const Result<void> hopped = co_await SwitchToWorker(worker, SwitchToWorker::ForOperation());
   Result<T> result = failure(ECANCELED);
   std::exception_ptr thrown;
   try {
@@ -213,7 +227,7 @@ class [[nodiscard]] TaggedAwaiter : public Awaiter {
     tag_.user_data_ = this->user_data();
     return Awaiter::await_suspend(coroutine);
   }
-  auto await_resume() noexcept {
+  [[nodiscard]] auto await_resume() noexcept {
     tag_.user_data_ = 0;
     return Awaiter::await_resume();
   }
@@ -325,7 +339,7 @@ class [[nodiscard]] ProbedAwaiter : private IoAwaiter<T, Payload> {
       here::schedule(coroutine);  // others run in between, as they would if an SQE had been filled
     }
   }
-  Result<T> await_resume() noexcept {
+  [[nodiscard]] Result<T> await_resume() noexcept {
     if (made_) return IoAwaiter<T, Payload>::await_resume();
     if (here::refuses_waits(promise_)) return std::unexpected(cancellation_error(promise_));
     if (fallback_.call == nullptr) return std::unexpected(fallback_.need.unmet());

@@ -1,6 +1,7 @@
 /// run.hpp — runs one task to its end on its own worker: all that a small program needs.
 #pragma once
 
+#include <source_location>
 #include <utility>
 
 #include <corering/base/assert.hpp>
@@ -40,9 +41,10 @@ Task<void> run_and_stop(Task<T> task, Worker& worker, Outcome<T>& outcome) {
 /// task comes out. thread: any that runs no worker; on a worker the program ends with a message: co_await the
 /// task instead errors: those of Worker::run(), when the ring cannot be set up; then the task has not run
 template <class T>
-[[nodiscard]] typename detail::AsResult<T>::type run(Task<T> task, WorkerOptions options = {}) {
-  CORERING_ASSERT(
-      Worker::current() == nullptr,
+[[nodiscard]] typename detail::AsResult<T>::type run(
+    Task<T> task, WorkerOptions options = {}, std::source_location where = std::source_location::current()) {
+  CORERING_ASSERT_AT(
+      where, Worker::current() == nullptr,
       "run() was called on a worker's thread, which would wait for itself: co_await the task instead");
   detail::Outcome<T> outcome;
   Worker worker(std::move(options));

@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <source_location>
+#include <system_error>
 #include <utility>
 
 #include <corering/base/assert.hpp>
@@ -18,6 +19,8 @@
 #include <corering/engine/loop_front.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/engine/strand.hpp>
+#include <corering/engine/task_name.hpp>
+#include <corering/trace/recorder.hpp>
 
 namespace corering {
 
@@ -31,18 +34,27 @@ void set_detached_exception_handler(DetachedExceptionHandler handler) noexcept;
 template <class T>
 class JoinHandle;
 template <class T>
+class SpawnResult;
+template <class T>
 JoinHandle<T> spawn(Task<T> task, std::source_location where = std::source_location::current());
+template <class T>
+JoinHandle<T> spawn(Task<T> task, TaskName name,
+                    std::source_location where = std::source_location::current());
 
 namespace detail {
 
-template <class T>
-Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_location where);
+template <class T, class... Name>
+SpawnResult<T> spawn_on(Worker& worker, Task<T> task, std::source_location where, Name... name);
 
 /// Starts the strand with `coroutine` on `worker`. Returns false if the worker refuses.
 [[nodiscard]] bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
                                  std::coroutine_handle<> coroutine) noexcept;
 /// The same on the worker that runs the caller.
 void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine) noexcept;
+/// The same two for a task that has a name in the trace.
+[[nodiscard]] bool start_spawned(Worker& worker, Strand& strand, PostNode& node,
+                                 std::coroutine_handle<> coroutine, const char* name) noexcept;
+void start_spawned_here(Strand& strand, std::coroutine_handle<> coroutine, const char* name) noexcept;
 
 /// Handles the exception of a task that nobody waits for: calls the handler, or prints the message and
 /// aborts.
@@ -62,15 +74,25 @@ class Joiner : public Wait {
   /// thread: the one where the task ended
   void wake() noexcept;
   /// To be called when the coroutine goes on.
-  void woken() noexcept { end_wait(); }
+  void woken() noexcept {
+    if (trace::enabled()) [[unlikely]]
+      record_woken();
+    end_wait();
+  }
 
   /// Returns true if the coroutine waits on that worker.
   [[nodiscard]] bool waits_on(const LoopFront& there) const noexcept;
 
   Wait* cancel(const CancelCause& cause) noexcept final;
   void describe(std::string& text) const final;
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept final { return trace::WaitFor::task; }
 
  private:
+  void prepare_elsewhere() noexcept;
+  void cancel_task() noexcept;
+  void record_joins() const noexcept;
+  void record_woken() const noexcept;
+
   Strand& task_;
   Loop* home_ = nullptr;
   PostNode node_;
@@ -146,7 +168,7 @@ class SpawnedTask final : public CachedFrame, private FakeCoroutine, public Stra
  public:
   SpawnedTask(Task<T> task, std::source_location where) noexcept
       : FakeCoroutine(&task_ended), task_(std::exchange(task.coroutine_, nullptr)) {
-    CORERING_ASSERT(task_, "a task was spawned after it had been awaited, spawned or moved from");
+    CORERING_ASSERT_AT(where, task_, "a task was spawned after it had been awaited, spawned or moved from");
     task_.promise().continuation = handle();
     task_.promise().scope = this;
     spawned_at = where;
@@ -161,6 +183,11 @@ class SpawnedTask final : public CachedFrame, private FakeCoroutine, public Stra
   }
   /// Starts it on the current worker.
   void start_here() noexcept { start_spawned_here(*this, task_); }
+  /// The same for a task that has a name.
+  [[nodiscard]] bool start(Worker& worker, TaskName name) noexcept {
+    return start_spawned(worker, *this, *std::construct_at(&node_), task_, name.text());
+  }
+  void start_here(TaskName name) noexcept { start_spawned_here(*this, task_, name.text()); }
 
   [[nodiscard]] JoinState& join() noexcept { return join_; }
   [[nodiscard]] Outcome<T>& outcome() noexcept { return outcome_; }
@@ -210,7 +237,8 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
  public:
   JoinHandle(JoinHandle&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
   JoinHandle& operator=(JoinHandle&& other) noexcept {
-    std::swap(task_, other.task_);
+    JoinHandle taken(std::move(other));
+    std::swap(task_, taken.task_);
     return *this;
   }
   ~JoinHandle() { detach(); }
@@ -226,16 +254,16 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
 
   /// Returns true once the task has ended: then awaiting it will not suspend. Do not call it after a join,
   /// detach() or a move.
-  [[nodiscard]] bool done() const noexcept {
-    require_task();
+  [[nodiscard]] bool done(std::source_location where = std::source_location::current()) const noexcept {
+    require_unused(where);
     return task_->join().has_ended();
   }
 
   /// Asks the task to end: cancels its scope. The task still ends in its own time, and you join or detach it
   /// as always. Do not call it after a join, detach() or a move.
   /// thread: any; it does not wait
-  void request_cancel() noexcept {
-    require_task();
+  void request_cancel(std::source_location where = std::source_location::current()) noexcept {
+    require_unused(where);
     CancelProtocol::request(*task_, {.reason = CancelReason::asked()});
   }
 
@@ -265,43 +293,74 @@ class [[nodiscard("join the task, or say detach()")]] JoinHandle {
       joiner_.withdraw();
       return false;
     }
-    T await_resume() {
+    T await_resume() { return take(); }
+    [[nodiscard]] T await_resume()
+      requires detail::is_result<T>
+    {
+      return take();
+    }
+
+   private:
+    T take() {
       joiner_.woken();
       return task_->outcome().take();
     }
 
-   private:
     detail::SpawnedTask<T>* const task_;
     bool begun_ = false;
     detail::Joiner joiner_;
   };
 
   Awaiter operator co_await() && noexcept {
-    CORERING_ASSERT(task_ != nullptr, "a handle can be joined only once, and not after detach() or a move");
+    require_unused(std::source_location::current());
     return Awaiter(*std::exchange(task_, nullptr));
   }
   Awaiter operator co_await() & = delete;  // write co_await std::move(handle): it can be joined once
 
+  /// For PromiseBase::await_transform, which knows the place of the co_await.
+  void require_unused(std::source_location where) const noexcept {
+    CORERING_ASSERT_AT(where, task_ != nullptr,
+                       "a handle was used after it had been joined, detached or moved from");
+  }
+
  private:
-  template <class U>
-  friend Result<JoinHandle<U>> detail::spawn_on(Worker& worker, Task<U> task, std::source_location where);
+  template <class U, class... Name>
+  friend SpawnResult<U> detail::spawn_on(Worker& worker, Task<U> task, std::source_location where,
+                                         Name... name);
   template <class U>
   friend JoinHandle<U> spawn(Task<U> task, std::source_location where);
+  template <class U>
+  friend JoinHandle<U> spawn(Task<U> task, TaskName name, std::source_location where);
   explicit JoinHandle(detail::SpawnedTask<T>* task) noexcept : task_(task) {}
-
-  void require_task() const noexcept {
-    CORERING_ASSERT(task_ != nullptr, "a handle was used after it had been joined, detached or moved from");
-  }
 
   detail::SpawnedTask<T>* task_;
 };
 
+/// What Worker::spawn() returns: the handle, or why the worker has refused the task. It is a Result, except
+/// that what value() throws says why.
+template <class T>
+class [[nodiscard("join the task, or say detach()")]] SpawnResult : public Result<JoinHandle<T>> {
+ public:
+  using Base = Result<JoinHandle<T>>;
+  using Base::Base;
+
+  /// Returns the handle.
+  /// errors: throws std::system_error if the worker has refused the task
+  [[nodiscard]] JoinHandle<T>& value() & {
+    if (!this->has_value()) {
+      throw std::system_error(this->error(), "the worker is stopping or has ended, and has refused the task");
+    }
+    return **this;
+  }
+  [[nodiscard]] JoinHandle<T>&& value() && { return std::move(value()); }
+};
+
 namespace detail {
 
-template <class T>
-Result<JoinHandle<T>> spawn_on(Worker& worker, Task<T> task, std::source_location where) {
+template <class T, class... Name>
+SpawnResult<T> spawn_on(Worker& worker, Task<T> task, std::source_location where, Name... name) {
   auto* const spawned = new SpawnedTask<T>(std::move(task), where);
-  if (!spawned->start(worker)) {
+  if (!spawned->start(worker, name...)) {
     delete spawned;
     return failure(ECANCELED);
   }
@@ -318,6 +377,14 @@ template <class T>
 JoinHandle<T> spawn(Task<T> task, std::source_location where) {
   auto* const spawned = new detail::SpawnedTask<T>(std::move(task), where);
   spawned->start_here();
+  return JoinHandle<T>(spawned);
+}
+
+/// The same for a task that has a name in traces, which is a literal: spawn(serve(client), "serve").
+template <class T>
+JoinHandle<T> spawn(Task<T> task, TaskName name, std::source_location where) {
+  auto* const spawned = new detail::SpawnedTask<T>(std::move(task), where);
+  spawned->start_here(name);
   return JoinHandle<T>(spawned);
 }
 

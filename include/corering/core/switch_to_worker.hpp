@@ -22,6 +22,9 @@ class Worker;
 class [[nodiscard]] SwitchToWorker {
  public:
   explicit SwitchToWorker(Worker& worker) noexcept;
+  /// For await_on(): the hop belongs to the operation that follows. A trace shows both as one.
+  struct ForOperation {};
+  SwitchToWorker(Worker& worker, ForOperation) noexcept;
   SwitchToWorker(SwitchToWorker&&) = delete;
   ~SwitchToWorker() { CORERING_ASSERT(!waiting_, "a coroutine was destroyed while it hopped to a worker"); }
 
@@ -33,11 +36,13 @@ class [[nodiscard]] SwitchToWorker {
   [[nodiscard]] Result<void> await_resume() noexcept;
 
  private:
+  void record_await(const PromiseBase* promise) const noexcept;
   [[nodiscard]] bool suspend(std::coroutine_handle<> coroutine, const PromiseBase* promise) noexcept;
 
   Loop& there_;
   PostNode node_;
   bool waiting_ = false;
+  const bool for_operation_ = false;
 };
 
 namespace detail {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <coroutine>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -38,7 +39,7 @@ struct RootPromise : ReturnsOutcome<T> {
 
   RootPromise() noexcept { this->scope = &strand; }
 
-  /// It notes no place, unlike that of PromiseBase: nobody looks for this coroutine in a dump.
+  /// It notes no place, unlike that of PromiseBase: the place is that of the sync_wait.
   template <class Awaitable>
   decltype(auto) await_transform(Awaitable&& awaitable) noexcept {
     return pass_through(static_cast<Awaitable&&>(awaitable));
@@ -59,7 +60,8 @@ struct RootPromise : ReturnsOutcome<T> {
 };
 
 /// Starts `root` on the calling thread and blocks until it has ended, wherever it ends.
-void run_root(std::coroutine_handle<> root, OneShot& ended);
+/// `where` is the place of the sync_wait.
+void run_root(std::coroutine_handle<> root, OneShot& ended, std::source_location where);
 
 /// Owns the coroutine between a plain thread and what it awaits.
 template <class T>
@@ -70,10 +72,11 @@ class Root {
   Root(Root&&) = delete;
   ~Root() { coroutine_.destroy(); }
 
-  T run() {
+  T run(std::source_location where) {
     OneShot ended;
+    coroutine_.promise().awaiting = where;
     coroutine_.promise().strand.ends_with(coroutine_, ended);
-    run_root(coroutine_, ended);
+    run_root(coroutine_, ended, where);
     return coroutine_.promise().outcome.take();
   }
 
@@ -95,13 +98,15 @@ Root<T> make_root(Awaitable&& awaitable) {
 
 /// Awaits a task, an operation (`.on(worker)`), a JoinHandle or any other awaitable from a plain thread, and
 /// blocks that thread until the result is there. Exceptions come out of it. What runs on a worker needs that
-/// worker to be started: until then the worker's queue only keeps the coroutine, and this waits.
+/// worker to be started: until then the worker's queue only keeps the coroutine, and this waits. After a
+/// second it says on stderr which worker that is.
 /// thread: any that runs no worker. On a worker's thread it would wait for itself, so it ends the program
 ///   with a message; use `co_await` there
 template <class Awaitable>
-auto sync_wait(Awaitable&& awaitable) -> std::remove_cvref_t<await_result_t<Awaitable>> {
+auto sync_wait(Awaitable&& awaitable, std::source_location where = std::source_location::current())
+    -> std::remove_cvref_t<await_result_t<Awaitable>> {
   using T = std::remove_cvref_t<await_result_t<Awaitable>>;
-  return detail::make_root<T>(std::forward<Awaitable>(awaitable)).run();
+  return detail::make_root<T>(std::forward<Awaitable>(awaitable)).run(where);
 }
 
 }  // namespace corering

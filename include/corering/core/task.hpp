@@ -3,10 +3,13 @@
 
 #include <coroutine>
 #include <exception>
+#include <source_location>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
 #include <corering/base/assert.hpp>
+#include <corering/base/result.hpp>
 #include <corering/engine/frame_cache.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/engine/promise_base.hpp>
@@ -24,6 +27,8 @@ class SpawnedTask;
 /// The result of a coroutine: a value or an exception.
 template <class T>
 class Outcome {
+  static_assert(require_alignment_of_a_frame<T>());
+
  public:
   void set_exception() noexcept { outcome_.template emplace<2>(std::current_exception()); }
   template <class U>
@@ -75,7 +80,10 @@ struct ReturnsOutcome : CachedFrame, PromiseBase {
   Outcome<T> outcome;
   template <class U = T>
   void return_value(U&& value) {
-    outcome.set_value(std::forward<U>(value));
+    static_assert(std::is_constructible_v<T, U>,
+                  "this co_return gives something that the task's type cannot be made of; to return an error "
+                  "from a Task<Result<T>>, write co_return std::unexpected(error)");
+    if constexpr (std::is_constructible_v<T, U>) outcome.set_value(std::forward<U>(value));
   }
   void unhandled_exception() noexcept { outcome.set_exception(); }
 };
@@ -125,12 +133,16 @@ struct TaskPromise : ReturnsOutcome<T> {
 /// resumes: where the task ended, which is the same worker unless the task hopped
 template <class T>
 class [[nodiscard("a task does nothing until it is awaited")]] Task {
+  static_assert(!std::is_reference_v<T>,
+                "a task cannot return a reference: return a pointer, or a std::reference_wrapper");
+
  public:
   using promise_type = detail::TaskPromise<T>;
 
   Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
   Task& operator=(Task&& other) noexcept {
-    std::swap(coroutine_, other.coroutine_);
+    Task taken(std::move(other));
+    std::swap(coroutine_, taken.coroutine_);
     return *this;
   }
   ~Task() {
@@ -150,16 +162,26 @@ class [[nodiscard("a task does nothing until it is awaited")]] Task {
       return detail::transfer_to(coroutine_);
     }
     T await_resume() { return coroutine_.promise().outcome.take(); }
+    [[nodiscard]] T await_resume()
+      requires detail::is_result<T>
+    {
+      return coroutine_.promise().outcome.take();
+    }
 
    private:
     std::coroutine_handle<promise_type> coroutine_;
   };
 
   Awaiter operator co_await() && noexcept {
-    CORERING_ASSERT(coroutine_, "a task can be awaited only once, and not after it has been moved from");
+    require_unused(std::source_location::current());
     return Awaiter(std::exchange(coroutine_, nullptr));
   }
   Awaiter operator co_await() & = delete;  // write co_await std::move(task): it can be awaited once
+
+  /// For PromiseBase::await_transform, which knows the place of the co_await.
+  void require_unused(std::source_location where) const noexcept {
+    CORERING_ASSERT_AT(where, coroutine_, "a task can be awaited only once, and not after a move");
+  }
 
  private:
   friend promise_type;

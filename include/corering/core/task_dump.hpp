@@ -23,11 +23,12 @@ struct TaskInfo {
   bool shielded = false;
   std::optional<Duration> deadline_in;  ///< the time left until the nearest deadline
   std::vector<std::source_location>
-      awaits;  ///< innermost first; they go on through the parents of a group's members
+      awaits;  ///< innermost first, at most 64; they go on through the parents of a group's members
 };
 
 struct TaskDump {
   std::string worker;
+  std::string kernel;  ///< what it runs on, see Worker::kernel_name()
   std::uint64_t operations_in_flight = 0;
   std::uint64_t expected_back =
       0;  ///< coroutines that other threads will hand back: joins, shared objects, pools

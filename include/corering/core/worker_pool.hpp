@@ -13,7 +13,8 @@
 namespace corering {
 
 struct WorkerPoolOptions {
-  /// How many workers there are; 0 means one per processor that this process may use.
+  /// How many workers there are; 0 means one per processor that this process may use: those it may run on,
+  /// but no more than the quota of its cgroup pays for.
   std::size_t workers = 0;
 
   /// Pins worker i to the i-th processor that this process may use, and starts again with the first after the
@@ -34,8 +35,9 @@ class WorkerPool {
   WorkerPool(WorkerPool&&) = delete;
   ~WorkerPool();
 
-  /// Starts every worker. On the first error, it stops the workers that have already started, and returns the
-  /// error.
+  /// Starts every worker. On the first error, or exception of `init_callback`, it stops the workers that have
+  /// already started, and lets those that have not refuse what was posted to them. Then the error is
+  /// returned, or the exception comes out. The pool has ended then.
   Result<void> start(const InitCallback& init_callback = nullptr);
 
   /// Asks every worker to stop.
@@ -48,6 +50,10 @@ class WorkerPool {
   [[nodiscard]] std::size_t size() const noexcept { return workers_.size(); }
   [[nodiscard]] Worker& operator[](std::size_t index) noexcept { return *workers_[index]; }
 
+  /// Returns what each worker has done so far.
+  /// errors: throws std::bad_alloc
+  [[nodiscard]] std::vector<WorkerStats> stats() const;
+
   /// Returns the workers one after another, again and again.
   /// thread: any
   [[nodiscard]] Worker& next() noexcept {
@@ -55,6 +61,8 @@ class WorkerPool {
   }
 
  private:
+  void stop() noexcept;
+
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<std::size_t> next_ = 0;
 };

@@ -12,11 +12,14 @@
 namespace corering {
 namespace detail {
 
-/// Returns the awaiter for an awaitable: what its member `operator co_await` makes, or the awaitable itself.
+/// Returns the awaiter for an awaitable: what its `operator co_await` makes, a member or a free function, or
+/// the awaitable itself.
 template <class Awaitable>
 decltype(auto) awaiter_of(Awaitable&& awaitable) {
   if constexpr (requires { std::forward<Awaitable>(awaitable).operator co_await(); }) {
     return std::forward<Awaitable>(awaitable).operator co_await();
+  } else if constexpr (requires { operator co_await(std::forward<Awaitable>(awaitable)); }) {
+    return operator co_await(std::forward<Awaitable>(awaitable));
   } else {
     return std::forward<Awaitable>(awaitable);
   }
@@ -42,11 +45,6 @@ std::coroutine_handle<> begin_await(Awaiter& awaiter, std::coroutine_handle<Prom
   }
 }
 
-template <class T>
-inline constexpr bool is_result = false;
-template <class T>
-inline constexpr bool is_result<Result<T>> = true;
-
 /// Result<T> for T, and for Result<T> too.
 template <class T>
 struct AsResult {
@@ -64,7 +62,7 @@ template <class Awaitable>
 using await_result_t =
     decltype(std::declval<std::remove_reference_t<detail::awaiter_t<Awaitable>>&>().await_resume());
 
-/// Something that can be awaited through its member operator co_await, or that is an awaiter.
+/// Something that can be awaited through its operator co_await, or that is an awaiter.
 template <class T>
 concept Awaitable = requires(std::remove_reference_t<detail::awaiter_t<T>>& awaiter) {
   { awaiter.await_ready() } -> std::convertible_to<bool>;

@@ -4,7 +4,8 @@
 ///
 ///  1. **The strand is on this thread.** The cancellation walks down: each scope notes the reason, tells its
 ///     members, and names what its coroutine waits for, which may be a scope again. The innermost wait
-///     becomes ready, or asks the kernel.
+///     becomes ready, or asks the kernel. Members line up (engine/cancel_walk.hpp), so the stack does not
+///     grow.
 ///  2. **The strand is elsewhere.** The caller leaves the request in the scope, and sends the strand's
 ///     message to the worker where the strand is. A strand has one message, and sends it once at a time: the
 ///     message that is under way also finds requests that come meanwhile. A worker that the strand has left
@@ -35,8 +36,8 @@ class CancelProtocol {
   /// thread: the one where the scope's strand is
   static void cancel_here(Scope& scope, const CancelCause& cause) noexcept;
 
-  /// Cancels the strand of a member of a group or a combinator: at once if it is here, where also shields can
-  /// be pierced, else by its message.
+  /// Cancels the strand of a member of a group or a combinator. If it is here it is cancelled at once, where
+  /// also shields can be pierced, or it lines up in the walk that has come so far; else by its message.
   static void cancel_member(Strand& member, const CancelCause& cause) noexcept;
 
   /// Asks `first` to end, then what it names, and so on down to the innermost wait.

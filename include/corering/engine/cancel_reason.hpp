@@ -28,6 +28,9 @@ class CancelReason {
   [[nodiscard]] explicit operator bool() const noexcept { return value_ != 0; }
   [[nodiscard]] std::error_code error() const noexcept;
 
+  /// Returns where the deadline was set, or no place (line 0) if it is none or was not remembered.
+  [[nodiscard]] std::source_location where_set() const noexcept;
+
   /// The reason as an int that is not 0, and the way back.
   [[nodiscard]] int value() const noexcept { return value_; }
   [[nodiscard]] static CancelReason from_value(int value) noexcept { return CancelReason(value); }

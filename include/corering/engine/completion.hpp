@@ -7,6 +7,7 @@
 #include <string>
 #include <system_error>
 
+#include <corering/engine/descriptor_use.hpp>
 #include <corering/engine/loop_front.hpp>
 #include <corering/engine/scope.hpp>
 #include <corering/trace/recorder.hpp>
@@ -30,8 +31,11 @@ struct Reply {
 /// knows its address. So it never moves, and destroying it then ends the program: the frame of an operation
 /// in flight must not go away.
 ///
-/// Only the operation's own answer ends the wait, whatever it is.
-/// cancelled: asks the kernel, and asks again every few milliseconds until that answer is there
+/// Only the operation's own last answer ends the wait, whatever it is. What the kernel says is input: a CQE
+/// with F_MORE is never taken for the last one, whatever the opcode. Such a reply counts as a part of the
+/// answer. cancelled: asks the kernel, once at a time. If the kernel has missed the operation, it is asked
+/// again a few
+///   milliseconds later, until that answer is there (engine/cancel_protocol.hpp)
 class Completion : public Wait {
  public:
   /// Is made for `request`, which it does not keep.
@@ -70,11 +74,16 @@ class Completion : public Wait {
   /// The same in two steps, for a coroutine of the library that suspends right away: first the request, then
   /// the coroutine that waits.
   /// no memory: the answer is ENOMEM
-  [[gnu::always_inline]] void begin(PromiseBase& promise, const Request& request) noexcept {
+  /// `gets_many` is what the constructor was told; said again it is a constant here, and the tag need not be
+  /// read.
+  [[gnu::always_inline]] void begin(PromiseBase& promise, const Request& request, bool gets_many) noexcept {
     promise_ = &promise;
     LoopFront& here = here::front();
     if (here.may_begin_in(promise.scope)) [[likely]] {
-      request.fill(here.begin(*this, *promise.scope), user_data());
+      CORERING_DEBUG_ASSERT(gets_many == (tag_ != 0), "an operation says once how many answers it gets");
+      here.note_helper_for(request);
+      request.fill(here.begin(*this, *promise.scope),
+                   reinterpret_cast<std::uintptr_t>(this) + (gets_many ? many_tag : 0U));
       state_ = State::in_flight;
     } else {
       const Request in_memory = request;  // a copy, so that on the usual way the request is not in memory
@@ -95,8 +104,8 @@ class Completion : public Wait {
   /// Returns the kernel's answer, and ends the wait.
   Reply finish() noexcept {
     end_wait();
-    if (trace::enabled()) [[unlikely]]
-      record_resumed();
+    if (trace::counts()) [[unlikely]]
+      observe_resumed();
     // This comes last, so that the compiler still knows the state in the destructor, which then has nothing
     // to do.
     state_ = State::idle;
@@ -119,6 +128,17 @@ class Completion : public Wait {
   /// it.
   virtual void received(const Reply&) noexcept {}
 
+  /// For an operation that no cancel ends: fills an SQE that makes the kernel end it by force. The loop asks
+  /// for this when the kernel has said for a while that it cannot cancel the operation. Returns false if
+  /// there is no such way.
+  [[nodiscard]] virtual bool fill_forced_end(Sqe&) const noexcept { return false; }
+  /// Returns true if it has its result, and its last answer depends on a peer, whatever the kernel cancels.
+  [[nodiscard]] virtual bool waits_for_its_peer() const noexcept { return false; }
+
+  /// The descriptor that the request is about, or the slot of a FileTable.
+  [[nodiscard]] std::int32_t descriptor() const noexcept { return fd_; }
+  [[nodiscard]] bool is_on_slot() const noexcept { return (head_ >> 8 & abi::sqe_fixed_file) != 0; }
+
   [[nodiscard]] bool is_idle() const noexcept { return state_ == State::idle; }
   void become_idle() noexcept { state_ = State::idle; }
   void resume_with(const Reply& reply) noexcept;
@@ -131,30 +151,51 @@ class Completion : public Wait {
 
  private:
   friend class Loop;
+  friend class Cancels;
 
+  /// The values of those that belong to the kernel are rare in memory, so that a CQE that names no operation
+  /// is noticed (Loop::file_rare).
   enum class State : std::uint8_t {
-    idle,        ///< not started, or the answer has been taken
-    unrecorded,  ///< handed over a moment ago; becomes in_flight when that is in the trace
-    parked,      ///< waits for a free SQE; in the loop's list
-    in_flight,   ///< it belongs to the kernel
-    orphaned,    ///< the same, but in no scope; in the loop's list
-    cancelling,  ///< the kernel has been asked to cancel it; in the loop's list
-    answered,    ///< ready to be resumed
+    idle = 0,           ///< not started, or the answer has been taken
+    unrecorded = 1,     ///< handed over a moment ago; becomes in_flight when that is in the trace
+    parked = 2,         ///< waits for a free SQE; in the loop's list
+    answered = 3,       ///< ready to be resumed
+    in_flight = 0xa5,   ///< it belongs to the kernel
+    in_parts = 0xa6,    ///< the same, and the kernel has answered a part of it
+    orphaned = 0xa7,    ///< the same as in_flight, but in no scope; in the loop's list
+    cancelling = 0xa9,  ///< the kernel is to cancel it, or has been asked to; in a list of Cancels
   };
+  [[nodiscard]] bool is_with_kernel() const noexcept { return state_ >= State::in_flight; }
 
   [[noreturn]] void abort_destroyed_in_flight() const noexcept;
   void begin_slowly(const Request& request) noexcept;
   void begun_slowly() noexcept;
+  void record_await() const noexcept;
   void record_begun() noexcept;
   void note_what_is_kept() noexcept {
     head_ = kept_->head;
     fd_ = kept_->fd;
   }
   void drop_kept() noexcept;
+  void lose_descriptor(int fd) noexcept;
   void record_filled(std::uint64_t stamp, const Sqe& sqe) const noexcept;
-  void record_resumed() const noexcept;
+  void observe_resumed() noexcept;
+  /// While times are kept: notes when its answer was taken, to 128 ticks, for half a minute.
+  void note_reaped(std::uint64_t stamp) noexcept {
+    const std::uint64_t units = stamp / ticks_per_unit | 1;
+    cancel_number_ = static_cast<std::uint16_t>(units);
+    cancels_missed_ = static_cast<std::uint16_t>(units >> 16);
+  }
+  [[nodiscard]] bool has_noted_reaped() const noexcept { return cancel_number_ != 0; }
+  /// Returns how many ticks ago that was.
+  [[nodiscard]] std::uint64_t since_reaped(std::uint64_t now) const noexcept {
+    const std::uint32_t units = static_cast<std::uint32_t>(cancels_missed_) << 16 | cancel_number_;
+    return ticks_per_unit * (static_cast<std::uint32_t>(now / ticks_per_unit | 1) - units);
+  }
+  static constexpr std::uint64_t ticks_per_unit = 64;
 
-  [[nodiscard]] bool is_on_slot() const noexcept { return (head_ >> 8 & abi::sqe_fixed_file) != 0; }
+  void add_part(const Cqe& cqe) noexcept;
+  [[nodiscard]] Reply with_parts(const Reply& last) const noexcept;
 
   std::coroutine_handle<> waiter_;
   union {
@@ -166,17 +207,33 @@ class Completion : public Wait {
   // These lie together, so that one store clears them all.
   State state_ = State::idle;
   const std::uint8_t tag_;
-  std::uint16_t links_behind_ : 15 = 0;  ///< how many links of its chain follow it
+  std::uint16_t links_behind_ : 14 = 0;  ///< how many links of its chain follow it
+  std::uint16_t has_part_ : 1 = 0;       ///< reply_ is a part of the answer
   std::uint16_t owns_kept_ : 1 = 0;      ///< kept_ is a copy, in memory of the frame cache
+  // While it is cancelled; afterwards see note_reaped().
+  std::uint16_t cancel_number_ = 0;   ///< of the request to cancel it, or Cancels::none
+  std::uint16_t cancels_missed_ = 0;  ///< how often the kernel has not found it
 };
 
 /// For a request whose last CQE only says that the kernel no longer uses the buffer: a zero-copy send.
-class NotifiedCompletion : public Completion {
+///
+/// When it is cancelled and the bytes are already in the socket, only the peer can end it, by taking them. A
+/// peer that does not read would hold it for ever. So after a while the connection is given up: it is
+/// disconnected, and the kernel drops the bytes.
+class NotifiedCompletion : public Completion, private DescriptorUse {
  protected:
-  explicit NotifiedCompletion(const Request& request) noexcept : Completion(request, true) {}
+  explicit NotifiedCompletion(const Request& request) noexcept;
 
  private:
   void received(const Reply& reply) noexcept final;
+  [[nodiscard]] bool fill_forced_end(Sqe& sqe) const noexcept final;
+  [[nodiscard]] bool waits_for_its_peer() const noexcept final { return has_result_ && is_zero_copy(); }
+  bool end_use_of(int fd) noexcept final;
+  void lose(int fd) noexcept final;
+  [[nodiscard]] bool is_zero_copy() const noexcept;
+  std::uint32_t closes_before_ = 0;
+  bool has_result_ = false;
+  bool has_descriptor_ = true;  // otherwise the number may be somebody else's
 };
 
 }  // namespace corering

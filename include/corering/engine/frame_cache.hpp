@@ -91,10 +91,46 @@ inline void free_frame(void* frame, std::size_t size) noexcept {
   }
 }
 
-/// The base of every promise of the library: the frames of its coroutines come from the cache.
+namespace detail {
+
+// clang gives a frame the alignment of what lies in it only with -fcoro-aligned-allocation, which the CMake
+// option CORERING_ALIGNED_FRAMES adds; g++ 12 never does.
+#if defined(CORERING_ALIGNED_FRAMES)
+inline constexpr std::size_t largest_alignment_in_a_frame = 4096;
+#else
+inline constexpr std::size_t largest_alignment_in_a_frame = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+#endif
+
+/// Refuses a type that a frame could not align. A result lies in the frame of the coroutine that returns it,
+/// and in the frame of the one that awaits it.
+template <class T>
+consteval bool require_alignment_of_a_frame() {
+  static_assert(
+      alignof(T) <= largest_alignment_in_a_frame,
+      "a coroutine's frame cannot align this type, which needs more than operator new gives: return "
+      "a std::unique_ptr, or compile with clang and the CMake option CORERING_ALIGNED_FRAMES "
+      "(docs/MEMORY.md)");
+  return true;
+}
+
+}  // namespace detail
+
+/// The base of every promise of the library: the frames of its coroutines come from the cache. With the
+/// option, frames that need more alignment come from operator new; the alignment of a frame is a constant.
 struct CachedFrame {
   static void* operator new(std::size_t size) { return allocate_frame(size); }
   static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
+#if defined(CORERING_ALIGNED_FRAMES)
+  static void* operator new(std::size_t size, std::align_val_t alignment) {
+    return is_usual(alignment) ? allocate_frame(size) : ::operator new(size, alignment);
+  }
+  static void operator delete(void* frame, std::size_t size, std::align_val_t alignment) noexcept {
+    is_usual(alignment) ? free_frame(frame, size) : ::operator delete(frame, size, alignment);
+  }
+  static constexpr bool is_usual(std::align_val_t alignment) noexcept {
+    return static_cast<std::size_t>(alignment) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+  }
+#endif
 };
 
 }  // namespace corering

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <coroutine>
+#include <source_location>
 
+#include <corering/base/fd.hpp>
 #include <corering/base/time.hpp>
 #include <corering/engine/loop_front.hpp>
 #include <corering/engine/post.hpp>
@@ -18,7 +20,9 @@ namespace corering::here {
 
 /// Ends the program with `message` unless the caller runs on a worker. `promise`, which may be null, knows
 /// which co_await asked.
-void require_worker(const char* message, const PromiseBase* promise = nullptr) noexcept;
+void require_worker(const char* message, const PromiseBase* promise) noexcept;
+/// The same for a function that was called at `where`.
+void require_worker(const char* message, std::source_location where) noexcept;
 
 /// Makes `coroutine` ready: it runs after everything that is ready here already. On a thread without a worker
 /// it runs after what sync_wait runs there, or at once if there is no sync_wait either.
@@ -38,12 +42,16 @@ void forgo_homecoming() noexcept;
 /// of refused waits still lets others run.
 [[nodiscard]] bool refuses_waits(const PromiseBase* promise) noexcept;
 
+/// The same, for a coroutine that computes and does not let the loop run: what other threads have posted, and
+/// the deadlines that have passed, are looked at first.
+[[nodiscard]] bool is_cancelled_by_now(const PromiseBase* promise) noexcept;
+
 /// On a worker: the time by its kernel's clock.
 [[nodiscard]] TimePoint now() noexcept;
 
 /// On a worker: calls the node's function at `deadline`. disarm() takes it back, on the same worker.
-/// no memory: the program ends
-void arm(TimerNode& node, TimePoint deadline) noexcept;
+/// no memory: returns false, and nothing has happened
+[[nodiscard]] bool arm(TimerNode& node, TimePoint deadline) noexcept;
 void disarm(TimerNode& node) noexcept;
 
 /// On a worker: cancels `wait`, which is in no scope, when the worker stops, unless it has left the list
@@ -52,6 +60,14 @@ void look_after(Wait& wait) noexcept;
 
 /// On a worker: the trace's clock, as read in this turn or in one of the seven turns before it.
 [[nodiscard]] std::uint64_t turn_ticks() noexcept;
+
+/// Returns true if close(2) of this descriptor may wait: it is a socket with SO_LINGER, so the close waits
+/// until the peer has everything, or for the time that was set.
+[[nodiscard]] bool lingers(int fd) noexcept;
+
+/// Closes `fd` at once. If the close may wait, and this is a worker, then a helper thread of the kernel does
+/// it.
+void close_now(Fd fd) noexcept;
 
 /// A strand that was on a thread without a worker goes on here, if this is a worker.
 void adopt(const PromiseBase* promise) noexcept;

@@ -5,6 +5,7 @@
 /// they are inlined there. The loop's functions do everything out of the ordinary.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include <corering/base/assert.hpp>
@@ -36,12 +37,21 @@ class LoopFront {
     ++in_flight_;
     return sq_.take_sqe();
   }
+  /// Counts a request that a helper thread of the kernel does. Where the opcode is a constant, this is
+  /// nothing.
+  [[gnu::always_inline]] void note_helper_for(const Request& request) noexcept {
+    if (request.is_for_a_helper()) count_for_helper();
+  }
   [[nodiscard]] const Sqe& last_begun() const noexcept { return sq_.last_taken(); }
 
   /// Returns the loop that this is the front of, or null where no loop runs.
   [[nodiscard]] Loop* loop() const noexcept { return self_; }
 
  protected:
+  void count_for_helper() noexcept {
+    const std::atomic_ref count(for_helpers_);  // one thread writes it
+    count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   explicit LoopFront(Loop& self) noexcept : self_(&self) {}
   /// For a front that begins nothing and belongs to no loop.
   struct Nobody {};
@@ -49,9 +59,10 @@ class LoopFront {
   constexpr ~LoopFront() = default;
 
   SubmissionQueue sq_;
-  std::uint64_t turn_ticks_ = 0;  // the trace's clock, read when this turn began or shortly before
-  std::uint64_t in_flight_ = 0;   // operations that the kernel has not answered
-  bool looks_closer_ = false;     // stopping, or operations are parked: begin() must not be called
+  std::uint64_t turn_ticks_ = 0;   // the trace's clock, read when this turn began or shortly before
+  std::uint64_t in_flight_ = 0;    // operations that the kernel has not answered
+  std::uint64_t for_helpers_ = 0;  // requests that a helper thread of the kernel does
+  bool looks_closer_ = false;      // stopping, or operations are parked: begin() must not be called
 
  private:
   Loop* self_ = nullptr;

@@ -11,6 +11,7 @@
 #include <corering/base/intrusive_list.hpp>
 #include <corering/engine/awaitable.hpp>
 #include <corering/engine/fake_coroutine.hpp>
+#include <corering/engine/frame_cache.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/engine/strand.hpp>
 
@@ -48,6 +49,9 @@ class MemberBase : public ListNode, private FakeCoroutine {
   bool start(MemberOwner& owner, const PromiseBase* outer, Scope* around,
              std::source_location where) noexcept;
 
+  /// Returns the name that the program has given it, or null.
+  [[nodiscard]] virtual const char* name_in_trace() const noexcept { return nullptr; }
+
   /// Releases a member that has not started, or has ended. Only members that own their memory do something
   /// here.
   virtual void dispose() noexcept {}
@@ -63,6 +67,7 @@ class MemberBase : public ListNode, private FakeCoroutine {
   virtual std::coroutine_handle<> await_it(std::coroutine_handle<PromiseBase> awaiting) = 0;
   /// Takes what the awaited thing yields. If the awaited thing ended with an exception, this throws it.
   virtual void take_result() = 0;
+  void record_start() const noexcept;
 
   class OwnStrand final : public Strand {
    public:
@@ -93,6 +98,7 @@ template <class Inner>
 class Member : public MemberBase {
  public:
   using T = await_result_t<Inner>;
+  static_assert(require_alignment_of_a_frame<Kept<T>>());
 
   explicit Member(Inner&& inner) : inner_(std::move(inner)), awaiter_(awaiter_of(std::move(inner_))) {}
 

@@ -13,21 +13,27 @@
 
 namespace corering {
 
-class MpscQueue {
- public:
-  enum class Pushed : std::uint8_t {
-    queued,     ///< the owner is awake and will find it
-    must_wake,  ///< the owner sleeps and this push took its mark away: only this pusher wakes it
-    closed,     ///< refused; the node is untouched
-  };
+/// What came of a push.
+enum class Pushed : std::uint8_t {
+  queued,     ///< the owner is awake and will find it
+  must_wake,  ///< the owner sleeps and this push took its mark away: only this pusher wakes it
+  closed,     ///< refused; the node is untouched
+};
 
-  MpscQueue() noexcept = default;
-  MpscQueue(MpscQueue&&) = delete;
+/// `Atomic` is std::atomic, or what explores every interleaving (tests/engine/interleavings.hpp), for which
+/// `Node` may be one whose fields are watched.
+template <template <class> class Atomic, class Node>
+class BasicMpscQueue {
+ public:
+  using Pushed = corering::Pushed;
+
+  BasicMpscQueue() noexcept = default;
+  BasicMpscQueue(BasicMpscQueue&&) = delete;
 
   /// Lock-free. What the pusher wrote before is visible to the owner when it pops.
   /// thread: any
-  [[nodiscard]] Pushed push(PostNode& node) noexcept {
-    PostNode* head = head_.load(std::memory_order_relaxed);
+  [[nodiscard]] Pushed push(Node& node) noexcept {
+    Node* head = head_.load(std::memory_order_relaxed);
     do {
       if (head == &closed_) return Pushed::closed;
       node.next = head == &asleep_ ? nullptr : head;
@@ -40,8 +46,8 @@ class MpscQueue {
 
   /// Returns all nodes pushed so far, oldest first, or null.
   /// thread: the owner's
-  [[nodiscard]] PostNode* take() noexcept {
-    PostNode* head = head_.load(std::memory_order_relaxed);
+  [[nodiscard]] Node* take() noexcept {
+    Node* head = head_.load(std::memory_order_relaxed);
     if (head == nullptr || head == &asleep_ || head == &closed_) return nullptr;
     return oldest_first(head_.exchange(nullptr, std::memory_order_acquire));
   }
@@ -55,7 +61,7 @@ class MpscQueue {
   /// are nodes to pop or the queue is closed.
   /// thread: the owner's, while it is awake
   [[nodiscard]] bool mark_asleep() noexcept {
-    PostNode* head = nullptr;
+    Node* head = nullptr;
     // release pairs with the pusher's acquire. A failure needs no order: it sends the owner to take(), which
     // acquires.
     return head_.load(std::memory_order_relaxed) == nullptr &&
@@ -67,14 +73,14 @@ class MpscQueue {
   /// the owner.
   /// thread: the owner's, when it is awake again
   [[nodiscard]] bool take_mark_back() noexcept {
-    PostNode* head = &asleep_;
+    Node* head = &asleep_;
     return head_.compare_exchange_strong(head, nullptr, std::memory_order_relaxed);
   }
 
   /// Refuses every later push. Returns false, and the queue stays open, if there are nodes to pop first.
   /// thread: the owner's
   [[nodiscard]] bool try_close() noexcept {
-    PostNode* head = head_.load(std::memory_order_relaxed);
+    Node* head = head_.load(std::memory_order_relaxed);
     while (head == nullptr || head == &asleep_) {
       if (head_.compare_exchange_weak(head, &closed_, std::memory_order_relaxed)) return true;
     }
@@ -82,10 +88,10 @@ class MpscQueue {
   }
 
  private:
-  static PostNode* oldest_first(PostNode* newest) noexcept {
-    PostNode* reversed = nullptr;
+  static Node* oldest_first(Node* newest) noexcept {
+    Node* reversed = nullptr;
     while (newest != nullptr) {
-      PostNode* const next = newest->next;
+      Node* const next = newest->next;
       newest->next = reversed;
       reversed = newest;
       newest = next;
@@ -94,10 +100,12 @@ class MpscQueue {
   }
 
   // Only the addresses of these mean anything.
-  static inline PostNode asleep_;
-  static inline PostNode closed_;
+  static inline Node asleep_;
+  static inline Node closed_;
 
-  alignas(64) std::atomic<PostNode*> head_ = nullptr;
+  alignas(64) Atomic<Node*> head_ = nullptr;
 };
+
+using MpscQueue = BasicMpscQueue<std::atomic, PostNode>;
 
 }  // namespace corering

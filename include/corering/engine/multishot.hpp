@@ -12,18 +12,13 @@
 
 #include <corering/base/backlog.hpp>
 #include <corering/engine/completion.hpp>
+#include <corering/engine/descriptor_use.hpp>
 #include <corering/engine/queued_wait.hpp>
 
 namespace corering {
 namespace detail {
 
-/// The part of a stream by which a worker knows it.
-class StreamNode : public ListNode {
- protected:
-  ~StreamNode() = default;
-};
-
-class MultishotBlock : public Completion, public StreamNode {
+class MultishotBlock : public Completion, public DescriptorUse {
  public:
   /// Waits for the next reply, and arms the request if it is not armed. Only one coroutine at a time may
   /// wait.
@@ -38,7 +33,7 @@ class MultishotBlock : public Completion, public StreamNode {
       wait_in(block_.line_, coroutine, promise_of(coroutine));
       if (is_linked()) block_.wanted();
     }
-    Result<Reply> await_resume() noexcept {
+    [[nodiscard]] Result<Reply> await_resume() noexcept {
       if (is_suspended()) {
         if (const Result<void> waited = finish(); !waited) return std::unexpected(waited.error());
       }
@@ -48,12 +43,13 @@ class MultishotBlock : public Completion, public StreamNode {
       text += "a stream of ";
       static_cast<const Completion&>(block_).describe(text);
     }
+    [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::stream; }
 
    private:
     MultishotBlock& block_;
   };
 
-  [[nodiscard]] bool has_reply() const noexcept { return !replies_.empty(); }
+  [[nodiscard]] bool has_reply() const noexcept { return !replies_.empty() || lost_; }
   [[nodiscard]] bool is_armed() const noexcept { return !is_idle(); }
   [[nodiscard]] bool is_closed() const noexcept { return closed_; }
 
@@ -62,6 +58,12 @@ class MultishotBlock : public Completion, public StreamNode {
   /// To be called before its descriptor is closed. It is not armed again, and whoever waits or comes later
   /// gets ECANCELED, after the replies that have come before.
   void close() noexcept;
+
+  bool end_use_of(int fd) noexcept final {
+    if (is_on(fd)) close();
+    return false;  // what is armed is found by the kernel
+  }
+  void lose(int fd) noexcept final;
 
   /// To be called when its owner is gone: cancels what is armed, and frees the block when that has ended.
   void abandon() noexcept;
@@ -78,7 +80,7 @@ class MultishotBlock : public Completion, public StreamNode {
  private:
   void wanted() noexcept;
   void arm() noexcept;
-  [[nodiscard]] Reply take() noexcept { return replies_.take(); }
+  [[nodiscard]] Reply take() noexcept;
   void received(const Reply& reply) noexcept final;
   void ended(const Reply& reply) noexcept;
   void keep(const Reply& reply) noexcept;
@@ -88,20 +90,18 @@ class MultishotBlock : public Completion, public StreamNode {
   Loop* home_ = nullptr;  // from when it was first armed
   QueuedWait::Line line_;
   Backlog<Reply> replies_;
+  bool lost_ = false;     // a reply, because there was no memory to keep it
   bool pausing_ = false;  // we have cancelled it ourselves, and may arm it again
   bool closed_ = false;
   bool abandoned_ = false;
 };
 
-/// Closes every stream of the current worker on this descriptor, as MultishotBlock::close() does.
-void close_streams_on(int fd) noexcept;
-
 template <class Payload>
 class MultishotBlockOf final : public MultishotBlock {
  public:
-  MultishotBlockOf(const Request& request, Payload&& payload, std::size_t limit)
-      : MultishotBlock(request, limit), payload(std::move(payload)) {
-    if constexpr (requires { this->payload.prepare(request_); }) this->payload.prepare(request_);
+  MultishotBlockOf(const Request& request, Payload&& with, std::size_t limit)
+      : MultishotBlock(request, limit), payload(std::move(with)) {
+    if constexpr (requires { payload.prepare(request_); }) payload.prepare(request_);
   }
 
   Payload payload;
@@ -136,7 +136,8 @@ class Multishot {
       : block_(new Block(request, std::move(payload), limit)) {}
   Multishot(Multishot&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
   Multishot& operator=(Multishot&& other) noexcept {
-    std::swap(block_, other.block_);
+    Multishot taken(std::move(other));
+    std::swap(block_, taken.block_);
     return *this;
   }
   ~Multishot() {

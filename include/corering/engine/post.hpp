@@ -24,7 +24,9 @@ struct PostNode {
   };
   Strand* strand = nullptr;  ///< the strand that moves with it, if one does
   Kind kind = Kind::hop;
-  bool refused = false;  ///< set by the worker: taken by one that never ran
+  bool refused = false;      ///< set by the worker: taken by one that never ran
+  std::uint16_t unused = 0;  ///< nobody reads it: with it, one store initialises the last four
+  std::uint32_t pushed = 0;  ///< while times are kept: when, see LoopTimes; 0: nobody noted it
 };
 
 /// A node that is called, not resumed.
@@ -34,6 +36,13 @@ struct CallNode : PostNode {
     call = function;
   }
 };
+
+/// Returns what a trace calls the task that moves with the node; 0: none does.
+[[nodiscard]] inline std::uint64_t task_in_trace(const PostNode& node) noexcept {
+  if (node.kind == PostNode::Kind::call) return 0;
+  return node.strand != nullptr ? reinterpret_cast<std::uintptr_t>(node.strand)
+                                : reinterpret_cast<std::uintptr_t>(node.coroutine.address());
+}
 
 /// Hands the node to the worker of `there`, from any thread. A coroutine that belongs to a strand hops with
 /// Strand::hop() instead. Returns false when the worker takes no more work: then nothing has happened. After

@@ -6,6 +6,8 @@
 #include <source_location>
 #include <type_traits>
 
+#include <corering/base/version.hpp>
+
 namespace corering {
 
 class Scope;
@@ -54,6 +56,7 @@ struct PromiseBase {
   [[gnu::always_inline]] decltype(auto) await_transform(
       Awaitable&& awaitable, std::source_location where = std::source_location::current()) noexcept {
     awaiting = where;
+    if constexpr (requires { awaitable.require_unused(where); }) awaitable.require_unused(where);
     if constexpr (requires { awaitable.begin_in(*this); }) {
       return awaitable.begin_in(*this);
     } else {

@@ -8,6 +8,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include <corering/base/assert.hpp>
 
@@ -21,8 +22,18 @@ class ReadyQueue {
   [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
   [[nodiscard]] std::size_t size() const noexcept { return tail_ - head_; }
 
+  /// Returns what is ready, in its order, which the caller may change. No coroutine may run meanwhile.
+  [[nodiscard]] std::span<std::coroutine_handle<>> handles() noexcept {
+    return {slots_.get() + head_, size()};
+  }
+
+  /// Makes room for the first coroutines, while somebody can be told if there is no memory.
+  /// errors: throws std::bad_alloc
+  void prepare();
+
   /// Appends.
-  /// no memory: the program ends, because nobody could be told
+  /// no memory: the program ends, because nobody could be told (docs/MEMORY.md). It happens only when more
+  ///   coroutines are ready at once than ever before
   void push(std::coroutine_handle<> coroutine) noexcept {
     if (tail_ == capacity_) [[unlikely]]
       make_room(1);
@@ -69,6 +80,7 @@ class ReadyQueue {
 
  private:
   void make_room(std::size_t count) noexcept;
+  void move_to(std::size_t capacity);
 
   std::size_t head_ = 0;
   std::size_t tail_ = 0;

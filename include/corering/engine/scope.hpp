@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <coroutine>
 #include <cstdint>
 #include <source_location>
 #include <string>
@@ -17,9 +18,11 @@
 #include <corering/engine/cancel_reason.hpp>
 #include <corering/engine/post.hpp>
 #include <corering/engine/promise_base.hpp>
+#include <corering/trace/event_schema.hpp>
 
 namespace corering {
 
+class CancelWalk;
 class Loop;
 struct PostNode;
 class Scope;
@@ -29,6 +32,7 @@ class Strand;
 struct CancelCause {
   CancelReason reason;
   bool through_shields = false;  ///< only when a stopping worker has run out of patience
+  CancelWalk* walk = nullptr;    ///< the walk that brings it, where members line up
 };
 
 /// Something that a coroutine waits for.
@@ -43,6 +47,12 @@ class Wait : public ListNode {
 
   /// Appends what it waits for, as in "recv (fd 7)".
   virtual void describe(std::string& text) const = 0;
+
+  /// Returns what a trace calls it.
+  [[nodiscard]] virtual trace::WaitFor name_in_trace() const noexcept { return trace::WaitFor::other; }
+
+  /// Records that its end was asked for. Call it only while recording.
+  void record_cancel(const CancelReason& reason) const noexcept;
 
   /// Returns this wait as a scope, or null if it is not one.
   [[nodiscard]] virtual Scope* as_scope() noexcept { return nullptr; }
@@ -60,6 +70,12 @@ class Wait : public ListNode {
   void begin_wait(PromiseBase* promise, const Loop* here) noexcept;
   /// To be called when the coroutine no longer waits for this.
   inline void end_wait() noexcept;
+
+  /// For the trace, while recording; operations record other events. Which coroutine waits, and whether it
+  /// got what it waited for.
+  void record_begin(std::coroutine_handle<> coroutine) const noexcept;
+  void record_end(bool got) const noexcept;
+  void notice_if_slow() const noexcept;
 
   PromiseBase* promise_ = nullptr;
 };
@@ -139,6 +155,15 @@ class Scope : public Wait {
 
 inline void Wait::end_wait() noexcept {
   if (promise_ != nullptr && promise_->scope != nullptr) promise_->scope->waits_no_more();
+}
+
+/// Returns what a trace calls the task of a coroutine: the address of its strand, or its own if it has none.
+[[nodiscard]] inline std::uint64_t task_in_trace(const PromiseBase* promise,
+                                                 std::coroutine_handle<> coroutine) noexcept {
+  const bool has_strand =
+      promise != nullptr && promise->scope != nullptr && promise->scope->strand() != nullptr;
+  return has_strand ? reinterpret_cast<std::uintptr_t>(promise->scope->strand())
+                    : reinterpret_cast<std::uintptr_t>(coroutine.address());
 }
 
 /// Returns why a coroutine with this promise (may be null) may not wait: its scope's reason, or ECANCELED.

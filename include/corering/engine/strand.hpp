@@ -37,6 +37,9 @@ class Strand : public Scope {
   /// Where it was started, for dumps.
   std::source_location spawned_at;
 
+  /// Records that it is about to start. Call it only while recording; a name must be a constant.
+  void record_spawned(const char* name) const noexcept;
+
   /// Starts on the current worker, whose loop is `here`, or goes on there without having been on a worker
   /// before.
   void start_on(Loop& here) noexcept;
@@ -87,6 +90,7 @@ class Strand : public Scope {
 
  private:
   friend class CancelProtocol;
+  friend class CancelWalk;
   void check_is_here() const noexcept;
 
   SpinLock lock_;
@@ -100,6 +104,7 @@ class Strand : public Scope {
   std::atomic<const LoopFront*> only_place_ = nullptr;
 
   const Strand* parent_ = nullptr;
+  Strand* next_in_walk_;  // written when it lines up in a cancellation, so that no other strand pays for it
   union {
     CallNode message_;  // made when it is sent, so that a strand without one does not pay for it
   };

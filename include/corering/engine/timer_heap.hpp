@@ -33,8 +33,13 @@ class TimerHeap {
   /// Returns the nearest deadline. The heap must not be empty.
   [[nodiscard]] TimePoint next_deadline() const noexcept { return entries_.front().deadline; }
 
-  /// Arms a timer. Among equal deadlines, the timer that was armed first fires first.
-  void push(TimerNode& node, TimePoint deadline);
+  /// Makes room for the first timers, while somebody can be told if there is no memory.
+  /// errors: throws std::bad_alloc
+  void prepare() { entries_.reserve(64); }
+
+  /// Arms a timer. Among equal deadlines, the timer that was armed first fires first. Returns false, and
+  /// nothing has happened, if there is no memory.
+  [[nodiscard]] bool push(TimerNode& node, TimePoint deadline) noexcept;
 
   /// Takes the timer with the nearest deadline out.
   TimerNode& pop() noexcept;

@@ -52,8 +52,9 @@ class Directory {
   /// errors: ENOTEMPTY · follows: rmdir(2)
   [[nodiscard]] Task<Result<void>> remove() const;
   /// Removes the directory and everything below it. Links are removed, and what they point to is not, even if
-  /// somebody puts a link there meanwhile. It stops at the first error.
-  /// errors: ENOTDIR or ELOOP if the path is itself a link
+  /// somebody puts a link there meanwhile. It stops at the first error. A tree may be of any depth: at most
+  /// ten descriptors are open at a time.
+  /// errors: ENOTDIR or ELOOP if the path is itself a link; ESTALE if somebody moves a directory meanwhile
   [[nodiscard]] Task<Result<void>> remove_all(BlockingPool& pool) const;
 
  private:

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <system_error>
@@ -18,8 +19,9 @@ namespace corering {
 
 enum class FileErrc {
   path_has_nul = 1,
-  misaligned,   ///< O_DIRECT: offset, length or memory
-  no_position,  ///< O_DIRECT: read() and write() at the file's own position
+  misaligned,      ///< O_DIRECT: offset, length or memory
+  no_position,     ///< O_DIRECT: read() and write() at the file's own position
+  misaligned_end,  ///< O_DIRECT: a write to the end of a file that ends within a block
 };
 [[nodiscard]] const std::error_category& file_category() noexcept;
 [[nodiscard]] inline std::error_code make_error_code(FileErrc error) noexcept {
@@ -47,7 +49,8 @@ class File {
  public:
   explicit File(Fd fd) noexcept : fd_(std::move(fd)) {}
 
-  /// Opens a file.
+  /// Opens a file. A FIFO that is opened to be written is open as soon as somebody reads, as in open(2). One
+  /// that is opened to be read is open at once, and a read waits for the writer.
   /// errors: FileErrc::path_has_nul for a path with a NUL byte · follows: openat(2) · thread: a worker
   [[nodiscard]] static Task<Result<File>> open(std::string path, OpenOptions options = {});
   /// open_to_read() opens for reading. create() opens for reading and writing; it makes the file if
@@ -55,10 +58,14 @@ class File {
   [[nodiscard]] static Task<Result<File>> open_to_read(std::string path) { return open(std::move(path)); }
   [[nodiscard]] static Task<Result<File>> create(std::string path);
 
-  /// Reads some of the bytes at `offset`. Returns 0 at the end of the file and after it.
+  /// Reads some of the bytes at `offset`. Returns 0 at the end of the file and after it. An offset above
+  /// 2^63-1 is EINVAL, here and wherever an offset is taken.
   /// suspends: perhaps not, if the bytes are in the page cache (async_read_cached); always, if the File was
   ///   made from an Fd
   [[nodiscard]] Task<Result<std::size_t>> read_at(std::span<std::byte> into, std::uint64_t offset) const;
+  [[nodiscard]] Task<Result<std::size_t>> read_at(std::span<char> into, std::uint64_t offset) const {
+    return read_at(std::as_writable_bytes(into), offset);
+  }
   /// Fills `into`.
   /// errors: StreamErrc::end when the file ends at `offset`, unexpected_end when it ends within `into`
   [[nodiscard]] Task<Result<void>> read_exact_at(std::span<std::byte> into, std::uint64_t offset) const;
@@ -66,9 +73,16 @@ class File {
                                                    std::uint64_t offset) const;
   /// Writes all of `from`, or fails. Bytes that were written before the error stay.
   [[nodiscard]] Task<Result<void>> write_all_at(std::span<const std::byte> from, std::uint64_t offset) const;
+  [[nodiscard]] Task<Result<void>> write_all_at(std::string_view from, std::uint64_t offset) const {
+    return write_all_at(std::as_bytes(std::span(from)), offset);
+  }
   /// Writes after the end of the file (RWF_APPEND). It is one write, as far as the kernel takes `from` at
   /// once.
+  /// errors: FileErrc::misaligned_end with O_DIRECT, if the file ends within a block
   [[nodiscard]] Task<Result<void>> append(std::span<const std::byte> from) const;
+  [[nodiscard]] Task<Result<void>> append(std::string_view from) const {
+    return append(std::as_bytes(std::span(from)));
+  }
 
   /// These read and write several buffers at once.
   /// keep alive: `parts`
@@ -99,12 +113,19 @@ class File {
   [[nodiscard]] std::size_t alignment() const noexcept { return alignment_; }
 
  private:
+  [[nodiscard]] Task<std::error_code> why_refused(std::error_code error) const;
   [[nodiscard]] bool is_aligned(const void* memory, std::size_t length, std::uint64_t offset) const noexcept;
 
   Fd fd_;
   std::size_t alignment_ = 1;
   bool has_cache_ = false;  // true if it is known not to be open with O_DIRECT
 };
+
+/// Returns all that is in a file. It opens the file, reads it to its end, and closes it.
+/// errors: those of File::open() and File::read_at(); it throws std::bad_alloc or std::length_error if the
+/// file
+///   does not fit in memory · thread: a worker
+[[nodiscard]] Task<Result<std::string>> read_to_string(std::string path);
 
 /// Memory for O_DIRECT.
 class AlignedBuffer {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <corering/base/fd.hpp>
 #include <corering/core/blocking_pool.hpp>
 #include <corering/core/task.hpp>
 
@@ -20,5 +21,12 @@ struct DirectoryEntry {
 /// cancelled: only while it waits for a thread
 /// errors: the errno of the call that failed
 [[nodiscard]] Task<Result<std::vector<DirectoryEntry>>> list_directory(BlockingPool& pool, std::string path);
+
+namespace detail {
+/// The same for an open directory.
+/// keep alive: `directory`, until it has returned
+[[nodiscard]] Task<Result<std::vector<DirectoryEntry>>> list_open_directory(BlockingPool& pool,
+                                                                            const Fd& directory);
+}  // namespace detail
 
 }  // namespace corering

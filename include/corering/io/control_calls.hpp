@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include <corering/base/time.hpp>
+#include <corering/base/any_duration.hpp>
 #include <corering/core/operation.hpp>
 #include <corering/resources/descriptor.hpp>
 
@@ -155,7 +155,8 @@ inline std::uint32_t timeout_flags(TimeoutClock clock) noexcept {
 /// other operations of this worker have completed, if that comes first.
 /// | TIMEOUT | 5.4 | io_uring_enter(2) | - | EINVAL: negative |
 inline IoOperation<void, detail::TimeoutAnswer> async_timeout(
-    Duration duration, std::uint32_t completions = 0, TimeoutClock clock = TimeoutClock::monotonic) noexcept {
+    AnyDuration duration, std::uint32_t completions = 0,
+    TimeoutClock clock = TimeoutClock::monotonic) noexcept {
   return IoOperation<void, detail::TimeoutAnswer>(Request{.len = 1,
                                                           .off = completions,
                                                           .head = head(Opcode::timeout),
@@ -167,7 +168,7 @@ inline IoOperation<void, detail::TimeoutAnswer> async_timeout(
 /// passed.
 /// | TIMEOUT (ABS) | 5.4, other clocks 5.15 | io_uring_enter(2) | - | EINVAL: negative |
 inline IoOperation<void, detail::TimeoutAnswer> async_timeout_at(
-    Duration time, TimeoutClock clock = TimeoutClock::monotonic) noexcept {
+    AnyDuration time, TimeoutClock clock = TimeoutClock::monotonic) noexcept {
   return IoOperation<void, detail::TimeoutAnswer>(
       Request{.len = 1,
               .head = head(Opcode::timeout),
@@ -178,7 +179,7 @@ inline IoOperation<void, detail::TimeoutAnswer> async_timeout_at(
 /// Makes the timeout that `timeout` names end `duration` from now instead.
 /// | TIMEOUT_REMOVE (UPDATE) | 5.11 | io_uring_enter(2) | `timeout` | ENOENT: not in flight; EALREADY |
 inline IoOperation<void, detail::TimeoutUpdateAnswer> async_timeout_update(const OperationTag& timeout,
-                                                                           Duration duration) noexcept {
+                                                                           AnyDuration duration) noexcept {
   return IoOperation<void, detail::TimeoutUpdateAnswer>(
       Request{
           .addr = timeout.user_data(), .head = head(Opcode::timeout_remove), .op_flags = abi::timeout_update},
@@ -194,7 +195,7 @@ inline IoOperation<void> async_timeout_remove(const OperationTag& timeout) noexc
 /// In a chain (io/chain.hpp): cancels the operation before it when that has taken `duration`. Returns true if
 /// it did.
 /// | LINK_TIMEOUT | 5.5 | io_uring_enter(2) | - | EINVAL: not after a linked operation |
-inline IoOperation<bool, detail::LinkTimeoutAnswer> link_timeout(Duration duration) noexcept {
+inline IoOperation<bool, detail::LinkTimeoutAnswer> link_timeout(AnyDuration duration) noexcept {
   return IoOperation<bool, detail::LinkTimeoutAnswer>(Request{.len = 1, .head = head(Opcode::link_timeout)},
                                                       detail::LinkTimeoutAnswer(duration));
 }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
@@ -17,17 +18,13 @@
 #include <unistd.h>
 
 #include <corering/core/operation.hpp>
+#include <corering/io/file_offset.hpp>
 #include <corering/resources/buffer_pool.hpp>
 #include <corering/resources/descriptor.hpp>
 #include <corering/resources/file_table.hpp>
 #include <corering/resources/registered_buffers.hpp>
 
 namespace corering {
-
-/// Reads or writes at the file's own position, as read(2) and write(2) do. A file that has no position, such
-/// as a pipe or a terminal, needs this. Do not use it with O_DIRECT: the kernel does not move the position
-/// for a request that ends later.
-inline constexpr std::uint64_t current_position = ~std::uint64_t{0};
 
 namespace detail {
 
@@ -52,11 +49,11 @@ inline std::uint64_t address_of(const void* pointer) noexcept {
 
 /// Makes a request to move bytes between memory and a file.
 inline Request transfer(std::uint32_t head, const Descriptor& file, const void* memory, std::size_t length,
-                        std::uint64_t offset, int flags) noexcept {
+                        FileOffset offset, int flags) noexcept {
   return {.addr = address_of(memory),
           .fd = file.number(),
           .len = clamp_length(length),
-          .off = offset,
+          .off = offset.sqe_field(),
           .head = head,
           .op_flags = static_cast<std::uint32_t>(flags)};
 }
@@ -80,7 +77,7 @@ struct AnswerOr : Answer<T> {
 /// may come; 0 means the end of the file. `flags` are RWF_* of preadv2(2).
 /// | READ | 5.6 | pread(2) | `into` | EISDIR, EINVAL, EAGAIN (RWF_NOWAIT) |
 inline IoOperation<std::size_t> async_read(const Descriptor& file, std::span<std::byte> into,
-                                           std::uint64_t offset, int flags = 0) noexcept {
+                                           FileOffset offset, int flags = 0) noexcept {
   return IoOperation<std::size_t>(
       detail::transfer(head(Opcode::read, file), file, into.data(), into.size(), offset, flags));
 }
@@ -100,7 +97,7 @@ struct AnswerNow : Answer<std::size_t> {
 /// | READ | 5.6 | preadv2(2) | `into` | EISDIR, EINVAL |
 inline IoOperation<std::size_t, detail::AnswerNow> async_read_cached(const Descriptor& file,
                                                                      std::span<std::byte> into,
-                                                                     std::uint64_t offset) noexcept {
+                                                                     FileOffset offset) noexcept {
   return IoOperation<std::size_t, detail::AnswerNow>(
       detail::transfer(head(Opcode::read, file), file, into.data(), into.size(), offset, 0));
 }
@@ -110,7 +107,7 @@ inline IoOperation<std::size_t, detail::AnswerNow> async_read_cached(const Descr
 /// it. `flags` are RWF_*, such as RWF_DSYNC or RWF_APPEND.
 /// | WRITE | 5.6 | pwrite(2) | `from` | ENOSPC, EFBIG, EDQUOT, EINVAL |
 inline IoOperation<std::size_t> async_write(const Descriptor& file, std::span<const std::byte> from,
-                                            std::uint64_t offset, int flags = 0) noexcept {
+                                            FileOffset offset, int flags = 0) noexcept {
   return IoOperation<std::size_t>(
       detail::transfer(head(Opcode::write, file), file, from.data(), from.size(), offset, flags));
 }
@@ -118,7 +115,7 @@ inline IoOperation<std::size_t> async_write(const Descriptor& file, std::span<co
 /// preadv2(2): reads into several buffers, at most 1024.
 /// | READV | 5.1 | preadv2(2) | `into` and its buffers | EISDIR, EINVAL |
 inline IoOperation<std::size_t> async_readv(const Descriptor& file, std::span<const iovec> into,
-                                            std::uint64_t offset, int flags = 0) noexcept {
+                                            FileOffset offset, int flags = 0) noexcept {
   return IoOperation<std::size_t>(
       detail::transfer(head(Opcode::readv, file), file, into.data(), into.size(), offset, flags));
 }
@@ -126,15 +123,15 @@ inline IoOperation<std::size_t> async_readv(const Descriptor& file, std::span<co
 /// pwritev2(2): writes from several buffers, at most 1024. Do not use it for sockets.
 /// | WRITEV | 5.1 | pwritev2(2) | `from` and its buffers | ENOSPC, EFBIG, EINVAL |
 inline IoOperation<std::size_t> async_writev(const Descriptor& file, std::span<const iovec> from,
-                                             std::uint64_t offset, int flags = 0) noexcept {
+                                             FileOffset offset, int flags = 0) noexcept {
   return IoOperation<std::size_t>(
       detail::transfer(head(Opcode::writev, file), file, from.data(), from.size(), offset, flags));
 }
 
 /// The same as async_read, into a registered buffer, whose pages the kernel need not look up.
 /// | READ_FIXED | 5.1 | pread(2) | `into` | EISDIR, EFAULT |
-inline IoOperation<std::size_t> async_read(const Descriptor& file, const FixedSpan& into,
-                                           std::uint64_t offset, int flags = 0) noexcept {
+inline IoOperation<std::size_t> async_read(const Descriptor& file, const FixedSpan& into, FileOffset offset,
+                                           int flags = 0) noexcept {
   Request request =
       detail::transfer(head(Opcode::read_fixed, file), file, into.bytes().data(), into.size(), offset, flags);
   request.extra = in_buffer(into.index());
@@ -143,8 +140,8 @@ inline IoOperation<std::size_t> async_read(const Descriptor& file, const FixedSp
 
 /// The same as async_write, from a registered buffer.
 /// | WRITE_FIXED | 5.1 | pwrite(2) | `from` | ENOSPC, EFBIG, EFAULT |
-inline IoOperation<std::size_t> async_write(const Descriptor& file, const FixedSpan& from,
-                                            std::uint64_t offset, int flags = 0) noexcept {
+inline IoOperation<std::size_t> async_write(const Descriptor& file, const FixedSpan& from, FileOffset offset,
+                                            int flags = 0) noexcept {
   Request request = detail::transfer(head(Opcode::write_fixed, file), file, from.bytes().data(), from.size(),
                                      offset, flags);
   request.extra = in_buffer(from.index());
@@ -155,7 +152,7 @@ inline IoOperation<std::size_t> async_write(const Descriptor& file, const FixedS
 /// kernel it is a READV.
 /// | READV_FIXED | 6.15 | preadv2(2) | `within`, `into` | EISDIR, EFAULT |
 inline auto async_readv(const Descriptor& file, const FixedSpan& within, std::span<const iovec> into,
-                        std::uint64_t offset, int flags = 0) noexcept {
+                        FileOffset offset, int flags = 0) noexcept {
   using Payload = detail::AnswerOr<std::size_t, Opcode::readv>;
   Request request =
       detail::transfer(head(Opcode::readv_fixed, file), file, into.data(), into.size(), offset, flags);
@@ -166,7 +163,7 @@ inline auto async_readv(const Descriptor& file, const FixedSpan& within, std::sp
 /// pwritev2(2) from parts of one registered buffer. On an older kernel it is a WRITEV.
 /// | WRITEV_FIXED | 6.15 | pwritev2(2) | `within`, `from` | ENOSPC, EFBIG, EFAULT |
 inline auto async_writev(const Descriptor& file, const FixedSpan& within, std::span<const iovec> from,
-                         std::uint64_t offset, int flags = 0) noexcept {
+                         FileOffset offset, int flags = 0) noexcept {
   using Payload = detail::AnswerOr<std::size_t, Opcode::writev>;
   Request request =
       detail::transfer(head(Opcode::writev_fixed, file), file, from.data(), from.size(), offset, flags);
@@ -179,7 +176,7 @@ inline auto async_writev(const Descriptor& file, const FixedSpan& within, std::s
 /// the file.
 /// | READ (BUFFER_SELECT) | 5.7 | pread(2) | `pool` | ENOBUFS: every buffer is lent |
 inline IoOperation<LentBuffer, detail::LentAnswer> async_read(const Descriptor& file, const BufferPool& pool,
-                                                              std::uint64_t offset,
+                                                              FileOffset offset,
                                                               std::size_t most = 0) noexcept {
   Request request =
       detail::transfer(head(Opcode::read, file, abi::sqe_buffer_select), file, nullptr, most, offset, 0);
@@ -203,23 +200,23 @@ inline IoOperation<void> async_fsync(const Descriptor& file, Sync what_to_sync =
 /// `length` 0 means everything after `offset`, and so does a length of 4 GiB or more. `flags` are
 /// SYNC_FILE_RANGE_*.
 /// | SYNC_FILE_RANGE | 5.2 | sync_file_range(2) | - | EINVAL, ESPIPE, EIO |
-inline IoOperation<void> async_sync_file_range(const Descriptor& file, std::uint64_t offset,
+inline IoOperation<void> async_sync_file_range(const Descriptor& file, FileOffset offset,
                                                std::uint64_t length, unsigned flags) noexcept {
   return IoOperation<void>(Request{.fd = file.number(),
                                    .len = detail::short_length(length),
-                                   .off = offset,
+                                   .off = offset.sqe_field(),
                                    .head = head(Opcode::sync_file_range, file),
                                    .op_flags = flags});
 }
 
 /// fallocate(2): reserves a range, or frees, zeroes or shifts it with FALLOC_FL_* in `mode`.
 /// | FALLOCATE | 5.6 | fallocate(2) | - | ENOSPC, EOPNOTSUPP, EINVAL |
-inline IoOperation<void> async_fallocate(const Descriptor& file, int mode, std::uint64_t offset,
+inline IoOperation<void> async_fallocate(const Descriptor& file, int mode, FileOffset offset,
                                          std::uint64_t length) noexcept {
   return IoOperation<void>(Request{.addr = length,
                                    .fd = file.number(),
                                    .len = static_cast<std::uint32_t>(mode),
-                                   .off = offset,
+                                   .off = offset.sqe_field(),
                                    .head = head(Opcode::fallocate, file)});
 }
 
@@ -238,12 +235,12 @@ inline ProbedOperation<void> async_ftruncate(const Descriptor& file, std::uint64
 /// posix_fadvise(2): says how the range will be read (POSIX_FADV_*). `length` 0 means to the end. An older
 /// kernel refuses 4 GiB and more (EINVAL).
 /// | FADVISE | 5.6 | posix_fadvise(2) | - | EINVAL, ESPIPE |
-inline IoOperation<void> async_fadvise(const Descriptor& file, std::uint64_t offset, std::uint64_t length,
+inline IoOperation<void> async_fadvise(const Descriptor& file, FileOffset offset, std::uint64_t length,
                                        int advice) noexcept {
   return IoOperation<void>(Request{.addr = detail::long_length(length),
                                    .fd = file.number(),
                                    .len = detail::short_length(length),
-                                   .off = offset,
+                                   .off = offset.sqe_field(),
                                    .head = head(Opcode::fadvise, file),
                                    .op_flags = static_cast<std::uint32_t>(advice)});
 }
@@ -270,14 +267,22 @@ class [[nodiscard]] CloseAwaiter : private Completion {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    if (!is_on_slot()) here::before_close_by_ring(request_.fd);
+    if constexpr (std::same_as<Owner, Fd>) {
+      if (here::lingers(owned_.get())) request_.head |= abi::sqe_async << 8;  // not on the worker's thread
+    }
     begin(coroutine, promise_of(coroutine), request_);
   }
 
   /// If the kernel was not allowed to begin the close, it is made here: closing always closes.
-  Result<void> await_resume() noexcept {
+  [[nodiscard]] Result<void> await_resume() noexcept {
     const std::int32_t res = finish().res;
     if (res == -ECANCELED) {
-      owned_.reset();
+      if constexpr (std::same_as<Owner, Fd>) {
+        here::close_now(std::move(owned_));
+      } else {
+        owned_.reset();
+      }
       return {};
     }
     (void)owned_.release();
@@ -286,7 +291,7 @@ class [[nodiscard]] CloseAwaiter : private Completion {
   }
 
  private:
-  const Request request_;
+  Request request_;
   Owner owned_;
 };
 
@@ -301,6 +306,12 @@ class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
     return CloseAwaiter<Owner>(request_, std::move(owned_));
   }
 
+  /// The same, but a helper thread of the kernel does it from the start (IOSQE_ASYNC).
+  [[nodiscard]] CloseOperation forced_async() && noexcept {
+    request_.head |= abi::sqe_async << 8;
+    return std::move(*this);
+  }
+
   /// The same on `worker`, wherever it is awaited: it hops there and back as IoOperation::on() does. If the
   /// worker refuses, the answer is ECANCELED, and the descriptor is closed all the same.
   Task<Result<void>> on(Worker& worker) && { return detail::await_on<void>(worker, std::move(*this)); }
@@ -312,14 +323,16 @@ class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
 
 /// close(2). It takes the descriptor over and always closes it, also in a cancelled scope (then without the
 /// ring), and also if the operation is never awaited. No operation on the descriptor may be in flight,
-/// because the kernel would keep that operation armed.
+/// because the kernel would keep that operation armed. If it is a socket with SO_LINGER, the rest of the data
+/// is sent, and waited for, on a helper thread of the kernel; the coroutine does not wait for that.
 /// | CLOSE | 5.6 | close(2) | - | EIO |
 inline CloseOperation<Fd> async_close(Fd fd) noexcept {
   const Request request{.fd = fd.get(), .head = head(Opcode::close)};
   return CloseOperation<Fd>(request, std::move(fd));
 }
 
-/// The same for a slot of the file table.
+/// The same for a slot of the file table. Nobody can ask a slot for SO_LINGER: if the option is set, use
+/// forced_async(), or the worker waits.
 /// | CLOSE (direct) | 5.15 | close(2) | - | EIO |
 inline CloseOperation<FixedFile> async_close(FixedFile file) noexcept {
   Request request{.fd = -1, .head = head(Opcode::close)};  // stays so if the file is not open: EBADF

@@ -28,13 +28,13 @@ class PipeAnswer {
   std::array<int, 2> fds_{-1, -1};
 };
 
-inline Request splice_request(Opcode opcode, const Descriptor& from, std::uint64_t from_offset,
-                              const Descriptor& to, std::uint64_t to_offset, std::size_t length,
+inline Request splice_request(Opcode opcode, const Descriptor& from, FileOffset from_offset,
+                              const Descriptor& to, FileOffset to_offset, std::size_t length,
                               unsigned flags) noexcept {
-  return {.addr = from_offset,
+  return {.addr = from_offset.sqe_field(),
           .fd = to.number(),
           .len = clamp_length(length),
-          .off = to_offset,
+          .off = to_offset.sqe_field(),
           .head = head(opcode, to),
           .op_flags = flags | (from.is_slot() ? abi::splice_fd_in_fixed : 0),
           .extra = with_file_index(static_cast<std::uint32_t>(from.number()))};
@@ -59,9 +59,9 @@ inline ProbedOperation<PipeEnds, detail::PipeAnswer> async_pipe(int flags = 0) n
 /// offset of a pipe is current_position. A result of 0 means the end. It runs on a helper thread of the
 /// kernel.
 /// | SPLICE | 5.7 | splice(2) | - | EINVAL, ESPIPE, EPIPE (and SIGPIPE) |
-inline IoOperation<std::size_t> async_splice(const Descriptor& from, std::uint64_t from_offset,
-                                             const Descriptor& to, std::uint64_t to_offset,
-                                             std::size_t length, unsigned flags = 0) noexcept {
+inline IoOperation<std::size_t> async_splice(const Descriptor& from, FileOffset from_offset,
+                                             const Descriptor& to, FileOffset to_offset, std::size_t length,
+                                             unsigned flags = 0) noexcept {
   return IoOperation<std::size_t>(
       detail::splice_request(Opcode::splice, from, from_offset, to, to_offset, length, flags));
 }

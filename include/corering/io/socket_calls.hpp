@@ -9,6 +9,7 @@
 #include <span>
 #include <sys/socket.h>
 
+#include <corering/base/outside.hpp>
 #include <corering/io/file_calls.hpp>
 
 namespace corering {
@@ -135,8 +136,8 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_socket(const FileTable& 
 inline ProbedOperation<void> async_bind(const Descriptor& socket, const sockaddr* address,
                                         socklen_t length) noexcept {
   const auto call = [](const Request& request) -> std::int32_t {
-    return detail::as_reply(::bind(request.fd, reinterpret_cast<const sockaddr*>(request.addr),
-                                   static_cast<socklen_t>(request.off)));
+    return detail::as_reply(os::bind(request.fd, reinterpret_cast<const sockaddr*>(request.addr),
+                                     static_cast<socklen_t>(request.off)));
   };
   return ProbedOperation<void>(Request{.addr = detail::address_of(address),
                                        .fd = socket.number(),
@@ -149,7 +150,7 @@ inline ProbedOperation<void> async_bind(const Descriptor& socket, const sockaddr
 /// | LISTEN | 6.11 | listen(2) | - | EADDRINUSE, EOPNOTSUPP |
 inline ProbedOperation<void> async_listen(const Descriptor& socket, int backlog) noexcept {
   const auto call = [](const Request& request) -> std::int32_t {
-    return detail::as_reply(::listen(request.fd, static_cast<int>(request.len)));
+    return detail::as_reply(os::listen(request.fd, static_cast<int>(request.len)));
   };
   return ProbedOperation<void>(Request{.fd = socket.number(),
                                        .len = static_cast<std::uint32_t>(backlog),
@@ -239,7 +240,7 @@ class BundleOrOne : public BundleAnswer {
 }  // namespace detail
 
 /// The same, into as many buffers of `pool` as the arrived bytes fill. No buffer means the end. The pool must
-/// not be incremental. An older kernel fills one buffer.
+/// not be incremental. An older kernel fills one buffer, and so does Linux 6.12 for a Unix socket.
 /// | RECV (BUNDLE) | 6.10 | recv(2) | `pool` | ENOBUFS: every buffer is lent; ECONNRESET |
 inline auto async_recv_bundle(const Descriptor& socket, const BufferPool& pool, int flags = 0) noexcept {
   CORERING_ASSERT(!pool.is_incremental(), "bundles need a pool of whole buffers, not an incremental pool");
@@ -458,8 +459,8 @@ inline ProbedOperation<std::size_t> async_getsockopt(const Descriptor& socket, i
   const auto call = [](const Request& request) -> std::int32_t {
     auto length = static_cast<socklen_t>(request.extra >> 32);
     const int failed =
-        ::getsockopt(request.fd, static_cast<int>(request.addr), static_cast<int>(request.addr >> 32),
-                     reinterpret_cast<void*>(request.addr3), &length);
+        os::get_option(request.fd, static_cast<int>(request.addr), static_cast<int>(request.addr >> 32),
+                       reinterpret_cast<void*>(request.addr3), &length);
     return failed != 0 ? -errno : static_cast<std::int32_t>(length);
   };
   return ProbedOperation<std::size_t>(
@@ -472,7 +473,7 @@ inline ProbedOperation<std::size_t> async_getsockopt(const Descriptor& socket, i
 inline ProbedOperation<void> async_setsockopt(const Descriptor& socket, int level, int name,
                                               std::span<const std::byte> value) noexcept {
   const auto call = [](const Request& request) -> std::int32_t {
-    return detail::as_reply(::setsockopt(
+    return detail::as_reply(os::set_option(
         request.fd, static_cast<int>(request.addr), static_cast<int>(request.addr >> 32),
         reinterpret_cast<const void*>(request.addr3), static_cast<socklen_t>(request.extra >> 32)));
   };

@@ -1,6 +1,7 @@
 /// address.hpp — the address of a socket: IPv4, IPv6 or a name of the Unix family.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -63,14 +64,21 @@ class Address {
   /// address.
   [[nodiscard]] std::string to_string() const;
 
+  /// Returns a line for people that says what went wrong with this address, because an error alone does not
+  /// name it: "127.0.0.1:80: Connection refused".
+  [[nodiscard]] std::string explain(const std::error_code& error) const {
+    return to_string() + ": " + error.message();
+  }
+
   [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage_); }
   [[nodiscard]] socklen_t length() const noexcept { return length_; }
 
   /// For system calls that write an address: give them the room, then set the length that the address has.
   [[nodiscard]] sockaddr* room() noexcept { return reinterpret_cast<sockaddr*>(&storage_); }
   static constexpr socklen_t room_size = sizeof(sockaddr_storage);
-  void set_length(socklen_t length) noexcept { length_ = length; }
+  void set_length(socklen_t length) noexcept { length_ = std::min(length, room_size); }
 
+  /// Compares what the addresses name: family, host, scope and port, or the path or name of the Unix family.
   bool operator==(const Address& other) const noexcept;
 
  private:

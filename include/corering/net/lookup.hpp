@@ -15,9 +15,11 @@ namespace corering {
 [[nodiscard]] const std::error_category& lookup_category() noexcept;
 
 /// Calls getaddrinfo(3) on a thread of `pool`, for stream sockets. Returns the addresses in the order in
-/// which they should be tried. An empty `host` means this machine, for listening.
+/// which they should be tried. An empty `host` means this machine, for listening. `service` is a number from
+/// 0 to 65535 or a name, such as "http".
 /// cancelled: only while it waits for a thread
-/// errors: lookup_category(), or the errno where getaddrinfo says EAI_SYSTEM
+/// errors: AddressErrc::port for a service that is neither; lookup_category(); the errno where getaddrinfo
+///   says EAI_SYSTEM
 [[nodiscard]] Task<Result<std::vector<Address>>> lookup(BlockingPool& pool, std::string host,
                                                         std::string service);
 

@@ -1,10 +1,10 @@
 /// serve.hpp — a server on several workers: which worker accepts, and which one gets the connection.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include <corering/core/worker_pool.hpp>
+#include <corering/net/connection_handler.hpp>
 #include <corering/net/tcp.hpp>
 
 namespace corering {
@@ -24,13 +24,12 @@ enum class AcceptPolicy : std::uint8_t {
 struct ServeOptions {
   AcceptPolicy policy = AcceptPolicy::reuse_port;
   ListenOptions listen;
+  /// Called on a worker when it stops to accept because of an error, which it could not wait out; the worker
+  /// closes its listening socket, and connections continue. Errors that pass are retried, as
+  /// Listener::accept() says. It must neither wait nor throw. If it is not set, one line is printed on
+  /// stderr.
+  std::function<void(const std::error_code&)> on_accept_error = nullptr;
 };
-
-/// Serves one connection; it is called on the connection's worker. The connection is open until the handler's
-/// task ends. The handler lives as long as connections do. An exception that leaves its task ends the
-/// program, as in every detached task (set_detached_exception_handler).
-/// thread: any number of threads call it at the same time
-using ConnectionHandler = std::function<Task<void>(TcpStream)>;
 
 /// A server that has been started. Its functions and its destructor may wait.
 /// thread: not a worker
@@ -39,12 +38,14 @@ class TcpServer {
   struct State;
   TcpServer(TcpServer&&) noexcept;
   TcpServer& operator=(TcpServer&&) noexcept;
-  /// Calls stop_accepting(). Connections continue, on workers that are running.
+  /// Calls stop_accepting(). Connections continue, on workers that are running. On a worker's thread, where
+  /// it can be only by exit() in a task, it does not wait.
   ~TcpServer();
 
   /// Returns the address where it listens.
   [[nodiscard]] const Address& address() const noexcept;
-  /// Return how many connections worker `index` serves now, and how many it has served in all.
+  /// Return how many connections worker `index` serves now, and how many it has served in all. A worker that
+  /// is stopping gets no more; the others get its share.
   [[nodiscard]] std::size_t open_connections(std::size_t index) const noexcept;
   [[nodiscard]] std::size_t total_connections(std::size_t index) const noexcept;
 

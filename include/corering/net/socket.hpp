@@ -13,9 +13,11 @@
 #include <corering/base/fd.hpp>
 #include <corering/base/result.hpp>
 #include <corering/core/task.hpp>
+#include <corering/engine/descriptor_use.hpp>
 #include <corering/io/control_calls.hpp>
 #include <corering/io/socket_calls.hpp>
 #include <corering/net/address.hpp>
+#include <corering/streams/close_in_order.hpp>
 #include <corering/streams/streams.hpp>
 #include <corering/sync/event.hpp>
 #include <corering/sync/shield.hpp>
@@ -40,17 +42,20 @@ class AddressedTo : public OneBufferMessage {
 
 }  // namespace detail
 
-/// Closes a socket that is in use: cancels what this worker has in flight on it, waits until that has ended,
-/// and then closes it. Coroutines that waited on it get ECANCELED, or the result that came first. None of
-/// them gets bytes that belong to the next owner of the number.
-/// cancelled: it works in a cancelled scope too
-[[nodiscard]] Task<Result<void>> close_in_order(Fd socket);
-
-/// Owns a socket. Its destructor closes the socket at once; no operation on it may be in flight then. close()
-/// may be awaited at any time.
+/// Owns a socket. Its destructor closes the socket at once, and does not make a worker wait even if SO_LINGER
+/// is set; no operation on it may be in flight then. close() may be awaited at any time.
 class Socket {
  public:
   explicit Socket(Fd fd) noexcept : fd_(std::move(fd)) {}
+  Socket(Socket&&) noexcept = default;
+  Socket& operator=(Socket&& other) noexcept {
+    Socket taken(std::move(other));
+    std::swap(fd_, taken.fd_);
+    return *this;
+  }
+  ~Socket() {
+    if (fd_.is_open()) here::close_now(std::move(fd_));
+  }
 
   [[nodiscard]] const Fd& fd() const noexcept { return fd_; }
   [[nodiscard]] bool is_open() const noexcept { return fd_.is_open(); }
@@ -79,6 +84,7 @@ class StreamSocket : public Socket {
 
   /// Reads what has arrived, at most `into.size()` bytes. Returns 0 at the end. See async_recv.
   auto read(std::span<std::byte> into) const noexcept { return async_recv(fd(), into); }
+  auto read(std::span<char> into) const noexcept { return read(std::as_writable_bytes(into)); }
   /// The same, into a buffer of `pool`. See async_recv.
   auto read(const BufferPool& pool) const noexcept { return async_recv(fd(), pool); }
   /// Writes some of `from`, or all of it. See async_send.
@@ -143,7 +149,7 @@ class Listener : public Socket {
   /// descriptor). Then it drops the connections that nobody took, and frees the address.
   [[nodiscard]] Task<Result<void>> close() {
     if (accepting_ != nullptr) {
-      detail::close_streams_on(fd().get());
+      (void)here::end_uses_of(fd().get());
       (void)co_await async_cancel(fd());
       co_await shield(accepting_->idle());
       accepting_.reset();

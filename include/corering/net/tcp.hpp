@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include <corering/base/any_duration.hpp>
 #include <corering/core/blocking_pool.hpp>
 #include <corering/net/socket.hpp>
 
@@ -13,7 +14,8 @@ class TcpStream : public StreamSocket {
   using StreamSocket::StreamSocket;
 
   /// Connects to `address`. Put a deadline around it.
-  /// errors: ECONNREFUSED, ETIMEDOUT, ... · thread: a worker
+  /// errors: ECONNREFUSED, also for a socket that TCP has connected to itself because nobody listens there;
+  ///   ETIMEDOUT, ...; `address.explain(error)` says it together with the address · thread: a worker
   [[nodiscard]] static Task<Result<TcpStream>> connect(Address address);
 
   /// Looks the name up and tries its addresses, with the address families in turn. It tries the next address
@@ -27,9 +29,10 @@ class TcpStream : public StreamSocket {
 
   /// With `on`, small writes are sent at once: TCP_NODELAY.
   Result<void> set_no_delay(bool on) noexcept;
-  /// Finds out that a peer is gone, after `idle` and 3 probes that are `interval` apart. Both count
-  /// in whole seconds.
-  Result<void> set_keep_alive(Duration idle, Duration interval) noexcept;
+  /// Finds out that a peer is gone, after `idle` and 3 probes that are `interval` apart. Both are rounded up
+  /// to whole seconds, at most 32767. The longest `idle` of a unit (hours::max()) means no probes.
+  /// errors: EINVAL for zero or less
+  Result<void> set_keep_alive(AnyDuration idle, AnyDuration interval) noexcept;
 };
 
 class TcpListener : public Listener<TcpStream> {

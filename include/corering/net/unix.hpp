@@ -8,7 +8,8 @@ namespace corering {
 /// What recv_fds() has received.
 struct ReceivedFds {
   std::size_t bytes = 0;
-  std::vector<Fd> fds;  ///< close-on-exec
+  std::vector<Fd> fds;     ///< close-on-exec
+  bool truncated = false;  ///< more descriptors were sent than were asked for; the kernel has closed the rest
 };
 
 class UnixStream : public StreamSocket {
@@ -25,8 +26,11 @@ class UnixStream : public StreamSocket {
   /// errors: EINVAL for no bytes or too many descriptors
   [[nodiscard]] Task<Result<std::size_t>> send_fds(std::span<const std::byte> bytes,
                                                    std::span<const int> fds);
-  /// Receives bytes and up to `most` descriptors (253 at most). Further descriptors are closed, and so are
-  /// those that come when nobody asks for them.
+  /// Receives bytes, at least one, and up to `most` descriptors (253 at most). Further descriptors are
+  /// closed, and so are those that come when nobody asks for them: ReceivedFds::truncated says so.
+  /// errors: EINVAL for no room or too many descriptors · EMFILE if not all of the descriptors could be
+  ///   opened, because the process or the system has too many; those that were are closed again, and the
+  ///   bytes that came with them are lost
   [[nodiscard]] Task<Result<ReceivedFds>> recv_fds(std::span<std::byte> into, std::size_t most = 16);
 };
 

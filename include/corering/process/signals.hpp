@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <span>
+#include <system_error>
 #include <unistd.h>
 
 #include <corering/base/fd.hpp>
@@ -11,14 +12,27 @@
 
 namespace corering {
 
+enum class SignalsErrc {
+  threads_run_already = 1,  ///< a thread that runs already does not block the signals
+};
+[[nodiscard]] const std::error_category& signals_category() noexcept;
+[[nodiscard]] inline std::error_code make_error_code(SignalsErrc error) noexcept {
+  return {static_cast<int>(error), signals_category()};
+}
+
 /// Takes signals out of the ordinary delivery and gives them to the coroutine that awaits next(). It is a
 /// signalfd(2) that is read through the ring. Make it at the top of main, before any thread starts: the
-/// signals are blocked in the calling thread and in the threads that it starts later. A thread that does not
-/// block them would still be interrupted. The signals stay blocked when this object is destroyed.
+/// signals are blocked in the calling thread and in the threads that it starts later. The signals stay
+/// blocked when this object is destroyed.
+///
+/// It sees what is sent to the process: by kill(2), by a terminal, by a timer. A signal that is sent to one
+/// thread (raise(3), pthread_kill(3), or a fault) waits for that thread, and is seen only if that is the
+/// worker's thread.
 class Signals {
  public:
   /// Blocks `signals` and opens the descriptor.
-  /// errors: the errno of sigprocmask(2) or signalfd(2)
+  /// errors: SignalsErrc::threads_run_already if another thread would get the signals (without /proc this is
+  ///   not noticed) · the errno of sigprocmask(2) or signalfd(2)
   [[nodiscard]] static Result<Signals> block(std::initializer_list<int> signals);
 
   /// Waits for the next of the signals and returns its number. When several coroutines await, one of them
@@ -40,3 +54,6 @@ class Signals {
                                        int output = STDERR_FILENO);
 
 }  // namespace corering
+
+template <>
+struct std::is_error_code_enum<corering::SignalsErrc> : std::true_type {};

@@ -8,12 +8,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <source_location>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <corering/base/result.hpp>
+#include <corering/core/task.hpp>
 #include <corering/engine/completion.hpp>
 #include <corering/sync/event.hpp>
 
@@ -31,7 +33,8 @@ struct BufferPoolOptions {
 
 namespace detail {
 class BufferRing;
-}
+class BufferPoolHolder;
+}  // namespace detail
 
 /// Owns a buffer of a pool, or a piece of one, with what the kernel has put there. It gives itself back when
 /// it is destroyed, on any thread.
@@ -40,11 +43,16 @@ class LentBuffer {
  public:
   LentBuffer() noexcept = default;
   LentBuffer(LentBuffer&& other) noexcept
-      : ring_(std::exchange(other.ring_, nullptr)), bytes_(std::exchange(other.bytes_, {})), id_(other.id_) {}
+      : ring_(std::exchange(other.ring_, nullptr)),
+        bytes_(std::exchange(other.bytes_, {})),
+        id_(other.id_),
+        whole_size_(other.whole_size_) {}
   LentBuffer& operator=(LentBuffer&& other) noexcept {
-    std::swap(ring_, other.ring_);
-    std::swap(bytes_, other.bytes_);
-    std::swap(id_, other.id_);
+    LentBuffer taken(std::move(other));
+    std::swap(ring_, taken.ring_);
+    std::swap(bytes_, taken.bytes_);
+    std::swap(id_, taken.id_);
+    std::swap(whole_size_, taken.whole_size_);
     return *this;
   }
   ~LentBuffer() { give_back(); }
@@ -56,6 +64,9 @@ class LentBuffer {
     return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
   }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
+  /// Returns how long the datagram was, if it was received with MSG_TRUNC: more than size() if its end is
+  /// lost.
+  [[nodiscard]] std::size_t whole_size() const noexcept { return whole_size_; }
   /// Returns true at the end of a stream: a buffer has then come with nothing in it.
   [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
 
@@ -70,20 +81,24 @@ class LentBuffer {
   detail::BufferRing* ring_ = nullptr;
   std::span<std::byte> bytes_;
   std::uint16_t id_ = 0;
+  std::uint32_t whole_size_ = 0;
 };
 
 /// A pool is made on a worker and used by operations of that worker. Destroy it there, or after the worker
-/// has ended, when nothing is lent any more.
+/// has ended, when nothing is lent any more. You may move it while streams and lent buffers use it.
 class BufferPool {
  public:
   /// Makes a pool.
   /// thread: on a worker
-  /// errors: EINVAL for a count that is not a power of two up to 32768, or a size of 0 or above 1 GiB; ENOMEM
-  [[nodiscard]] static Result<BufferPool> create(BufferPoolOptions options = {});
+  /// errors: SizeErrc for a count that is not a power of two up to 32768, or a size of 0 or above 1 GiB;
+  ///   ENOMEM
+  [[nodiscard]] static Result<BufferPool> create(
+      BufferPoolOptions options = {}, std::source_location where = std::source_location::current());
 
   BufferPool(BufferPool&& other) noexcept : ring_(std::exchange(other.ring_, nullptr)) {}
   BufferPool& operator=(BufferPool&& other) noexcept {
-    std::swap(ring_, other.ring_);
+    BufferPool taken(std::move(other));
+    std::swap(ring_, taken.ring_);
     return *this;
   }
   ~BufferPool();
@@ -100,11 +115,12 @@ class BufferPool {
   /// Waits until the kernel has a buffer to pick. It is for a coroutine that was told ENOBUFS.
   /// suspends: unless the kernel has one · resumes: same worker
   /// cancelled: fails with the scope's reason
-  [[nodiscard]] WaitOperation<Event::Awaiter, Event> wait_for_buffer() noexcept;
+  [[nodiscard]] WaitOperation<Event::Awaiter, Event> wait_for_buffer() const noexcept;
 
   [[nodiscard]] detail::BufferRing& ring() const noexcept { return *ring_; }
 
  private:
+  friend detail::BufferPoolHolder;
   explicit BufferPool(detail::BufferRing* ring) noexcept : ring_(ring) {}
   detail::BufferRing* ring_;
 };
@@ -131,6 +147,7 @@ class BundleAnswer {
  public:
   explicit BundleAnswer(BufferRing& ring) noexcept : ring_(&ring) {}
   BundleAnswer(const BundleAnswer& other) noexcept : ring_(other.ring_) {}
+  static constexpr bool gathers = true;
   void filed(Reply& reply);
   std::vector<LentBuffer> decode(const Reply&) noexcept { return std::move(lent_); }
   void dispose(const Reply&) noexcept { lent_.clear(); }
@@ -151,6 +168,25 @@ class HeldRing {
 
  private:
   BufferRing* ring_;
+};
+
+/// The pool as a stream keeps it: it goes on when the BufferPool itself is moved or destroyed.
+class BufferPoolHolder {
+ public:
+  explicit BufferPoolHolder(const BufferPool& pool) noexcept : pool_(&pool.ring()), held_(pool.ring()) {}
+  BufferPoolHolder(BufferPoolHolder&&) noexcept = default;
+  ~BufferPoolHolder() { pool_.ring_ = nullptr; }  // it does not own it
+  [[nodiscard]] const BufferPool& operator*() const noexcept { return pool_; }
+  [[nodiscard]] const BufferPool* operator->() const noexcept { return &pool_; }
+
+  /// For a stream that was told ENOBUFS: waits until a buffer has come back since it was told so before. If
+  /// the kernel should have some, it waits at most 20 ms: a request that a helper thread works on may have
+  /// picked them, or the kernel has been wrong. cancelled: fails with the scope's reason
+  [[nodiscard]] Task<Result<void>> wait_for_return();
+
+  BufferPool pool_;
+  HeldRing held_;
+  std::uint64_t seen_returns_ = 0;
 };
 
 [[nodiscard]] std::uint16_t group_of(const BufferRing& ring) noexcept;

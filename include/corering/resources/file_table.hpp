@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <source_location>
 #include <utility>
 
 #include <corering/base/result.hpp>
@@ -24,8 +25,9 @@ class FixedFile {
   FixedFile(FixedFile&& other) noexcept
       : slots_(std::exchange(other.slots_, nullptr)), number_(other.number_) {}
   FixedFile& operator=(FixedFile&& other) noexcept {
-    std::swap(slots_, other.slots_);
-    std::swap(number_, other.number_);
+    FixedFile taken(std::move(other));
+    std::swap(slots_, taken.slots_);
+    std::swap(number_, taken.number_);
     return *this;
   }
   ~FixedFile() { reset(); }
@@ -57,13 +59,15 @@ class FileTable {
  public:
   /// Makes a table.
   /// thread: on a worker
-  /// errors: EBUSY when its ring has a table already; EINVAL for 0 slots or more than 1 million; EMFILE above
-  ///   RLIMIT_NOFILE
-  [[nodiscard]] static Result<FileTable> create(std::uint32_t slots);
+  /// errors: EBUSY when its ring has a table already; SizeErrc for 0 slots or more than 1 million; EMFILE
+  ///   above RLIMIT_NOFILE
+  [[nodiscard]] static Result<FileTable> create(std::uint32_t slots,
+                                                std::source_location where = std::source_location::current());
 
   FileTable(FileTable&& other) noexcept : slots_(std::exchange(other.slots_, nullptr)) {}
   FileTable& operator=(FileTable&& other) noexcept {
-    std::swap(slots_, other.slots_);
+    FileTable taken(std::move(other));
+    std::swap(slots_, taken.slots_);
     return *this;
   }
   ~FileTable();

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <source_location>
 #include <span>
 #include <utility>
 
@@ -45,9 +46,10 @@ class FixedBuffer {
   FixedBuffer(FixedBuffer&& other) noexcept
       : table_(std::exchange(other.table_, nullptr)), bytes_(other.bytes_), index_(other.index_) {}
   FixedBuffer& operator=(FixedBuffer&& other) noexcept {
-    std::swap(table_, other.table_);
-    std::swap(bytes_, other.bytes_);
-    std::swap(index_, other.index_);
+    FixedBuffer taken(std::move(other));
+    std::swap(table_, taken.table_);
+    std::swap(bytes_, taken.bytes_);
+    std::swap(index_, taken.index_);
     return *this;
   }
   ~FixedBuffer();
@@ -82,13 +84,15 @@ class RegisteredBuffers {
  public:
   /// Makes the buffers and registers them.
   /// thread: on a worker
-  /// errors: EBUSY when its ring has some already; EINVAL for 0 buffers, or a size of 0 or above 1 GiB;
+  /// errors: EBUSY when its ring has some already; SizeErrc for 0 buffers, or a size of 0 or above 1 GiB;
   ///   ENOMEM, which may also mean that RLIMIT_MEMLOCK (ulimit -l) is too low
-  [[nodiscard]] static Result<RegisteredBuffers> create(RegisteredBuffersOptions options = {});
+  [[nodiscard]] static Result<RegisteredBuffers> create(
+      RegisteredBuffersOptions options = {}, std::source_location where = std::source_location::current());
 
   RegisteredBuffers(RegisteredBuffers&& other) noexcept : table_(std::exchange(other.table_, nullptr)) {}
   RegisteredBuffers& operator=(RegisteredBuffers&& other) noexcept {
-    std::swap(table_, other.table_);
+    RegisteredBuffers taken(std::move(other));
+    std::swap(table_, taken.table_);
     return *this;
   }
   ~RegisteredBuffers();

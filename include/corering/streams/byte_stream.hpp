@@ -76,6 +76,9 @@ class Reader {
   /// Reads what is there, at most `into.size()` bytes. Returns 0 at the end.
   /// suspends: only if nothing is buffered
   [[nodiscard]] Task<Result<std::size_t>> read(std::span<std::byte> into);
+  [[nodiscard]] Task<Result<std::size_t>> read(std::span<char> into) {
+    return read(std::as_writable_bytes(into));
+  }
 
   /// Fills `into`. If the stream ends after the first byte, the bytes that came are in `into` and no longer
   /// in the reader.

@@ -4,6 +4,7 @@
 /// a coroutine or an object, use SwitchToWorker or SharedChannel.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 
 #include <corering/base/backlog.hpp>
@@ -32,14 +33,20 @@ class InboxQueue final : public Inbox, public RingResource {
   class [[nodiscard]] Awaiter final : public QueuedWait {
    public:
     explicit Awaiter(InboxQueue& queue) noexcept : queue_(queue) {}
-    bool await_ready() const noexcept { return !queue_.messages_.empty(); }
+    bool await_ready() const noexcept { return !queue_.messages_.empty() || queue_.lost_; }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
       CORERING_ASSERT(queue_.line_.empty(), "only one coroutine at a time may wait for an inbox");
       wait_in(queue_.line_, coroutine, promise_of(coroutine));
     }
-    Result<void> await_resume() noexcept { return is_suspended() ? finish() : Result<void>(); }
+    [[nodiscard]] Result<void> await_resume() noexcept {
+      const Result<void> waited = is_suspended() ? finish() : Result<void>();
+      if (!waited || !queue_.messages_.empty()) return waited;
+      queue_.lost_ = false;
+      return failure(ENOMEM);
+    }
     void describe(std::string& text) const override { text += "an inbox"; }
+    [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::stream; }
 
    private:
     InboxQueue& queue_;
@@ -57,6 +64,7 @@ class InboxQueue final : public Inbox, public RingResource {
 
   InboxAddress address_;
   Backlog<std::int32_t> messages_;
+  bool lost_ = false;  // a message, because there was no memory to keep it
   QueuedWait::Line line_;
 };
 
@@ -70,6 +78,7 @@ class NumberInbox {
 
   /// Returns the next message, in the order of arrival.
   /// suspends: until there is a message · resumes: same worker · thread: one coroutine at a time
+  /// errors: ENOMEM, after the messages before it, if there was no memory to keep a message
   [[nodiscard]] Task<Result<std::int32_t>> receive();
 
  private:
@@ -80,7 +89,7 @@ class NumberInbox {
 /// with the inbox; a file that comes later is closed with the table.
 class FileInbox {
  public:
-  explicit FileInbox(FileTable& table) noexcept : table_(&table) {}
+  explicit FileInbox(const FileTable& table) : slots_(table.slots()) {}
   FileInbox(FileInbox&&) = delete;
   ~FileInbox();
 
@@ -88,7 +97,7 @@ class FileInbox {
   [[nodiscard]] Task<Result<FixedFile>> receive();
 
  private:
-  FileTable* table_;
+  detail::HeldSlots slots_;
   detail::InboxQueue queue_;
 };
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <corering/io/pipe_calls.hpp>
+#include <corering/streams/close_in_order.hpp>
 #include <corering/streams/streams.hpp>
 
 namespace corering {
@@ -20,7 +21,8 @@ class PipeReader {
   /// Makes a stream of what can be read, in buffers of `pool`. See ReadStream.
   [[nodiscard]] ReadStream stream(BufferPool& pool) const { return ReadStream(fd_, pool); }
 
-  auto close() noexcept { return async_close(std::move(fd_)); }
+  /// See close_in_order().
+  [[nodiscard]] Task<Result<void>> close() { return close_in_order(std::move(fd_)); }
   [[nodiscard]] const Fd& fd() const noexcept { return fd_; }
 
  private:
@@ -43,8 +45,8 @@ class PipeWriter {
     return write_all(std::as_bytes(std::span(from)));
   }
 
-  /// Closes this end. Then the reader reads the end of the stream.
-  auto close() noexcept { return async_close(std::move(fd_)); }
+  /// Closes this end. Then the reader reads the end of the stream. See close_in_order().
+  [[nodiscard]] Task<Result<void>> close() { return close_in_order(std::move(fd_)); }
   [[nodiscard]] const Fd& fd() const noexcept { return fd_; }
 
  private:

@@ -25,7 +25,8 @@ class SendQueue {
 
   SendQueue(SendQueue&& other) noexcept : ring_(std::exchange(other.ring_, nullptr)) {}
   SendQueue& operator=(SendQueue&& other) noexcept {
-    std::swap(ring_, other.ring_);
+    SendQueue taken(std::move(other));
+    std::swap(ring_, taken.ring_);
     return *this;
   }
   ~SendQueue();
@@ -52,12 +53,16 @@ class SendQueueAnswer {
  public:
   explicit SendQueueAnswer(SendRing& ring) noexcept : ring_(&ring) {}
   void rewrite(Request& request, const Capabilities& there) noexcept;
+  /// Some kernels answer one such request several times (F_MORE): each answer says how much more was sent.
+  static constexpr bool gathers = true;
+  void filed(Reply& reply) noexcept;
   /// Removes the bytes that have been sent from the queue.
   std::size_t decode(const Reply& reply) const noexcept;
 
  private:
   SendRing* ring_;
   msghdr message_{};
+  std::size_t sent_ = 0;
 };
 
 [[nodiscard]] std::uint16_t group_of(const SendRing& ring) noexcept;

@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <vector>
 
-#include <corering/base/time.hpp>
+#include <corering/base/any_duration.hpp>
 #include <corering/core/operation.hpp>
 #include <corering/core/task.hpp>
 #include <corering/engine/multishot.hpp>
@@ -66,7 +66,10 @@ class HeldMessage : public HeldLent {
     shape_.msg_namelen = sizeof(sockaddr_storage);
     shape_.msg_controllen = control_size;
   }
-  void prepare(Request& request) noexcept { request.addr = reinterpret_cast<std::uintptr_t>(&shape_); }
+  void prepare(Request& request) noexcept {
+    request.addr = reinterpret_cast<std::uintptr_t>(&shape_);
+    request.op_flags |= MSG_CMSG_CLOEXEC;
+  }
 
  private:
   msghdr shape_{};
@@ -88,14 +91,15 @@ Task<Result<Reply>> next_connection(Multishot<Payload>& shots);
 }  // namespace detail
 
 /// The connections that a listener accepts. Their descriptors are close-on-exec.
-/// | ACCEPT (MULTISHOT) | 5.19 | accept(2) | the listener | EMFILE, ENFILE, ENOBUFS, ENOMEM: waited for; EINVAL: not listening |
+/// | ACCEPT (MULTISHOT) | 5.19 | accept(2) | the listener | EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM: waited for; EINVAL: not listening |
 class AcceptStream {
  public:
   /// When `limit` connections wait to be taken, the others stay in the listener's backlog.
   explicit AcceptStream(const Descriptor& listener, std::size_t limit = 64);
 
   /// Waits for the next connection. Errors of a single connection (ECONNABORTED) are skipped. While no
-  /// descriptor is free it waits, and tries again every 20 ms.
+  /// descriptor is free, or a firewall's rule (EPERM) or the state of the network forbids it, it waits, and
+  /// tries again every 20 ms.
   [[nodiscard]] Task<Result<Fd>> next();
 
  private:
@@ -118,7 +122,7 @@ class FixedAcceptStream {
 /// | RECV (MULTISHOT) | 6.0 | recv(2) | the socket, `pool` | ENOBUFS: waited for; ECONNRESET |
 class RecvStream {
  public:
-  RecvStream(const Descriptor& socket, BufferPool& pool);
+  RecvStream(const Descriptor& socket, const BufferPool& pool);
 
   /// Waits for the next piece, which is never empty. An older kernel receives piece by piece.
   /// errors: StreamErrc::end when the peer has ended the stream
@@ -126,7 +130,7 @@ class RecvStream {
 
  private:
   Descriptor socket_;
-  BufferPool& pool_;
+  detail::BufferPoolHolder pool_;
   Multishot<detail::HeldLent> shots_;
 };
 
@@ -135,7 +139,7 @@ class RecvStream {
 /// | READ_MULTISHOT | 6.7 | read(2) | the file, `pool` | ENOBUFS: waited for |
 class ReadStream {
  public:
-  ReadStream(const Descriptor& file, BufferPool& pool);
+  ReadStream(const Descriptor& file, const BufferPool& pool);
 
   /// Waits for the next piece, which is never empty. With an older kernel, or with a file that cannot be
   /// polled, such as a regular file, it reads piece by piece.
@@ -144,7 +148,7 @@ class ReadStream {
 
  private:
   Descriptor file_;
-  BufferPool& pool_;
+  detail::BufferPoolHolder pool_;
   Multishot<detail::HeldLent> shots_;
   bool one_by_one_ = false;
 };
@@ -155,7 +159,7 @@ class ReadStream {
 /// | RECVMSG (MULTISHOT) | 6.0 | recvmsg(2) | the socket, `pool` | ENOBUFS: waited for; EFAULT, EINVAL: buffers too small |
 class RecvmsgStream {
  public:
-  RecvmsgStream(const Descriptor& socket, BufferPool& pool, std::uint32_t control_size = 0);
+  RecvmsgStream(const Descriptor& socket, const BufferPool& pool, std::uint32_t control_size = 0);
 
   [[nodiscard]] Task<Result<Datagram>> next();
 
@@ -164,7 +168,7 @@ class RecvmsgStream {
   [[nodiscard]] Datagram dissect(LentBuffer buffer) const noexcept;
 
   Descriptor socket_;
-  BufferPool& pool_;
+  detail::BufferPoolHolder pool_;
   std::uint32_t control_size_;
   Multishot<detail::HeldMessage> shots_;
 };
@@ -186,13 +190,16 @@ class PollStream {
 /// | TIMEOUT (MULTISHOT) | 6.4 | io_uring_enter(2) | - | EINVAL: not positive |
 class TimeoutStream {
  public:
-  explicit TimeoutStream(Duration interval);
+  explicit TimeoutStream(AnyDuration interval);
 
-  /// Waits for the next tick. At most 64 missed ticks are made up for. An older kernel sets one timeout after
-  /// the other.
+  /// Waits for the next tick. At most 64 missed ticks are made up for. With an older kernel, or with ticks
+  /// that follow each other within a millisecond, it sets one timeout after the other.
   [[nodiscard]] Task<Result<void>> next();
 
  private:
+  static constexpr int most_missed = 64;
+  Task<Result<void>> tick_alone();
+
   Duration interval_;
   TimePoint next_tick_ = TimePoint::min();
   Multishot<detail::HeldInterval> shots_;

@@ -27,6 +27,7 @@ namespace corering {
 template <class T>
 class [[nodiscard("a generator does nothing until next() is awaited")]] AsyncGenerator {
   static_assert(std::is_object_v<T>, "yield values; for references yield pointers");
+  static_assert(detail::require_alignment_of_a_frame<T>());
 
  public:
   struct promise_type : CachedFrame, PromiseBase {
@@ -59,7 +60,8 @@ class [[nodiscard("a generator does nothing until next() is awaited")]] AsyncGen
 
   AsyncGenerator(AsyncGenerator&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
   AsyncGenerator& operator=(AsyncGenerator&& other) noexcept {
-    std::swap(coroutine_, other.coroutine_);
+    AsyncGenerator taken(std::move(other));
+    std::swap(coroutine_, taken.coroutine_);
     return *this;
   }
   ~AsyncGenerator() {

@@ -15,6 +15,8 @@ namespace corering {
 /// Holds up to `capacity` values; with 0 every send meets a receive. Values go first in, first out, and so do
 /// the coroutines that wait. It allocates when it is made, and later only to take back the value of a
 /// cancelled receive. Nobody may wait when it is destroyed.
+/// value: its move constructor and its destructor must be noexcept (ChannelValue); one that throws would
+///   leave the other party unserved. Send a std::unique_ptr to a value of another kind
 /// thread: one worker, as with Mutex; SharedChannel is for any thread
 template <class T>
 class Channel {
@@ -45,21 +47,19 @@ class Channel {
 
   /// Sends without waiting. Returns false, and leaves `value` untouched, when there is no room or the channel
   /// is closed.
-  [[nodiscard]] bool try_send(T& value) {
+  [[nodiscard]] bool try_send(T& value) noexcept {
     owner_.check();
+    if (!state_.takes_values()) return false;
     Party sender;
     sender.value.emplace(std::move(value));
     Party* woken = nullptr;
-    if (!state_.is_closed() && state_.send(sender, woken) == State::Outcome::done) {
-      wake(woken);
-      return true;
-    }
-    value = std::move(*sender.value);
-    return false;
+    (void)state_.send(sender, woken);
+    wake(woken);
+    return true;
   }
 
   /// Receives without waiting. Returns nothing when there is no value.
-  [[nodiscard]] std::optional<T> try_receive() {
+  [[nodiscard]] std::optional<T> try_receive() noexcept {
     owner_.check();
     Party receiver;
     Party* woken = nullptr;
@@ -119,7 +119,7 @@ class [[nodiscard]] Channel<T>::Sender final : public Waiting {
  public:
   Sender(Channel& channel, T&& value) : Waiting(channel) { this->value.emplace(std::move(value)); }
 
-  bool await_ready() {
+  bool await_ready() noexcept {
     this->channel_.owner_.check();
     Party* woken = nullptr;
     const bool done = this->channel_.state_.send(*this, woken) == State::Outcome::done;
@@ -130,8 +130,11 @@ class [[nodiscard]] Channel<T>::Sender final : public Waiting {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     if (this->suspend(coroutine, promise_of(coroutine))) this->channel_.state_.line_up_sender(*this);
   }
-  Result<void> await_resume() noexcept { return this->outcome(); }
+  [[nodiscard]] Result<void> await_resume() noexcept { return this->outcome(); }
   void describe(std::string& text) const override { text += "room in a channel"; }
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override {
+    return trace::WaitFor::channel_room;
+  }
 };
 
 /// Waits to receive. See Channel::receive().
@@ -140,7 +143,7 @@ class [[nodiscard]] Channel<T>::Receiver final : public Waiting {
  public:
   explicit Receiver(Channel& channel) noexcept : Waiting(channel) {}
 
-  bool await_ready() {
+  bool await_ready() noexcept {
     this->channel_.owner_.check();
     Party* woken = nullptr;
     const bool done = this->channel_.state_.receive(*this, woken) == State::Outcome::done;
@@ -151,11 +154,12 @@ class [[nodiscard]] Channel<T>::Receiver final : public Waiting {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     if (this->suspend(coroutine, promise_of(coroutine))) this->channel_.state_.line_up_receiver(*this);
   }
-  Result<T> await_resume() {
+  [[nodiscard]] Result<T> await_resume() noexcept {
     if (const Result<void> got = this->outcome(); !got) return std::unexpected(got.error());
     return std::move(*this->value);
   }
   void describe(std::string& text) const override { text += "a value in a channel"; }
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::channel; }
 
  private:
   // If it has been served but has not resumed yet, its value stays in the channel.

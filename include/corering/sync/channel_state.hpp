@@ -5,14 +5,25 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
+#include <new>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
+#include <corering/base/assert.hpp>
 #include <corering/base/intrusive_list.hpp>
+#include <corering/engine/frame_cache.hpp>
 
-namespace corering::detail {
+namespace corering {
+
+/// What a channel can carry. A value goes from one party to another, or from a party to the channel, in one
+/// step that cannot fail: so no exception can come when one party has been served and the other has not.
+template <class T>
+concept ChannelValue = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>;
+
+namespace detail {
 
 /// One send or receive: it has a value to give, or room for one. It is in line while it waits.
 template <class T>
@@ -27,6 +38,11 @@ class ChannelParty : public ListNode {
 /// `woken`: that party is out of line and served, and the caller resumes it.
 template <class T>
 class ChannelState {
+  static_assert(require_alignment_of_a_frame<T>());
+  static_assert(ChannelValue<T>,
+                "a channel's values must have a move constructor and a destructor that are noexcept, because "
+                "a hand-over must not fail half way: declare them noexcept, or send std::unique_ptr<T>");
+
  public:
   using Party = ChannelParty<T>;
   enum class Outcome : bool { done, must_wait };
@@ -37,12 +53,12 @@ class ChannelState {
 
   /// Takes the sender's value if there is a receiver or room for it. If the channel is closed, tells the
   /// sender so.
-  [[nodiscard]] Outcome send(Party& sender, Party*& woken) {
+  [[nodiscard]] Outcome send(Party& sender, Party*& woken) noexcept {
     if (closed_) {
       sender.closed = true;
     } else if (!receivers_.empty()) {
       woken = &receivers_.pop_front();
-      woken->value = std::move(sender.value);
+      woken->value.emplace(std::move(*sender.value));
       woken->number = next_number_++;
     } else if (count_ < capacity_) {
       push(std::move(*sender.value));
@@ -53,19 +69,19 @@ class ChannelState {
   }
 
   /// Gives the receiver the oldest value. If the channel is closed and empty, tells the receiver so.
-  [[nodiscard]] Outcome receive(Party& receiver, Party*& woken) {
+  [[nodiscard]] Outcome receive(Party& receiver, Party*& woken) noexcept {
     if (!returned_.empty()) {
-      receiver.value = std::move(returned_.front().value);
+      receiver.value.emplace(std::move(returned_.front().value));
       returned_.pop_front();
     } else if (count_ > 0) {
-      receiver.value = pop();
+      pop(receiver);
       if (!senders_.empty()) {
         woken = &senders_.pop_front();
         push(std::move(*woken->value));
       }
     } else if (!senders_.empty()) {
       woken = &senders_.pop_front();
-      receiver.value = std::move(woken->value);
+      receiver.value.emplace(std::move(*woken->value));
     } else if (closed_) {
       receiver.closed = true;
     } else {
@@ -79,16 +95,16 @@ class ChannelState {
 
   /// Takes back the value of a receiver that has been served but was cancelled. The value goes to the next
   /// receiver, or to the front of the channel, where such values lie in the order in which they were sent.
-  /// Ends the program when there is no memory for that.
-  void give_back(Party& receiver, Party*& woken) {
+  /// no memory: the program ends (docs/MEMORY.md)
+  void give_back(Party& receiver, Party*& woken) noexcept {
     if (!receivers_.empty()) {
       woken = &receivers_.pop_front();
-      woken->value = std::move(receiver.value);
+      woken->value.emplace(std::move(*receiver.value));
       woken->number = receiver.number;
     } else {
       const auto later = std::ranges::find_if(
           returned_, [&receiver](const Returned& other) { return other.number > receiver.number; });
-      returned_.insert(later, Returned{receiver.number, std::move(*receiver.value)});
+      keep_returned(later, receiver);
     }
     receiver.value.reset();
   }
@@ -106,25 +122,41 @@ class ChannelState {
     }
   }
 
+  /// Returns true if a send would not have to wait.
+  [[nodiscard]] bool takes_values() const noexcept {
+    return !closed_ && (!receivers_.empty() || count_ < capacity_);
+  }
   [[nodiscard]] bool is_closed() const noexcept { return closed_; }
   [[nodiscard]] std::size_t size() const noexcept { return count_ + returned_.size(); }
 
  private:
   struct Returned {
+    Returned(std::uint64_t its_number, T&& its_value) noexcept
+        : number(its_number), value(std::move(its_value)) {}
     std::uint64_t number;
     T value;
   };
 
-  void push(T&& value) {
-    slots_[(first_ + count_) % capacity_] = std::move(value);
+  void keep_returned(std::list<Returned>::const_iterator before, Party& receiver) noexcept {
+    try {
+      returned_.emplace(before, receiver.number, std::move(*receiver.value));
+    } catch (const std::bad_alloc&) {
+      end_without_memory("the value of a cancelled receive");
+    }
+  }
+
+  void push(T&& value) noexcept {
+    CORERING_DEBUG_ASSERT(count_ < capacity_, "a value goes into a channel that has room");
+    slots_[(first_ + count_) % capacity_].emplace(std::move(value));
     ++count_;
   }
-  std::optional<T> pop() {
-    std::optional<T> value = std::move(slots_[first_]);
-    slots_[first_].reset();
+  void pop(Party& receiver) noexcept {
+    std::optional<T>& slot = slots_[first_];
+    CORERING_DEBUG_ASSERT(slot && !receiver.value, "a value moves from a full place to an empty one");
+    receiver.value.emplace(std::move(*slot));
+    slot.reset();
     first_ = (first_ + 1) % capacity_;
     --count_;
-    return value;
   }
 
   const std::size_t capacity_;
@@ -133,9 +165,10 @@ class ChannelState {
   std::size_t count_ = 0;
   bool closed_ = false;
   std::uint64_t next_number_ = 0;
-  std::deque<Returned> returned_;  // from receivers that were cancelled; older than the values in the slots
+  std::list<Returned> returned_;  // from receivers that were cancelled; older than the values in the slots
   IntrusiveList<Party> receivers_;
   IntrusiveList<Party> senders_;
 };
 
-}  // namespace corering::detail
+}  // namespace detail
+}  // namespace corering

@@ -19,13 +19,14 @@ class Event {
 
   [[nodiscard]] bool is_set() const noexcept { return set_; }
 
-  /// Makes every coroutine that waits ready, in the order of waiting. A later wait() does not wait.
+  /// Makes every coroutine that waits ready, in the order of waiting. They run later, from the worker's loop
+  /// and after what is ready there, never inside this call. A later wait() does not wait.
   void set() noexcept;
 
   /// From now on wait() waits again. Coroutines that set() has made ready stay ready.
   void reset() noexcept { set_ = false; }
 
-  /// Lets every coroutine that waits now go on, without setting the event.
+  /// Lets every coroutine that waits now go on, later as with set(), without setting the event.
   void notify_all() noexcept;
   /// The same, but only for the coroutine that has waited longest.
   void notify_one() noexcept;
@@ -54,8 +55,9 @@ class [[nodiscard]] Event::Awaiter final : public QueuedWait {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     wait_in(event_.line_, coroutine, promise_of(coroutine));
   }
-  Result<void> await_resume() noexcept { return finish(); }
+  [[nodiscard]] Result<void> await_resume() noexcept { return finish(); }
   void describe(std::string& text) const override { text += "an event"; }
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::event; }
 
  private:
   Event& event_;

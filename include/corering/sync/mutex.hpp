@@ -2,6 +2,7 @@
 #pragma once
 
 #include <coroutine>
+#include <optional>
 #include <utility>
 
 #include <corering/engine/queued_wait.hpp>
@@ -22,7 +23,8 @@ class Mutex {
    public:
     Guard(Guard&& other) noexcept : mutex_(std::exchange(other.mutex_, nullptr)) {}
     Guard& operator=(Guard&& other) noexcept {
-      std::swap(mutex_, other.mutex_);
+      Guard taken(std::move(other));
+      std::swap(mutex_, taken.mutex_);
       return *this;
     }
     ~Guard() { unlock(); }
@@ -41,6 +43,13 @@ class Mutex {
   /// suspends: unless it is free · resumes: same worker, in the order of asking
   /// cancelled: fails with the scope's reason, without the lock
   WaitOperation<Awaiter, Mutex> lock() noexcept { return WaitOperation<Awaiter, Mutex>(*this); }
+
+  /// Takes the mutex if it is free, without waiting. Returns nothing if it is not.
+  [[nodiscard]] std::optional<Guard> try_lock() noexcept {
+    owner_.check();
+    if (std::exchange(locked_, true)) return std::nullopt;
+    return Guard(*this);
+  }
 
   [[nodiscard]] bool is_locked() const noexcept { return locked_; }
 
@@ -65,11 +74,12 @@ class [[nodiscard]] Mutex::Awaiter final : public QueuedWait {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     wait_in(mutex_.line_, coroutine, promise_of(coroutine));
   }
-  Result<Guard> await_resume() noexcept {
+  [[nodiscard]] Result<Guard> await_resume() noexcept {
     if (const Result<void> ours = finish(); !ours) return std::unexpected(ours.error());
     return Guard(mutex_);
   }
   void describe(std::string& text) const override { text += "a mutex"; }
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::mutex; }
 
  private:
   Mutex& mutex_;

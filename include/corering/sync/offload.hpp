@@ -21,6 +21,7 @@ class [[nodiscard]] OffloadAwaiter final : public BlockingJob {
  public:
   using T = std::invoke_result_t<Function&>;
   using ResultType = typename AsResult<std::remove_cvref_t<T>>::type;
+  static_assert(require_alignment_of_a_frame<Kept<T>>());
 
   OffloadAwaiter(BlockingPool& pool, Function&& function)
       : pool_(pool), function_(std::forward<Function>(function)) {}
@@ -34,7 +35,7 @@ class [[nodiscard]] OffloadAwaiter final : public BlockingJob {
       wake();
     }
   }
-  ResultType await_resume() {
+  [[nodiscard]] ResultType await_resume() {
     if (const Result<void> waited = finish(); !waited) return std::unexpected(waited.error());
     if (refused_) return std::unexpected(refused_);
     if (exception_) std::rethrow_exception(exception_);
@@ -77,6 +78,7 @@ class [[nodiscard("it does nothing until it is awaited")]] OffloadOperation {
   OffloadAwaiter<Function> operator co_await() && {
     return OffloadAwaiter<Function>(*pool_, std::move(function_));
   }
+  void operator co_await() & = delete;  // write co_await std::move(it): it can be awaited once
 
  private:
   BlockingPool* pool_;
@@ -94,9 +96,9 @@ class [[nodiscard("it does nothing until it is awaited")]] OffloadOperation {
 /// keep alive: what the function refers to, until this resumes; the function itself is moved into the awaiter
 /// errors: EAGAIN when the system starts no thread
 template <class Function>
-  requires std::invocable<std::remove_cvref_t<Function>&>
+  requires std::invocable<std::decay_t<Function>&>
 auto offload(BlockingPool& pool, Function&& function) {
-  return detail::OffloadOperation<std::remove_cvref_t<Function>>(pool, std::forward<Function>(function));
+  return detail::OffloadOperation<std::decay_t<Function>>(pool, std::forward<Function>(function));
 }
 
 }  // namespace corering

@@ -121,14 +121,17 @@ class [[nodiscard]] SharedChannel<T>::Sender final : public Waiting {
  public:
   Sender(SharedChannel& channel, T&& value) : Waiting(channel) { this->value.emplace(std::move(value)); }
 
-  bool await_ready() { return this->channel_.send_now(*this) == Outcome::done; }
+  bool await_ready() noexcept { return this->channel_.send_now(*this) == Outcome::done; }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> coroutine) {
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     if (!this->suspend(coroutine, promise_of(coroutine))) return;
     if (this->channel_.send_or_line_up(*this) == Outcome::done) this->wake();
   }
-  Result<void> await_resume() noexcept { return this->outcome(); }
+  [[nodiscard]] Result<void> await_resume() noexcept { return this->outcome(); }
   void describe(std::string& text) const override { text += "room in a shared channel"; }
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override {
+    return trace::WaitFor::channel_room;
+  }
 };
 
 template <class T>
@@ -136,17 +139,18 @@ class [[nodiscard]] SharedChannel<T>::Receiver final : public Waiting {
  public:
   explicit Receiver(SharedChannel& channel) noexcept : Waiting(channel) {}
 
-  bool await_ready() { return this->channel_.receive_now(*this) == Outcome::done; }
+  bool await_ready() noexcept { return this->channel_.receive_now(*this) == Outcome::done; }
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> coroutine) {
+  void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     if (!this->suspend(coroutine, promise_of(coroutine))) return;
     if (this->channel_.receive_or_line_up(*this) == Outcome::done) this->wake();
   }
-  Result<T> await_resume() {
+  [[nodiscard]] Result<T> await_resume() noexcept {
     if (const Result<void> got = this->outcome(); !got) return std::unexpected(got.error());
     return std::move(*this->value);
   }
   void describe(std::string& text) const override { text += "a value in a shared channel"; }
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::channel; }
 
  private:
   // If it has been served and is on its way, its value stays in the channel.
@@ -215,11 +219,12 @@ Result<T> SharedChannel<T>::receive_blocking() {
 
 template <class T>
 bool SharedChannel<T>::try_send(T& value) {
-  Party sender;
-  sender.value.emplace(std::move(value));
-  if (send_now(sender) == Outcome::done && !sender.closed) return true;
-  value = std::move(*sender.value);
-  return false;
+  return attempt([&](Party*& woken) {
+           if (!state_.takes_values()) return Outcome::must_wait;
+           Party sender;
+           sender.value.emplace(std::move(value));
+           return state_.send(sender, woken);
+         }) == Outcome::done;
 }
 template <class T>
 std::optional<T> SharedChannel<T>::try_receive() {

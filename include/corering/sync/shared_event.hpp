@@ -4,6 +4,7 @@
 #include <coroutine>
 #include <mutex>
 
+#include <corering/base/any_time_point.hpp>
 #include <corering/engine/queued_wait.hpp>
 #include <corering/engine/shared_wait.hpp>
 
@@ -33,7 +34,7 @@ class SharedEvent {
   /// For plain threads: these block until the event is set. wait_blocking_until() returns false if the
   /// deadline comes first.
   void wait_blocking() noexcept { (void)wait_blocking_until(TimePoint::max()); }
-  [[nodiscard]] bool wait_blocking_until(TimePoint deadline) noexcept;
+  [[nodiscard]] bool wait_blocking_until(AnyTimePoint deadline) noexcept;
 
  private:
   class Blocked;
@@ -56,7 +57,7 @@ class [[nodiscard]] SharedEvent::Awaiter final : public SharedWait {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     if (suspend(coroutine, promise_of(coroutine)) && !event_.line_up(*this)) wake();
   }
-  Result<void> await_resume() noexcept { return finish(); }
+  [[nodiscard]] Result<void> await_resume() noexcept { return finish(); }
 
  private:
   Wait* cancel(const CancelCause&) noexcept override {
@@ -64,6 +65,7 @@ class [[nodiscard]] SharedEvent::Awaiter final : public SharedWait {
     return nullptr;
   }
   void describe(std::string& text) const override { text += "a shared event"; }
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::event; }
 
   SharedEvent& event_;
 };

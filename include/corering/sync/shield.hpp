@@ -19,6 +19,11 @@ class [[nodiscard]] ShieldAwaiter : public ScopedAwaiter<ShieldScope, Inner> {
  public:
   explicit ShieldAwaiter(Inner&& inner) : ScopedAwaiter<ShieldScope, Inner>(std::forward<Inner>(inner)) {}
   await_result_t<Inner> await_resume() { return this->inner_result(); }
+  [[nodiscard]] await_result_t<Inner> await_resume()
+    requires is_result<await_result_t<Inner>>
+  {
+    return this->inner_result();
+  }
 };
 
 template <class Inner>
@@ -26,6 +31,7 @@ class [[nodiscard("a shield does nothing until it is awaited")]] Shielded {
  public:
   explicit Shielded(Inner inner) : inner_(std::move(inner)) {}
   ShieldAwaiter<Inner> operator co_await() && { return ShieldAwaiter<Inner>(std::move(inner_)); }
+  void operator co_await() & = delete;  // write co_await std::move(it): it can be awaited once
 
  private:
   Inner inner_;

@@ -3,9 +3,11 @@
 
 #include <coroutine>
 
+#include <corering/base/any_duration.hpp>
+#include <corering/base/any_time_point.hpp>
 #include <corering/base/assert.hpp>
+#include <corering/base/outside.hpp>
 #include <corering/base/result.hpp>
-#include <corering/base/time.hpp>
 #include <corering/core/operation.hpp>
 #include <corering/engine/here.hpp>
 
@@ -23,28 +25,30 @@ class [[nodiscard]] SleepAwaiter : private Wait {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     suspend(coroutine, promise_of(coroutine));
   }
-  Result<void> await_resume() noexcept;
+  [[nodiscard]] Result<void> await_resume() noexcept;
 
  private:
   struct Timer : TimerNode {
-    explicit Timer(SleepAwaiter& sleeper) noexcept : sleeper(sleeper) {}
+    explicit Timer(SleepAwaiter& of) noexcept : sleeper(of) {}
     SleepAwaiter& sleeper;
   };
 
   void suspend(std::coroutine_handle<> coroutine, PromiseBase* promise) noexcept;
   Wait* cancel(const CancelCause& cause) noexcept override;
   void describe(std::string& text) const override;
+  [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::time; }
 
   TimePoint deadline_;
   Timer timer_;
   std::coroutine_handle<> coroutine_;
   bool cancelled_ = false;
+  bool no_memory_ = false;
 };
 
 /// Waits for a point in time, when it is awaited on a worker. It costs no SQE.
 /// suspends: always; if the time has passed, it resumes at once, in a coming turn
 /// resumes: same worker, at the time or a little later, never earlier; TimePoint::max() means never
-/// cancelled: fails with the scope's reason
+/// cancelled: fails with the scope's reason · errors: ENOMEM
 class [[nodiscard("sleeping means awaiting")]] SleepOperation {
  public:
   explicit SleepOperation(TimePoint deadline) noexcept : deadline_(deadline) {}
@@ -58,11 +62,12 @@ class [[nodiscard("sleeping means awaiting")]] SleepOperation {
 };
 
 /// Waits until `deadline`, a time of CLOCK_MONOTONIC.
-inline SleepOperation sleep_until(TimePoint deadline) noexcept { return SleepOperation(deadline); }
+inline SleepOperation sleep_until(AnyTimePoint deadline) noexcept { return SleepOperation(deadline); }
 
-/// Waits at least `duration` from now. With zero or less it lets everything that is ready run first.
-inline SleepOperation sleep_for(Duration duration) noexcept {
-  return SleepOperation(saturating_add(Clock::now(), duration));
+/// Waits at least `duration` from now, in any unit; the longest one (hours::max()) means never. With zero or
+/// less it lets everything that is ready run first.
+inline SleepOperation sleep_for(AnyDuration duration) noexcept {
+  return SleepOperation(saturating_add(os::now(), duration));
 }
 
 }  // namespace corering

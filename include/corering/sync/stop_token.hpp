@@ -24,7 +24,7 @@ class StopTokenScope : public Scope {
 
  private:
   struct Cancel {
-    explicit Cancel(StopTokenScope& scope) noexcept : scope(scope) {}
+    explicit Cancel(StopTokenScope& what) noexcept : scope(what) {}
     void operator()() const noexcept { CancelProtocol::request(scope, {.reason = CancelReason::asked()}); }
     StopTokenScope& scope;
   };
@@ -39,6 +39,11 @@ class [[nodiscard]] StoppableAwaiter : public ScopedAwaiter<StopTokenScope, Inne
   StoppableAwaiter(Inner&& inner, std::stop_token token)
       : ScopedAwaiter<StopTokenScope, Inner>(std::forward<Inner>(inner), std::move(token)) {}
   await_result_t<Inner> await_resume() { return this->inner_result(); }
+  [[nodiscard]] await_result_t<Inner> await_resume()
+    requires is_result<await_result_t<Inner>>
+  {
+    return this->inner_result();
+  }
 };
 
 template <class Inner>
@@ -48,6 +53,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Stoppable {
   StoppableAwaiter<Inner> operator co_await() && {
     return StoppableAwaiter<Inner>(std::move(inner_), std::move(token_));
   }
+  void operator co_await() & = delete;  // write co_await std::move(it): it can be awaited once
 
  private:
   Inner inner_;

@@ -13,6 +13,8 @@
 #include <corering/engine/frame_cache.hpp>
 #include <corering/engine/member.hpp>
 #include <corering/engine/queued_wait.hpp>
+#include <corering/engine/task_name.hpp>
+#include <corering/trace/recorder.hpp>
 
 namespace corering {
 
@@ -39,6 +41,13 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   void spawn(Task<T> task, std::source_location where = std::source_location::current()) {
     add(*new Child<T>(std::move(task)), where);
   }
+  /// The same for a task that has a name in traces: group.spawn(serve(client), "serve").
+  template <class T>
+  void spawn(Task<T> task, TaskName name, std::source_location where = std::source_location::current()) {
+    auto* const child = new Child<T>(std::move(task));
+    child->name = name.text();
+    add(*child, where);
+  }
 
   /// Waits until another task could start at once. It is for producers that must not run ahead. If several
   /// coroutines wait, they go on together, and what they spawn beyond the limit waits in line.
@@ -47,7 +56,9 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   auto room() noexcept { return WaitOperation<Room, TaskGroup>(*this); }
 
   /// Cancels every task of the group and its body. What they report because of that does not count as a
-  /// failure.
+  /// failure. Nothing is interrupted: a task goes on until it waits; that wait ends with an error, and so
+  /// does each one that it begins later. Tasks in line are destroyed. A task that is spawned from now on
+  /// starts in the same way as the others, and its first wait fails.
   void cancel() noexcept;
 
   /// Returns how many tasks of the group have not ended.
@@ -58,14 +69,14 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   friend class detail::GroupAwaiter;
   using Scope::cancel;
 
-  class ChildBase : public detail::MemberBase {
+  class ChildBase : public CachedFrame, public detail::MemberBase {
    public:
-    static void* operator new(std::size_t size) { return allocate_frame(size); }
-    static void operator delete(void* memory, std::size_t size) noexcept { free_frame(memory, size); }
     /// Returns success, or how the task failed.
     virtual std::error_code error() noexcept = 0;
     void dispose() noexcept override { delete this; }
+    [[nodiscard]] const char* name_in_trace() const noexcept override { return name; }
     std::source_location spawned_at;
+    const char* name = nullptr;
   };
 
   template <class T>
@@ -97,7 +108,14 @@ class TaskGroup : private Scope, private detail::MemberOwner {
   class Join final : public Wait {
    public:
     explicit Join(TaskGroup& group) noexcept : group_(group) {}
-    void joins(PromiseBase* promise) noexcept { promise_ = promise; }
+    void joins(PromiseBase* promise, std::coroutine_handle<> coroutine) noexcept {
+      promise_ = promise;
+      if (trace::enabled()) record_begin(coroutine);
+    }
+    void ended() noexcept {
+      if (trace::enabled()) record_end(!group_.is_cancelled());
+    }
+    [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::join; }
     Wait* cancel(const CancelCause&) noexcept override {
       return nullptr;
     }  // the group itself tells the members
@@ -117,14 +135,16 @@ class TaskGroup : private Scope, private detail::MemberOwner {
       group_.check_home("room() was awaited on a worker that is not the group's worker");
       wait_in(group_.waiting_for_room_, coroutine, promise_of(coroutine));
     }
-    Result<void> await_resume() noexcept { return finish(); }
+    [[nodiscard]] Result<void> await_resume() noexcept { return finish(); }
     void describe(std::string& text) const override;
+    [[nodiscard]] trace::WaitFor name_in_trace() const noexcept override { return trace::WaitFor::semaphore; }
 
    private:
     TaskGroup& group_;
   };
 
-  explicit TaskGroup(const TaskGroupOptions& options) noexcept : max_running_(options.max_running) {}
+  explicit TaskGroup(const TaskGroupOptions& options) noexcept
+      : max_running_(options.max_running > 0 ? options.max_running : 1) {}
   ~TaskGroup() override;
 
   void check_home(const char* message) const noexcept { CORERING_ASSERT(is_home(), message); }
@@ -205,7 +225,7 @@ class [[nodiscard]] GroupAwaiter : private TaskGroup {
     begin_body(*member_);
   }
 
-  ResultType await_resume() {
+  [[nodiscard]] ResultType await_resume() {
     rethrow();
     if (const std::error_code failed = error()) return std::unexpected(failed);
     if constexpr (std::is_void_v<T>) {
@@ -231,6 +251,7 @@ class [[nodiscard("a group does nothing until it is awaited")]] GroupOperation {
  public:
   GroupOperation(Body body, const TaskGroupOptions& options) : body_(std::move(body)), options_(options) {}
   GroupAwaiter<Body> operator co_await() && { return GroupAwaiter<Body>(std::move(body_), options_); }
+  void operator co_await() & = delete;  // write co_await std::move(it): it can be awaited once
 
  private:
   Body body_;
@@ -253,9 +274,9 @@ class [[nodiscard("a group does nothing until it is awaited")]] GroupOperation {
 /// captures by value, g++ 12 destroys what it captures twice: give the lambda a name and move it in.) In a
 /// server, a task that must not take the others down with it must return no failure.
 template <class Body>
-  requires detail::GroupBody<std::remove_cvref_t<Body>>
+  requires detail::GroupBody<std::decay_t<Body>>
 auto with_group(Body&& body, const TaskGroupOptions& options = {}) {
-  return detail::GroupOperation<std::remove_cvref_t<Body>>(std::forward<Body>(body), options);
+  return detail::GroupOperation<std::decay_t<Body>>(std::forward<Body>(body), options);
 }
 
 }  // namespace corering

@@ -5,7 +5,8 @@
 #include <source_location>
 #include <utility>
 
-#include <corering/base/time.hpp>
+#include <corering/base/any_duration.hpp>
+#include <corering/base/any_time_point.hpp>
 #include <corering/core/cancellation.hpp>
 #include <corering/core/operation.hpp>
 #include <corering/engine/scoped_await.hpp>
@@ -25,7 +26,7 @@ class DeadlineScope : public Scope {
  protected:
   explicit DeadlineScope(const Limit& limit) noexcept : limit_(limit), timer_(*this) {}
 
-  void enter(PromiseBase* outer) noexcept;
+  void enter(PromiseBase* outer);
   void leave() noexcept;
 
   [[nodiscard]] bool has_passed() const noexcept { return static_cast<bool>(passed_); }
@@ -38,7 +39,7 @@ class DeadlineScope : public Scope {
 
  private:
   struct Timer : TimerNode {
-    explicit Timer(DeadlineScope& scope) noexcept : scope(scope) {}
+    explicit Timer(DeadlineScope& of) noexcept : scope(of) {}
     DeadlineScope& scope;
   };
   void pass() noexcept;
@@ -57,7 +58,7 @@ class [[nodiscard]] TimeoutAwaiter : public ScopedAwaiter<DeadlineScope, Inner> 
   TimeoutAwaiter(Inner&& inner, const Limit& limit)
       : ScopedAwaiter<DeadlineScope, Inner>(std::forward<Inner>(inner), limit) {}
 
-  ResultType await_resume() {
+  [[nodiscard]] ResultType await_resume() {
     if constexpr (std::is_void_v<T>) {
       this->inner_result();
       if (this->has_passed()) return std::unexpected(this->own_error());
@@ -82,6 +83,7 @@ class [[nodiscard("a deadline does nothing until it is awaited")]] Timeout {
   Timeout(Inner inner, const Limit& limit) : inner_(std::move(inner)), limit_(limit) {}
 
   TimeoutAwaiter<Inner> operator co_await() && { return TimeoutAwaiter<Inner>(std::move(inner_), limit_); }
+  void operator co_await() & = delete;  // write co_await std::move(it): it can be awaited once
 
   /// The same on `worker`, wherever it is awaited: it hops there and back as IoOperation::on() does. The time
   /// begins to run on `worker`.
@@ -102,14 +104,16 @@ class [[nodiscard("a deadline does nothing until it is awaited")]] Timeout {
 /// instead. It costs no SQE and no allocation.
 ///
 /// Yields Result<T> where the awaitable yields T or Result<T>. With zero or less the awaitable still starts,
-/// and its result counts if it finishes without waiting.
+/// and its result counts if it finishes without waiting. The longest duration of
+/// a unit (hours::max()) means never.
 /// resumes: same worker
 /// errors: if a deadline has passed, an error that equals `std::errc::timed_out` and says how long that
-///   deadline was and where it was set; it is the nearest one, which may be a caller's
+///   deadline was and where it was set; it is the nearest one, which may be a caller's. If there is no memory
+///   for its timer, throws std::bad_alloc, and the awaitable has not started
 /// late success: a Result that is a success is passed on, so nothing that was read is lost; a T that is not a
 ///   Result is dropped
 template <Awaitable Inner>
-auto with_timeout(Duration duration, Inner&& awaitable,
+auto with_timeout(AnyDuration duration, Inner&& awaitable,
                   std::source_location where = std::source_location::current()) {
   return detail::Timeout<std::remove_cvref_t<Inner>>(std::forward<Inner>(awaitable),
                                                      {.duration = duration, .time = {}, .where = where});
@@ -117,7 +121,7 @@ auto with_timeout(Duration duration, Inner&& awaitable,
 
 /// The same with a point in time of CLOCK_MONOTONIC; max() means never.
 template <Awaitable Inner>
-auto with_deadline(TimePoint deadline, Inner&& awaitable,
+auto with_deadline(AnyTimePoint deadline, Inner&& awaitable,
                    std::source_location where = std::source_location::current()) {
   return detail::Timeout<std::remove_cvref_t<Inner>>(
       std::forward<Inner>(awaitable), {.duration = std::nullopt, .time = deadline, .where = where});

@@ -200,6 +200,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Combinator {
  public:
   explicit Combinator(Inner inner) : inner_(std::move(inner)) {}
   Awaiter operator co_await() && { return Awaiter(std::move(inner_)); }
+  void operator co_await() & = delete;  // write co_await std::move(it): it can be awaited once
 
  private:
   Inner inner_;
@@ -242,7 +243,8 @@ auto when_all(Range&& members) {
 /// yields which member was first, and its result (FirstOf). A member that has nothing to wait for is the
 /// first at once, and those after it do not begin.
 /// resumes: same worker, when every member has ended · cancelled: cancels all members
-/// errors: an exception of any member comes out, even if that member was cancelled
+/// errors: an exception of any member comes out when all have ended, even if that member was cancelled; then
+///   the result of the first member is lost
 /// late success: the results of the others are disposed of by their type, late successes too: an Fd closes
 ///   itself
 template <Awaitable... Inner>

@@ -187,6 +187,19 @@ static_assert(opcode_names.size() == static_cast<std::size_t>(Opcode::pipe) + 1)
   return static_cast<std::uint32_t>(opcode) | sqe_flags << 8 | ioprio << 16;
 }
 
+/// The opcodes that the kernel never tries on the thread that asks: a helper thread (io-wq) does them.
+/// (fadvise and openat go there for some arguments only.)
+inline constexpr std::uint64_t opcodes_for_helpers = [] {
+  std::uint64_t bits = 0;
+  for (const Opcode opcode :
+       {Opcode::fsync, Opcode::sync_file_range, Opcode::fallocate, Opcode::statx, Opcode::madvise,
+        Opcode::splice, Opcode::tee, Opcode::shutdown, Opcode::renameat, Opcode::unlinkat, Opcode::mkdirat,
+        Opcode::symlinkat, Opcode::linkat, Opcode::fsetxattr, Opcode::setxattr, Opcode::fgetxattr,
+        Opcode::getxattr, Opcode::ftruncate})
+    bits |= std::uint64_t{1} << static_cast<unsigned>(opcode);
+  return bits;
+}();
+
 /// What an operation will write into an SQE.
 ///
 /// It is not simply an Sqe: it is written field by field when the operation is made, and read a few
@@ -206,6 +219,12 @@ struct Request {
   std::uint64_t pad = 0;
 
   [[nodiscard]] Opcode opcode() const noexcept { return static_cast<Opcode>(head & 0xff); }
+  /// Returns true if a helper thread of the kernel (io-wq) does it in any case: because of its opcode, or
+  /// because it has IOSQE_ASYNC.
+  [[nodiscard, gnu::always_inline]] constexpr bool is_for_a_helper() const noexcept {
+    const std::uint32_t opcode = head & 0xff;
+    return (head >> 8 & 1U << 4) != 0 || (opcode < 64 && (opcodes_for_helpers >> opcode & 1) != 0);
+  }
 
   [[nodiscard]] static Request of(const Sqe& sqe) noexcept {
     return {
@@ -250,6 +269,7 @@ namespace abi {
 // io_uring_setup(2), params.flags
 inline constexpr std::uint32_t setup_cqsize = 1U << 3;
 inline constexpr std::uint32_t setup_clamp = 1U << 4;
+inline constexpr std::uint32_t setup_r_disabled = 1U << 6;      // 5.10
 inline constexpr std::uint32_t setup_submit_all = 1U << 7;      // 5.18
 inline constexpr std::uint32_t setup_coop_taskrun = 1U << 8;    // 5.19
 inline constexpr std::uint32_t setup_taskrun_flag = 1U << 9;    // 5.19
@@ -349,12 +369,15 @@ inline constexpr std::uint32_t file_index_alloc = ~0U;
 // io_uring_register(2), opcodes
 inline constexpr std::uint32_t register_probe = 8;
 inline constexpr std::uint32_t register_files_update = 6;
+inline constexpr std::uint32_t register_restrictions = 11;  // 5.10
+inline constexpr std::uint32_t register_enable_rings = 12;  // 5.10
 inline constexpr std::uint32_t register_files2 = 13;
 inline constexpr std::uint32_t unregister_files = 3;
 inline constexpr std::uint32_t register_buffers2 = 15;
 inline constexpr std::uint32_t unregister_buffers = 1;
 inline constexpr std::uint32_t register_buffers_update = 16;
 inline constexpr std::uint32_t register_iowq_aff = 17;
+inline constexpr std::uint32_t register_iowq_max_workers = 19;  // 5.15
 inline constexpr std::uint32_t register_ring_fds = 20;
 inline constexpr std::uint32_t unregister_ring_fds = 21;
 inline constexpr std::uint32_t register_pbuf_ring = 22;    // 5.19
@@ -376,6 +399,15 @@ struct Probe {
   std::uint16_t reserved = 0;
   std::array<std::uint32_t, 3> reserved2{};
   std::array<Op, 256> ops{};
+};
+
+/// struct io_uring_restriction: one thing that a ring may do.
+struct Restriction {
+  enum class What : std::uint16_t { register_op = 0, sqe_op = 1, sqe_flags_allowed = 2 };
+  What what = What::sqe_op;
+  std::uint8_t value = 0;  ///< the opcode, or the flags
+  std::uint8_t reserved = 0;
+  std::array<std::uint32_t, 3> reserved2{};
 };
 
 /// struct io_uring_rsrc_register

@@ -9,11 +9,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include <corering/base/time.hpp>
 #include <corering/uring/abi.hpp>
+#include <corering/uring/doorbell.hpp>
 
 namespace corering {
+
+class Capabilities;
 
 /// The parameters that a ring is asked for, and those that it got.
 struct RingParams {
@@ -51,8 +56,13 @@ class KernelRing {
   virtual int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
                     const abi::GetEventsArg* arg) noexcept = 0;
 
-  /// Returns the ring's descriptor, for messages from other rings, or -1 if it has none.
+  /// Returns the ring's descriptor, for messages from other rings, or -1 if it has none. Unless the ring was
+  /// given abi::setup_defer_taskrun, it can be polled: it is readable while an enter would make CQEs appear.
   [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
+
+  /// Returns when an enter would make completions appear although the descriptor does not show it: a ring
+  /// that is interpreted in the process keeps its timers itself. Nothing if there is no such time.
+  [[nodiscard]] virtual std::optional<Duration> until_due() const noexcept { return std::nullopt; }
 
   /// Registers or unregisters a resource of the ring.
   /// follows: io_uring_register(2)
@@ -78,6 +88,10 @@ class Kernel {
   /// follows: write(2)
   virtual int wake(int eventfd) noexcept = 0;
 
+  /// Called for each post to a worker while times are kept (trace::Level::hist), and for each stop request.
+  /// thread: any, also in a signal handler
+  virtual void posted() noexcept {}
+
   /// Blocks the calling thread for `how_long`. A worker calls it when the kernel is short of memory.
   virtual void nap(Duration how_long) noexcept = 0;
 
@@ -93,8 +107,26 @@ class Kernel {
     return -EAGAIN;
   }
 
+  /// Opens what somebody else's event loop watches: readable while `ring` is, the descriptor of a ring, and
+  /// from a set time on. Returns 0 or -errno.
+  virtual int open_doorbell(int ring, std::unique_ptr<Doorbell>& doorbell) noexcept {
+    return open_system_doorbell(ring, doorbell);
+  }
+
+  /// Returns what the kernel is known to be able to do, or null: then a trial ring finds it out.
+  [[nodiscard]] virtual const Capabilities* known_capabilities() const noexcept { return nullptr; }
+
+  /// Returns false if completions appear only in an enter. Then no worker watches its ring before it sleeps.
+  [[nodiscard]] virtual bool is_worth_watching() const noexcept { return true; }
+
+  /// What traces, dumps and messages call it: "io_uring", or "io_uring, emulated".
+  [[nodiscard]] virtual std::string_view name() const noexcept { return "io_uring"; }
+
   /// Returns the time of CLOCK_MONOTONIC.
   [[nodiscard]] virtual TimePoint now() const noexcept = 0;
+
+  /// The same for what people read, traces and dumps. Whether somebody looks must not change a recorded run.
+  [[nodiscard]] virtual TimePoint now_to_show() const noexcept { return now(); }
 };
 
 /// Returns the kernel that this process runs on.

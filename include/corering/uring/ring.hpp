@@ -47,11 +47,15 @@ class Ring {
  public:
   explicit Ring(SubmissionQueue& sq) noexcept : sq_(sq) {}
 
+  /// Who waits for completions: the worker, in an enter, or others, who poll the ring's descriptor.
+  enum class Watched : std::uint8_t { by_entering, from_outside };
+
   /// Opens the ring on the calling thread. It asks for the best set of flags; if the kernel answers EINVAL,
   /// it drops the newest ones, one step at a time. `cq_entries` 0 means the kernel's choice, which is twice
-  /// the SQ.
+  /// the SQ. If `allowed` names opcodes, the ring refuses all others, see WorkerOptions::allow.
   /// thread: the one that will enter the ring (SINGLE_ISSUER)
-  Result<void> open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t cq_entries);
+  Result<void> open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t cq_entries,
+                    Watched watched = Watched::by_entering, std::span<const Opcode> allowed = {});
 
   /// Unmaps and closes. Nothing may be in flight: closing waits for nothing, and the kernel would still write
   /// to buffers.
@@ -79,6 +83,8 @@ class Ring {
 
   [[nodiscard]] std::uint32_t sq_entries() const noexcept { return memory_.sq_entries; }
 
+  [[nodiscard]] std::uint32_t cq_entries() const noexcept { return memory_.cq_entries; }
+
   /// Returns how many SQEs next_sqe() can give.
   [[nodiscard]] std::uint32_t free_sqes() noexcept {
     sq_.limit_ = load(memory_.sq_head, std::memory_order_acquire) + memory_.sq_entries;
@@ -87,6 +93,16 @@ class Ring {
 
   /// Returns the ring's descriptor, for messages from other rings.
   [[nodiscard]] int descriptor() const noexcept { return ring_->descriptor(); }
+
+  /// See KernelRing::until_due().
+  [[nodiscard]] std::optional<Duration> until_due() const noexcept { return ring_->until_due(); }
+
+  /// Calls `visit` with each SQE that is filled but not yet taken by the kernel.
+  template <class Visit>
+  void for_each_filled(Visit&& visit) noexcept {
+    const std::uint32_t begin = load(memory_.sq_head, std::memory_order_acquire);
+    for (std::uint32_t at = begin; at != sq_.tail_; ++at) visit(sq_.sqes_[at & sq_.mask_]);
+  }
 
   /// Returns how many SQEs are filled but not yet taken by the kernel.
   [[nodiscard]] std::uint32_t unsubmitted() const noexcept {
@@ -104,6 +120,11 @@ class Ring {
   [[nodiscard]] bool has_task_work() const noexcept {
     return (params_.flags & abi::setup_taskrun_flag) == 0 ||
            (load(memory_.sq_flags, std::memory_order_relaxed) & (abi::sq_taskrun | abi::sq_cq_overflow)) != 0;
+  }
+
+  /// Returns true if there were more completions than the CQ holds: an enter brings the rest.
+  [[nodiscard]] bool has_overflown() const noexcept {
+    return (load(memory_.sq_flags, std::memory_order_relaxed) & abi::sq_cq_overflow) != 0;
   }
 
   /// Hands over what is unsubmitted, and runs no completion work. Returns how many SQEs were taken, or

@@ -5,8 +5,20 @@
 
 namespace corering {
 
-/// The step of a worker's set-up that failed.
-enum class SetupStep { ring, eventfd, thread, pinning, mask };
+/// The step of a worker's set-up that failed; or, later, of the kernel's: its helper threads.
+enum class SetupStep {
+  ring,
+  eventfd,
+  thread,
+  pinning,
+  mask,
+  sizes,
+  helper,
+  kernel,
+  doorbell,
+  restrictions,
+  replay
+};
 
 /// The category of set-up errors. They name the failed step and the errno. Their message is one sentence that
 /// says what to do, and they compare equal to the matching `std::errc`.

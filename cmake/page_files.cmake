@@ -1,0 +1,15 @@
+# Writes the parts of a page as C++ strings: cmake -DFOLDER=page -DOUT=page_files.cpp -P page_files.cmake
+set(text "/// page_files.cpp — written by cmake/page_files.cmake from tools/iotrace/page.\n#include \"iotrace/page_files.hpp\"\n\n")
+# A string literal has a limit in some compilers, also if it is joined of several, so each file is a string of its own.
+function(add_strings name)
+  string(APPEND text "static constexpr std::string_view files_of_${name}[] = {")
+  foreach(file IN LISTS ARGN)
+    file(READ ${FOLDER}/${file} content)
+    string(APPEND text "\n    R\"file~(${content})file~\",")
+  endforeach()
+  set(text "${text}};\nconst std::span<const std::string_view> iotrace::${name} = files_of_${name};\n" PARENT_SCOPE)
+endfunction()
+add_strings(page_style page.css)
+add_strings(page_body page.html)
+add_strings(page_script begin.js decode.js format.js model.js search.js diagram.js timeline.js panels.js main.js)
+file(WRITE ${OUT} "${text}")

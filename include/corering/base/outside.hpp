@@ -1,0 +1,79 @@
+/// outside.hpp — the system calls that the library makes beside its rings, and who answers them.
+///
+/// Usually that is the operating system. On a thread with a simulated world (sim/sim.hpp) it is that world:
+/// its descriptors are numbers that no real descriptor has. While a run is recorded or replayed
+/// (replay/replay.hpp), every call on its thread passes there.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <corering/base/time.hpp>
+
+namespace corering {
+
+class Kernel;
+
+/// What stands for the operating system. Its functions return what the system call returns, or -errno.
+class Outside {
+ public:
+  virtual ~Outside() = default;
+
+  /// Returns false if time and everything else go on by themselves, as they do without an Outside.
+  [[nodiscard]] virtual bool is_world() const noexcept { return true; }
+  /// Returns true if calls on this descriptor belong here. A world has those from os::first_simulated on.
+  [[nodiscard]] virtual bool owns(int fd) const noexcept;
+
+  /// Returns the kernel of workers that are made on its thread, or null if that is the default.
+  [[nodiscard]] virtual Kernel* kernel() const noexcept { return nullptr; }
+
+  virtual int socket(int family, int type) noexcept = 0;
+  virtual int socket_pair(int type, int* ends) noexcept = 0;
+  virtual int pipe(int* ends) noexcept = 0;
+  virtual int bind(int fd, const sockaddr* name, socklen_t length) noexcept = 0;
+  virtual int listen(int fd, int backlog) noexcept = 0;
+  virtual int connect(int fd, const sockaddr* name, socklen_t length) noexcept = 0;
+  virtual int set_option(int fd, int level, int name, const void* value, socklen_t length) noexcept = 0;
+  virtual int get_option(int fd, int level, int name, void* value, socklen_t* length) noexcept = 0;
+  virtual int local_name(int fd, sockaddr* name, socklen_t* length) noexcept = 0;
+  virtual int peer_name(int fd, sockaddr* name, socklen_t* length) noexcept = 0;
+  virtual int close(int fd) noexcept = 0;
+
+  [[nodiscard]] virtual TimePoint now() const noexcept = 0;
+
+  /// Called by a plain thread that has to wait: lets everything else go on until `has_come(what)` is true.
+  virtual void wait_for(bool (*has_come)(const void*), const void* what) noexcept = 0;
+};
+
+/// Calls of the operating system, or of what stands for it. They return what the system call returns, and set
+/// errno.
+namespace os {
+
+/// Descriptors from here on belong to an Outside. No process has so many.
+inline constexpr int first_simulated = 1 << 24;
+
+/// Returns what stands for the operating system on the calling thread, or null.
+[[nodiscard]] Outside* outside() noexcept;
+/// The same, if it is a world.
+[[nodiscard]] Outside* world() noexcept;
+/// Sets it, and returns the one before.
+Outside* set_outside(Outside* outside) noexcept;
+/// From now on, every descriptor is asked about, and not only simulated ones.
+void ask_about_every_descriptor() noexcept;
+
+[[nodiscard]] int socket(int family, int type) noexcept;
+[[nodiscard]] int socket_pair(int type, int* ends) noexcept;  ///< Unix sockets
+[[nodiscard]] int pipe(int* ends) noexcept;
+int bind(int fd, const sockaddr* name, socklen_t length) noexcept;
+int listen(int fd, int backlog) noexcept;
+int connect(int fd, const sockaddr* name, socklen_t length) noexcept;
+int set_option(int fd, int level, int name, const void* value, socklen_t length) noexcept;
+int get_option(int fd, int level, int name, void* value, socklen_t* length) noexcept;
+int local_name(int fd, sockaddr* name, socklen_t* length) noexcept;
+int peer_name(int fd, sockaddr* name, socklen_t* length) noexcept;
+int close(int fd) noexcept;
+
+/// Returns the time of CLOCK_MONOTONIC, or the simulated one.
+[[nodiscard]] TimePoint now() noexcept;
+
+}  // namespace os
+}  // namespace corering

@@ -1,0 +1,148 @@
+/// interpreter_end.cpp — the end of an emulated ring, and what register(2) does with it.
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <span>
+#include <utility>
+
+#include "emulation/interpreter.hpp"
+#include "emulation/opcode_rules.hpp"
+
+namespace corering::emulation {
+
+// ---- the end ----
+
+Interpreter::~Interpreter() {
+  while (queue_ != nullptr) {
+    Submission& operation = *std::exchange(queue_, queue_->queue_next);
+    operation.place = Place::nowhere;
+    if (!operation.is_listed) dispose(&operation);
+  }
+  for (Submission* at = table_.oldest(); at != nullptr; at = at->younger) {
+    if (at->place == Place::watched) world_->unwatch(*at);
+    if (at->place == Place::lent) (void)world_->take_back(*at);
+  }
+  world_->end();
+  Report report;
+  while (world_->next(report)) discard_result(static_cast<Submission&>(*report.call), report.answer);
+  while (Submission* const operation = table_.oldest()) {
+    table_.remove(*operation);
+    Submission* const limit = operation->link_timeout;
+    if (limit != nullptr && limit->place == Place::chained) dispose(limit);
+    dispose(operation);
+  }
+}
+
+/// And the links after it.
+void Interpreter::dispose(Submission* operation) noexcept {
+  while (operation != nullptr) {
+    if (operation->held_fd >= 0) world_->close(operation->held_fd);
+    pool_.give_back(*std::exchange(operation, operation->next_link));
+  }
+}
+
+/// A helper has closed what was in the slot. One that has not begun answers that it was cancelled.
+void Interpreter::note_closed(Submission& operation, const Answer& answer) noexcept {
+  if (operation.closes_a_slot() && answer.result != -ECANCELED) operation.held_fd = -1;
+}
+
+/// Nobody will learn of the descriptors that a helper has opened.
+void Interpreter::discard_result(Submission& operation, const Answer& answer) noexcept {
+  note_closed(operation, answer);
+  if (answer.kind == Answer::Kind::done && answer.result >= 0 && opens_file(operation.opcode()) &&
+      operation.opcode() != Opcode::pipe)
+    world_->close(answer.result);
+}
+
+// ---- register ----
+
+bool Interpreter::make_buffers(std::uint32_t count) noexcept try {
+  fixed_buffers_.resize(count);
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
+}
+
+int Interpreter::register_buffers(const abi::RsrcRegister& wish) noexcept {
+  if (!fixed_buffers_.empty()) return -EBUSY;
+  constexpr std::uint32_t most_buffers = 1U << 14;
+  if (wish.count == 0 || wish.count > most_buffers) return -EINVAL;
+  const bool is_sparse = (wish.flags & abi::rsrc_register_sparse) != 0;
+  if (is_sparse != (wish.data == 0)) return wish.data == 0 ? -EFAULT : -EINVAL;
+  if (!make_buffers(wish.count)) return -ENOMEM;
+  if (!is_sparse)
+    std::ranges::copy_n(reinterpret_cast<const iovec*>(wish.data), wish.count, fixed_buffers_.begin());
+  return 0;
+}
+
+int Interpreter::update_buffers(const abi::RsrcUpdate2& update) noexcept {
+  if (fixed_buffers_.empty()) return -ENXIO;
+  if (update.count == 0 || std::uint64_t{update.offset} + update.count > fixed_buffers_.size())
+    return -EINVAL;
+  const auto* const buffers = reinterpret_cast<const iovec*>(update.data);
+  std::ranges::copy_n(buffers, update.count, fixed_buffers_.begin() + update.offset);
+  return static_cast<int>(update.count);
+}
+
+int Interpreter::probe(abi::Probe& answer, unsigned count) noexcept {
+  answer.last_op = static_cast<std::uint8_t>(Opcode::pipe);
+  answer.ops_len = static_cast<std::uint8_t>(std::min<unsigned>(count, answer.last_op + 1U));
+  for (std::uint8_t i = 0; i < answer.ops_len; ++i) {
+    answer.ops[i].op = i;
+    answer.ops[i].flags = is_offered(static_cast<Opcode>(i)) ? abi::probe_op_supported : 0;
+  }
+  return 0;
+}
+
+int Interpreter::register_files(unsigned opcode, void* argument, unsigned count) noexcept {
+  const auto lock = Inbox::lock_out_senders();
+  if (opcode == abi::unregister_files) return files_.close();
+  if (opcode == abi::register_files2) {
+    const auto& wish = *static_cast<const abi::RsrcRegister*>(argument);
+    const bool is_sparse = (wish.flags & abi::rsrc_register_sparse) != 0;
+    if (is_sparse != (wish.data == 0)) return wish.data == 0 ? -EFAULT : -EINVAL;
+    return files_.open(wish.count, reinterpret_cast<const std::int32_t*>(wish.data));
+  }
+  const auto& update = *static_cast<const abi::RsrcUpdate*>(argument);
+  return files_.update(update.offset, reinterpret_cast<const std::int32_t*>(update.data), count);
+}
+
+int Interpreter::restrict(std::span<const abi::Restriction> allowed) noexcept {
+  if (is_restricted_) return -EBUSY;
+  for (const abi::Restriction& one : allowed) {
+    if (one.what == abi::Restriction::What::sqe_op) allowed_opcodes_.set(one.value);
+    if (one.what == abi::Restriction::What::register_op) allowed_registrations_.set(one.value);
+  }
+  is_restricted_ = true;
+  return 0;
+}
+
+int Interpreter::register_resource(unsigned opcode, void* argument, unsigned count) noexcept {
+  if (is_restricted_ && !allowed_registrations_.test(opcode % allowed_registrations_.size())) return -EACCES;
+  switch (opcode) {
+    case abi::register_restrictions:
+      return restrict({static_cast<const abi::Restriction*>(argument), count});
+    case abi::register_probe:
+      return probe(*static_cast<abi::Probe*>(argument), count);
+    case abi::register_files2:
+    case abi::register_files_update:
+    case abi::unregister_files:
+      return register_files(opcode, argument, count);
+    case abi::register_buffers2:
+      return register_buffers(*static_cast<const abi::RsrcRegister*>(argument));
+    case abi::register_buffers_update:
+      return update_buffers(*static_cast<const abi::RsrcUpdate2*>(argument));
+    case abi::unregister_buffers:
+      if (fixed_buffers_.empty()) return -ENXIO;
+      fixed_buffers_.clear();
+      return 0;
+    case abi::register_pbuf_ring:
+      return buffer_rings_.add(*static_cast<const abi::BufferRingRegister*>(argument));
+    case abi::unregister_pbuf_ring:
+      return buffer_rings_.remove(static_cast<const abi::BufferRingRegister*>(argument)->group);
+    default:
+      return -EINVAL;
+  }
+}
+
+}  // namespace corering::emulation

@@ -1,0 +1,241 @@
+/// calls_files.cpp — reading, writing and syncing simulated files, and what is done with their names.
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <corering/base/assert.hpp>
+
+#include "sim/calls.hpp"
+#include "sim/file_system.hpp"
+
+namespace corering::sim {
+namespace {
+
+/// After the power is off nothing happens any more.
+bool is_off(System& system) noexcept { return system.files().is_off(); }
+
+/// Counts a change, and makes it unless the power is off.
+template <class Function>
+int with_power(System& system, Function&& change) {
+  system.count_for_power_cut();
+  return is_off(system) ? -EIO : change();
+}
+
+bool is_directory(const OpenFile& file) noexcept { return file.inode->is_directory; }
+
+/// The path that an operation names, below the directory whose descriptor it gives.
+std::string path_of(System& system, int directory, std::uint64_t path) {
+  std::string below = "/";
+  const std::shared_ptr<Object>* const object = system.find(directory);
+  const bool is_file = object != nullptr && (*object)->kind == Object::Kind::file;
+  if (is_file) below = static_cast<const OpenFile&>(**object).path;
+  return FileSystem::normal(below, pointer_to<const char>(path));
+}
+
+std::string second_path_of(System& system, const Call& call) {
+  return path_of(system, static_cast<int>(call.sqe.len), call.sqe.off);
+}
+
+std::size_t place_of(const Call& call, OpenFile& file) noexcept {
+  return (call.sqe.off == ~std::uint64_t{0} ? file.position : call.sqe.off) + call.moved;
+}
+
+void move_on(const Call& call, OpenFile& file, std::size_t end) noexcept {
+  if (call.sqe.off == ~std::uint64_t{0}) file.position = end;
+}
+
+}  // namespace
+
+namespace calls {
+
+Answer read_file(System& system, OpenFile& file, Call& call, bool by_helper) {
+  if (opcode_of(call) == Opcode::read_multishot) return Answer::done(-EBADFD);
+  if (is_directory(file)) return Answer::done(-EISDIR);
+  if (!file.reads) return Answer::done(-EBADF);
+  if (!by_helper && (call.sqe.op_flags & RWF_NOWAIT) == 0 && system.random().one_in(8))
+    return Answer::helper();
+  if (is_off(system) || system.strikes(Fault::eio)) return Answer::done(-EIO);
+  const Buffers into(call);
+  const std::string& content = file.inode->now;
+  const std::size_t at = place_of(call, file);
+  const std::size_t there = at >= content.size() ? 0 : std::min(content.size() - at, into.size());
+  const std::size_t now = system.cut_short(Fault::short_read, there);
+  into.fill(content.data() + std::min(at, content.size()), now);
+  move_on(call, file, at + now);
+  return Answer::done(static_cast<std::int64_t>(call.moved + now));
+}
+
+Answer write_file(System& system, OpenFile& file, Call& call, bool by_helper) {
+  if (!file.writes) return Answer::done(-EBADF);
+  if (!by_helper && (call.sqe.op_flags & RWF_NOWAIT) == 0 && system.random().one_in(8))
+    return Answer::helper();
+  system.count_for_power_cut();
+  if (is_off(system) || system.strikes(Fault::eio)) return Answer::done(-EIO);
+  if (system.strikes(Fault::enospc)) return Answer::done(-ENOSPC);
+  const Buffers from(call);
+  const bool appends = file.appends || (call.sqe.op_flags & RWF_APPEND) != 0;
+  const std::size_t at = appends ? file.inode->now.size() : place_of(call, file);
+  const std::size_t now = system.cut_short(Fault::short_write, from.size());
+  std::string bytes(now, '\0');
+  from.take(bytes.data(), now);
+  file.inode->write(at, bytes);
+  if ((call.sqe.op_flags & (RWF_DSYNC | RWF_SYNC)) != 0) file.inode->sync();
+  move_on(call, file, at + now);
+  return Answer::done(static_cast<std::int64_t>(call.moved + now));
+}
+
+namespace {
+
+template <class Function>
+Answer on_file(const std::shared_ptr<Object>& object, Function&& function) {
+  if (object->kind != Object::Kind::file) return Answer::done(-EINVAL);
+  return function(static_cast<OpenFile&>(*object));
+}
+
+}  // namespace
+
+Answer sync_file(System& system, const std::shared_ptr<Object>& object, Call& /*call*/) {
+  return on_file(object, [&system](OpenFile& file) {
+    system.count_for_power_cut();
+    if (is_off(system) || system.strikes(Fault::eio)) return Answer::done(-EIO);
+    is_directory(file) ? system.files().sync_names(file.path) : file.inode->sync();
+    return Answer::done(0);
+  });
+}
+
+Answer truncate(System& system, const std::shared_ptr<Object>& object, Call& call) {
+  return on_file(object, [&](OpenFile& file) {
+    if (is_directory(file) || !file.writes) return Answer::done(-EINVAL);
+    return Answer::done(with_power(system, [&] {
+      file.inode->resize(call.sqe.off);
+      return 0;
+    }));
+  });
+}
+
+// Room is not counted, so only the size can change.
+Answer allocate(System& system, const std::shared_ptr<Object>& object, Call& call) {
+  return on_file(object, [&](OpenFile& file) {
+    if (call.sqe.len != 0) return Answer::done(-EOPNOTSUPP);
+    if (is_directory(file) || !file.writes) return Answer::done(-EBADF);
+    return Answer::done(with_power(system, [&] {
+      if (system.strikes(Fault::enospc)) return -ENOSPC;
+      const std::size_t end = call.sqe.off + call.sqe.addr;
+      if (end > file.inode->now.size()) file.inode->resize(end);
+      return 0;
+    }));
+  });
+}
+
+Answer advise(System& system, const std::shared_ptr<Object>& object, Call& call) {
+  const bool is_advice = opcode_of(call) == Opcode::fadvise;
+  const bool is_pipe = object->kind == Object::Kind::pipe;
+  if (is_advice ? is_pipe : object->kind != Object::Kind::file) return Answer::done(-ESPIPE);
+  if (is_advice && call.sqe.op_flags > POSIX_FADV_NOREUSE) return Answer::done(-EINVAL);
+  return on_file(object, [&system](OpenFile&) { return Answer::done(is_off(system) ? -EIO : 0); });
+}
+
+// ---- names ----
+
+namespace {
+
+int create(System& system, const std::string& path, std::uint32_t mode) {
+  return with_power(system, [&] { return system.files().make(path, mode, false); });
+}
+
+int empty(System& system, Inode& file) {
+  return with_power(system, [&file] {
+    file.resize(0);
+    return 0;
+  });
+}
+
+int prepare_to_open(System& system, const std::string& path, std::uint64_t flags, std::uint32_t mode) {
+  const std::shared_ptr<Inode> there = system.files().find(path);
+  if (there == nullptr) return (flags & O_CREAT) == 0 ? -ENOENT : create(system, path, mode);
+  if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) return -EEXIST;
+  if ((flags & O_DIRECTORY) != 0 && !there->is_directory) return -ENOTDIR;
+  const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  if (there->is_directory && writes) return -EISDIR;
+  const bool is_emptied = (flags & O_TRUNC) != 0 && writes && !there->now.empty();
+  return is_emptied ? empty(system, *there) : 0;
+}
+
+Answer open_path(System& system, const std::string& path, std::uint64_t flags, std::uint32_t mode) {
+  if (is_off(system)) return Answer::done(-EIO);
+  if (system.strikes(Fault::emfile)) return Answer::done(-EMFILE);
+  if (const int error = prepare_to_open(system, path, flags, mode); error < 0) return Answer::done(error);
+  const auto file = std::make_shared<OpenFile>();
+  file->inode = system.files().find(path);
+  CORERING_ASSERT(file->inode != nullptr, "what is opened is there");
+  file->path = path;
+  file->reads = (flags & O_ACCMODE) != O_WRONLY;
+  file->writes = (flags & O_ACCMODE) != O_RDONLY;
+  file->appends = (flags & O_APPEND) != 0;
+  return Answer::done(system.open(file));
+}
+
+}  // namespace
+
+Answer open_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
+  const std::string path = path_of(system, call.sqe.fd, call.sqe.addr);
+  if (opcode_of(call) == Opcode::openat) return open_path(system, path, call.sqe.op_flags, call.sqe.len);
+  const auto& how = *pointer_to<const open_how>(call.sqe.off);
+  if (call.sqe.len < sizeof how || how.resolve != 0)
+    return Answer::done(call.sqe.len < sizeof how ? -EINVAL : -EOPNOTSUPP);
+  return open_path(system, path, how.flags, static_cast<std::uint32_t>(how.mode));
+}
+
+Answer stat_file(System& system, const std::shared_ptr<Object>& object, Call& call) {
+  if (is_off(system)) return Answer::done(-EIO);
+  const bool is_empty = *pointer_to<const char>(call.sqe.addr) == '\0';
+  std::shared_ptr<Inode> inode;
+  if (!is_empty) inode = system.files().find(path_of(system, call.sqe.fd, call.sqe.addr));
+  if (is_empty && object != nullptr && object->kind == Object::Kind::file)
+    inode = static_cast<const OpenFile&>(*object).inode;
+  if (inode == nullptr) return Answer::done(is_empty ? -EBADF : -ENOENT);
+  auto& into = *pointer_to<struct statx>(call.sqe.off);
+  into = {};
+  into.stx_mask = STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_INO | STATX_SIZE | STATX_BLOCKS;
+  into.stx_blksize = 4096;
+  into.stx_nlink = system.files().links_of(*inode);
+  into.stx_mode = static_cast<std::uint16_t>(inode->mode);
+  into.stx_ino = inode->number;
+  into.stx_size = inode->now.size();
+  into.stx_blocks = (inode->now.size() + 511) / 512;
+  return Answer::done(0);
+}
+
+Answer unlink_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
+  return Answer::done(with_power(system, [&] {
+    const bool is_directory = (call.sqe.op_flags & AT_REMOVEDIR) != 0;
+    return system.files().remove(path_of(system, call.sqe.fd, call.sqe.addr), is_directory);
+  }));
+}
+
+Answer rename_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
+  constexpr std::uint32_t no_replace = 1;
+  if ((call.sqe.op_flags & ~no_replace) != 0) return Answer::done(-EOPNOTSUPP);
+  return Answer::done(with_power(system, [&] {
+    return system.files().rename(path_of(system, call.sqe.fd, call.sqe.addr), second_path_of(system, call),
+                                 (call.sqe.op_flags & no_replace) == 0);
+  }));
+}
+
+Answer link_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
+  const std::string from = path_of(system, call.sqe.fd, call.sqe.addr);
+  return Answer::done(
+      with_power(system, [&] { return system.files().link(from, second_path_of(system, call)); }));
+}
+
+Answer make_directory(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
+  return Answer::done(with_power(system, [&] {
+    return system.files().make(path_of(system, call.sqe.fd, call.sqe.addr), call.sqe.len, true);
+  }));
+}
+
+}  // namespace calls
+}  // namespace corering::sim

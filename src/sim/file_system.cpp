@@ -1,0 +1,256 @@
+/// file_system.cpp — what syncing saves, and what a crash leaves.
+#include "sim/file_system.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <set>
+#include <sys/stat.h>
+
+#include <corering/base/assert.hpp>
+
+namespace corering::sim {
+namespace {
+
+constexpr std::size_t sector = 512;
+
+bool strikes(Faults& faults, Random& random, Fault fault) noexcept {
+  FaultRule& rule = faults[fault];
+  if (rule.one_in == 0 || rule.hits >= rule.budget || !random.one_in(rule.one_in)) return false;
+  ++rule.hits;
+  return true;
+}
+
+}  // namespace
+
+// ---- a file ----
+
+void Inode::apply(std::string& to, const Write& write) {
+  if (write.cut) return to.resize(write.offset);
+  if (to.size() < write.offset + write.bytes.size()) to.resize(write.offset + write.bytes.size());
+  to.replace(write.offset, write.bytes.size(), write.bytes);
+}
+
+void Inode::write(std::size_t offset, std::string_view bytes) {
+  CORERING_ASSERT(!is_directory, "only files are written to");
+  unsynced.push_back({.offset = offset, .bytes = std::string(bytes)});
+  apply(now, unsynced.back());
+}
+
+void Inode::resize(std::size_t size) {
+  unsynced.push_back({.offset = size, .bytes = {}, .cut = true});
+  now.resize(size);
+}
+
+void Inode::sync() {
+  for (const Write& write : unsynced) apply(durable, write);
+  unsynced.clear();
+  CORERING_ASSERT(durable == now, "after a sync the disk has what the page cache has");
+}
+
+// ---- names ----
+
+FileSystem::FileSystem() {
+  for (const char* const path : {"/", "/tmp"}) {
+    const auto directory = std::make_shared<Inode>();
+    directory->is_directory = true;
+    directory->mode = S_IFDIR | 0777;
+    directory->number = ++made_;
+    now_[path] = durable_[path] = directory;
+  }
+}
+
+std::string FileSystem::normal(std::string_view directory, std::string_view path) {
+  std::string whole(path.starts_with('/') ? "" : directory);
+  whole.append("/").append(path);
+  std::vector<std::string_view> parts;
+  for (std::size_t at = 0; at < whole.size();) {
+    const std::size_t end = std::min(whole.find('/', at), whole.size());
+    const std::string_view part = std::string_view(whole).substr(at, end - at);
+    if (part == ".." && !parts.empty()) parts.pop_back();
+    if (!part.empty() && part != "." && part != "..") parts.push_back(part);
+    at = end + 1;
+  }
+  std::string result;
+  for (const std::string_view part : parts) result.append("/").append(part);
+  return result.empty() ? "/" : result;
+}
+
+std::string FileSystem::directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::shared_ptr<Inode> FileSystem::find(const std::string& path) const {
+  const auto found = now_.find(path);
+  return found == now_.end() ? nullptr : found->second;
+}
+
+int FileSystem::check_new(const std::string& path) const {
+  const std::shared_ptr<Inode> directory = find(directory_of(path));
+  if (directory == nullptr) return -ENOENT;
+  return directory->is_directory ? 0 : -ENOTDIR;
+}
+
+int FileSystem::make(const std::string& path, std::uint32_t mode, bool is_directory) {
+  if (find(path) != nullptr) return -EEXIST;
+  if (const int error = check_new(path); error < 0) return error;
+  const auto made = std::make_shared<Inode>();
+  made->is_directory = is_directory;
+  made->mode = (is_directory ? S_IFDIR : S_IFREG) | (mode & 07777 & ~022U);
+  made->number = ++made_;
+  now_[path] = made;
+  return 0;
+}
+
+bool FileSystem::has_entries(const std::string& directory) const {
+  const std::string below = directory == "/" ? directory : directory + "/";
+  const auto next = now_.upper_bound(below);
+  return next != now_.end() && next->first.starts_with(below);
+}
+
+int FileSystem::remove(const std::string& path, bool is_directory) {
+  const std::shared_ptr<Inode> found = find(path);
+  if (found == nullptr) return -ENOENT;
+  if (found->is_directory != is_directory) return is_directory ? -ENOTDIR : -EISDIR;
+  if (is_directory && has_entries(path)) return -ENOTEMPTY;
+  if (is_directory) forget_synced_in(path);
+  now_.erase(path);
+  return 0;
+}
+
+int FileSystem::rename(const std::string& from, const std::string& to, bool may_replace) {
+  const std::shared_ptr<Inode> moved = find(from);
+  if (moved == nullptr) return -ENOENT;
+  if (const int error = check_new(to); error < 0) return error;
+  const std::shared_ptr<Inode> there = find(to);
+  if (there != nullptr && !may_replace) return -EEXIST;
+  if (there != nullptr && there->is_directory != moved->is_directory)
+    return there->is_directory ? -EISDIR : -ENOTDIR;
+  if (there != nullptr && there->is_directory && has_entries(to)) return -ENOTEMPTY;
+  if (moved->is_directory && has_entries(from)) return -EOPNOTSUPP;  // docs/SIMULATION.md
+  if (moved->is_directory) forget_synced_in(from);
+  now_.erase(from);
+  now_[to] = moved;
+  return 0;
+}
+
+int FileSystem::link(const std::string& from, const std::string& to) {
+  const std::shared_ptr<Inode> linked = find(from);
+  if (linked == nullptr) return -ENOENT;
+  if (linked->is_directory) return -EPERM;
+  if (const int error = check_new(to); error < 0) return error;
+  return now_.try_emplace(to, linked).second ? 0 : -EEXIST;
+}
+
+unsigned FileSystem::links_of(const Inode& inode) const noexcept {
+  return static_cast<unsigned>(
+      std::ranges::count_if(now_, [&inode](const auto& name) { return name.second.get() == &inode; }));
+}
+
+namespace {
+
+bool is_in(const std::string& path, const std::string& directory) {
+  return path != "/" && FileSystem::directory_of(path) == directory;
+}
+
+void erase_below(FileSystem::Names& names, const std::string& directory) {
+  const std::string below = directory + "/";
+  std::erase_if(names, [&below](const auto& name) { return name.first.starts_with(below); });
+}
+
+/// The directories in this one that are not in `from`, or are others there.
+std::vector<std::string> replaced_directories(const FileSystem::Names& from, const FileSystem::Names& to,
+                                              const std::string& directory) {
+  std::vector<std::string> replaced;
+  for (const auto& [path, inode] : to) {
+    if (!is_in(path, directory) || !inode->is_directory) continue;
+    const auto found = from.find(path);
+    if (found == from.end() || found->second != inode) replaced.push_back(path);
+  }
+  return replaced;
+}
+
+/// Makes the entries of a directory in `to` the same as in `from`. What is below a directory that goes away
+/// goes along.
+void copy_entries(const FileSystem::Names& from, FileSystem::Names& to, const std::string& directory) {
+  for (const std::string& gone : replaced_directories(from, to, directory)) erase_below(to, gone);
+  std::erase_if(to, [&](const auto& name) { return is_in(name.first, directory); });
+  for (const auto& [path, inode] : from) {
+    if (is_in(path, directory)) to[path] = inode;
+  }
+}
+
+/// Erases the names whose directory is missing. A directory comes before what is in it.
+void erase_orphans(FileSystem::Names& names) {
+  for (auto at = names.begin(); at != names.end();) {
+    const auto parent = names.find(FileSystem::directory_of(at->first));
+    const bool has_parent = parent != names.end() && parent->second->is_directory;
+    at = has_parent ? std::next(at) : names.erase(at);
+  }
+}
+
+bool has_same_entries(const FileSystem::Names& one, const FileSystem::Names& other,
+                      const std::string& directory) {
+  FileSystem::Names copy = one;
+  copy_entries(other, copy, directory);
+  return copy == one;
+}
+
+}  // namespace
+
+// What was synced in a directory that is not on the disk itself can be found by nobody when it is removed.
+void FileSystem::forget_synced_in(const std::string& directory) {
+  const auto durable = durable_.find(directory);
+  if (durable == durable_.end() || durable->second != find(directory)) erase_below(durable_, directory);
+}
+
+void FileSystem::sync_names(const std::string& directory) { copy_entries(now_, durable_, directory); }
+
+// ---- crash ----
+
+namespace {
+
+void lose_some_writes(Inode& file, Random& random, Faults& faults, Disk::Loss& loss) {
+  for (Inode::Write& write : file.unsynced) {
+    if (strikes(faults, random, Fault::lost_unsynced)) {
+      ++loss.lost;
+      continue;
+    }
+    ++loss.kept;
+    if (write.bytes.size() > sector && strikes(faults, random, Fault::torn_write)) {
+      ++loss.torn;
+      write.bytes.resize(sector * (1 + random.below((write.bytes.size() - 1) / sector)));
+    }
+    if (!write.cut && strikes(faults, random, Fault::misdirected_write)) {
+      ++loss.misdirected;
+      write.offset = sector * random.below(1 + (write.offset + write.bytes.size()) / sector);
+    }
+    Inode::apply(file.durable, write);
+  }
+  file.unsynced.clear();
+  file.now = file.durable;
+}
+
+}  // namespace
+
+Disk::Loss FileSystem::crash(Random& random, Faults& faults) {
+  Disk::Loss loss;
+  std::set<std::string> directories;
+  for (const Names* const names : {&now_, &durable_}) {
+    for (const auto& [path, inode] : *names) directories.insert(directory_of(path));
+  }
+  for (const std::string& directory : directories) {
+    if (!now_.contains(directory) || has_same_entries(now_, durable_, directory)) continue;
+    const bool is_lost = strikes(faults, random, Fault::lost_unsynced);
+    if (is_lost) ++loss.directories;
+    is_lost ? copy_entries(durable_, now_, directory) : copy_entries(now_, durable_, directory);
+  }
+  erase_orphans(now_);
+  erase_orphans(durable_);
+  for (const auto& [path, inode] : now_) lose_some_writes(*inode, random, faults, loss);
+  is_off_ = false;
+  return loss;
+}
+
+}  // namespace corering::sim

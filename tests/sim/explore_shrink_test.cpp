@@ -1,0 +1,147 @@
+/// explore_shrink_test.cpp — a seed that fails is found, shrunk, drawn, and can be run again.
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include <corering/corering.hpp>
+#include <corering/sim/gtest.hpp>
+#include <gtest/gtest-spi.h>
+
+namespace corering {
+namespace {
+
+/// It takes for granted that a read of a pipe gives all that was written.
+Task<void> trusts_reads(bool& was_right) {
+  Result<Pipe> pipe = Pipe::create();
+  if (!pipe) co_return;
+  const std::array<std::byte, 100> text{};
+  std::array<std::byte, 100> buffer{};
+  for (int i = 0; i < 10 && was_right; ++i) {
+    (void)co_await pipe->writer.write_all(text);
+    const Result<std::size_t> got = co_await pipe->reader.read(buffer);
+    was_right = got.has_value() && *got == text.size();
+  }
+}
+
+sim::RunReport run_trusting(sim::World& world) {
+  bool was_right = true;
+  sim::RunReport report = world.run(trusts_reads(was_right));
+  if (!was_right) report.failure = "a read was short";
+  return report;
+}
+
+TEST(SimExploring, finds_the_one_fault_that_a_program_does_not_bear) {
+  const auto failed = sim::explore(run_trusting, {.seeds = 200});
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->report.failure, "a read was short");
+  EXPECT_EQ(failed->report.faults.kinds(), 1U) << failed->to_string();
+  EXPECT_EQ(failed->report.faults[sim::Fault::short_read].hits, 1U);
+  EXPECT_GT(failed->kinds, 1U);
+}
+
+TEST(SimExploring, draws_twenty_events_at_most) {
+  const auto failed = sim::explore(run_trusting, {.seeds = 200});
+  ASSERT_TRUE(failed.has_value());
+  const std::string drawn = sim::diagram_of(failed->report);
+  EXPECT_TRUE(drawn.starts_with("sequenceDiagram\n"));
+  EXPECT_NE(drawn.find("fault short_read"), std::string::npos) << drawn;
+  EXPECT_LE(std::ranges::count(drawn, '\n'), 20 + 5);
+}
+
+TEST(SimExploring, runs_only_the_seed_that_was_asked_for) {
+  const auto failed = sim::explore(run_trusting, {.seeds = 200});
+  ASSERT_TRUE(failed.has_value());
+  ASSERT_EQ(::setenv("CORERING_SEED", std::to_string(failed->seed).c_str(), 1), 0);
+  std::size_t runs = 0;
+  std::uint64_t seed = 0;
+  const auto counted = [&](sim::World& world) {
+    ++runs;
+    sim::RunReport report = run_trusting(world);
+    seed = report.seed;
+    report.failure.clear();
+    return report;
+  };
+  EXPECT_FALSE(sim::explore(counted, {.seeds = 200}).has_value());
+  ::unsetenv("CORERING_SEED");
+  EXPECT_EQ(runs, 1U);
+  EXPECT_EQ(seed, failed->seed);
+}
+
+/// It does without a check, as `.value()` does.
+sim::RunReport run_throwing(sim::World& world) {
+  return world.run([] {
+    const int made = os::socket(AF_INET, SOCK_STREAM);
+    if (made < 0) throw std::runtime_error("no socket");
+    os::close(made);
+  });
+}
+
+TEST(SimExploring, an_exception_of_the_program_is_a_failure_with_its_seed_and_fault) {
+  const auto failed = sim::explore(run_throwing, {.seeds = 200});
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->report.failure, "exception: no socket");
+  EXPECT_EQ(failed->report.seed, failed->seed);
+  EXPECT_EQ(failed->report.faults.kinds(), 1U) << failed->to_string();
+  EXPECT_EQ(failed->report.faults[sim::Fault::emfile].hits, 1U);
+  EXPECT_NE(failed->to_string().find("fault emfile"), std::string::npos) << failed->to_string();
+}
+
+TEST(SimExploring, an_exception_of_a_task_is_a_failure_whatever_its_type) {
+  const auto throws = []() -> Task<void> {
+    (void)co_await async_nop();
+    throw 42;
+  };
+  const auto failed =
+      sim::explore([&throws](sim::World& world) { return world.run(throws()); }, {.seeds = 1});
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->report.failure, "exception: it is no std::exception");
+  EXPECT_FALSE(failed->report.newest.empty());
+}
+
+void expects_too_much() {
+  sim::run_sim_test(
+      [](sim::World& world, sim::RunReport& report) {
+        bool was_right = true;
+        report = world.run(trusts_reads(was_right));
+        EXPECT_TRUE(was_right) << "this read was short";
+      },
+      200);
+}
+
+TEST(SimExploring, a_failed_expectation_fails_the_case_with_its_seed) {
+  testing::TestPartResultArray results;
+  {
+    const testing::ScopedFakeTestPartResultReporter catches(&results);
+    expects_too_much();
+  }
+  ASSERT_EQ(results.size(), 1);
+  const std::string told = results.GetTestPartResult(0).message();
+  EXPECT_NE(told.find("this read was short"), std::string::npos) << told;
+  EXPECT_NE(told.find("run it again with --seed="), std::string::npos) << told;
+}
+
+Task<void> bears_short_reads(std::size_t& read) {
+  Result<Pipe> pipe = Pipe::create();
+  if (!pipe) co_return;
+  const std::array<std::byte, 100> text{};
+  (void)co_await pipe->writer.write_all(text);
+  std::array<std::byte, 100> buffer{};
+  while (read < text.size()) {
+    const Result<std::size_t> got = co_await pipe->reader.read(buffer);
+    if (!got) break;
+    read += *got;
+  }
+}
+
+SIM_TEST(SimExploring, a_program_that_bears_everything_passes, 100) {
+  std::size_t read = 0;
+  const sim::RunReport report = world.run(bears_short_reads(read));
+  EXPECT_EQ(read, 100U);
+  return report;
+}
+
+}  // namespace
+}  // namespace corering

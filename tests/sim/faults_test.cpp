@@ -1,0 +1,227 @@
+/// faults_test.cpp — single kinds of faults: what a program sees of them, and that they strike.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <new>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <corering/corering.hpp>
+#include <corering/sim/sim.hpp>
+#include <gtest/gtest.h>
+
+#include "sim/echo.hpp"
+
+namespace corering {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The options of a world in which nothing but this fault strikes.
+sim::WorldOptions only(sim::Fault fault, std::uint64_t seed = 1, std::uint32_t one_in = 1,
+                       std::uint32_t budget = 1000) {
+  sim::WorldOptions options{.seed = seed};
+  options.faults[fault] = {.one_in = one_in, .budget = budget};
+  return options;
+}
+
+// ---- shuffled_ready ----
+
+Task<void> notes(std::vector<int>& order, int number) {
+  (void)co_await async_nop();
+  order.push_back(number);
+}
+
+Task<void> notes_all(std::vector<int>& order, int count) {
+  std::vector<JoinHandle<void>> all;
+  for (int number = 0; number < count; ++number) all.push_back(spawn(notes(order, number)));
+  for (JoinHandle<void>& one : all) co_await std::move(one);
+}
+
+TEST(SimFaults, what_is_ready_runs_in_another_order) {
+  const std::vector<int> in_order = {0, 1, 2, 3, 4, 5, 6, 7};
+  bool has_changed = false;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    sim::World world(only(sim::Fault::shuffled_ready, seed));
+    std::vector<int> order;
+    const sim::RunReport report = world.run(notes_all(order, 8));
+    EXPECT_EQ(report.failure, "");
+    EXPECT_GT(report.faults[sim::Fault::shuffled_ready].hits, 0U);
+    has_changed = has_changed || order != in_order;
+    std::ranges::sort(order);
+    EXPECT_EQ(order, in_order) << "each runs once";
+  }
+  EXPECT_TRUE(has_changed);
+}
+
+TEST(SimFaults, without_them_what_is_ready_runs_in_its_order) {
+  sim::World world;
+  std::vector<int> order;
+  EXPECT_EQ(world.run(notes_all(order, 8)).failure, "");
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
+}
+
+// ---- enobufs, multishot_ends ----
+
+Task<void> sends(UnixStream& to, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const Result<void> sent = co_await to.write_all(std::as_bytes(std::span("piece", 5)));
+    EXPECT_TRUE(sent.has_value());
+    (void)co_await sleep_for(10ms);  // so that each piece comes by itself
+  }
+  (void)co_await to.close();
+}
+
+Task<void> receives_by_itself(std::size_t& bytes, std::error_code& end) {
+  Result<std::pair<UnixStream, UnixStream>> pair = UnixStream::pair();
+  Result<BufferPool> pool = BufferPool::create({.count = 4, .size = 64});
+  auto sending = spawn(sends(pair->first, 20));
+  RecvStream stream(pair->second.fd(), *pool);
+  for (;;) {
+    const Result<LentBuffer> piece = co_await stream.next();
+    if (!piece) end = piece.error();
+    if (!piece) break;
+    bytes += piece->bytes().size();
+  }
+  (void)co_await pair->second.close();
+  co_await std::move(sending);
+}
+
+/// A stream of receives gets everything although this strikes once in two chances.
+void expect_all_is_received(sim::Fault fault) {
+  sim::World world(only(fault, 1, 2));
+  std::size_t bytes = 0;
+  std::error_code end;
+  const sim::RunReport report = world.run(receives_by_itself(bytes, end));
+  EXPECT_EQ(report.failure, "");
+  EXPECT_EQ(bytes, 100U);
+  EXPECT_EQ(end, StreamErrc::end);
+  EXPECT_GT(report.faults[fault].hits, 3U);
+}
+
+TEST(SimFaults, a_stream_bears_that_no_buffer_is_found_although_one_is_free) {
+  expect_all_is_received(sim::Fault::enobufs);
+}
+
+TEST(SimFaults, a_stream_goes_on_when_its_multishot_ends) {
+  expect_all_is_received(sim::Fault::multishot_ends);
+}
+
+Task<void> receives_once(std::error_code& error) {
+  Result<std::pair<UnixStream, UnixStream>> pair = UnixStream::pair();
+  Result<BufferPool> pool = BufferPool::create({.count = 4, .size = 64});
+  (void)co_await pair->first.write_all(std::as_bytes(std::span("piece", 5)));
+  const Result<LentBuffer> got = co_await async_recv(pair->second.fd(), *pool);
+  if (!got) error = got.error();
+}
+
+TEST(SimFaults, a_receive_is_told_that_there_is_no_buffer) {
+  sim::World world(only(sim::Fault::enobufs));
+  std::error_code error;
+  EXPECT_EQ(world.run(receives_once(error)).failure, "");
+  EXPECT_EQ(error, std::errc::no_buffer_space);
+}
+
+// ---- cancel_order ----
+
+Task<void> waits_to_be_cancelled(int& cancelled) {
+  const Result<void> waited = co_await async_timeout(1h);
+  if (!waited && waited.error() == std::errc::operation_canceled) ++cancelled;
+}
+
+Task<void> cancels_some(int& cancelled) {
+  for (int i = 0; i < 10; ++i) {
+    auto waiting = spawn(waits_to_be_cancelled(cancelled));
+    (void)co_await sleep_for(1ms);
+    waiting.request_cancel();
+    co_await std::move(waiting);
+  }
+}
+
+TEST(SimFaults, what_is_cancelled_may_be_answered_before_the_cancel) {
+  sim::World world(only(sim::Fault::cancel_order, 1, 2));
+  int cancelled = 0;
+  const sim::RunReport report = world.run(cancels_some(cancelled));
+  EXPECT_EQ(report.failure, "");
+  EXPECT_EQ(cancelled, 10);
+  EXPECT_GT(report.faults[sim::Fault::cancel_order].hits, 0U);
+  EXPECT_LT(report.faults[sim::Fault::cancel_order].hits, 10U) << "both orders happen";
+}
+
+// ---- no_memory ----
+
+Task<int> answers() { co_return 42; }
+
+Task<void> calls(int& answered, int& refused) {
+  for (int i = 0; i < 100; ++i) {
+    try {
+      answered += co_await answers() == 42 ? 1 : 0;
+    } catch (const std::bad_alloc&) {
+      ++refused;
+    }
+  }
+}
+
+TEST(SimFaults, a_call_of_a_coroutine_that_finds_no_memory_throws) {
+  sim::World world(only(sim::Fault::no_memory, 1, 5));
+  int answered = 0, refused = 0;
+  const sim::RunReport report = world.run(calls(answered, refused));
+  EXPECT_EQ(report.failure, "");
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(answered + refused, 100);
+  EXPECT_EQ(report.faults[sim::Fault::no_memory].hits, static_cast<std::uint32_t>(refused));
+}
+
+Task<void> sleeps_a_second() { (void)co_await sleep_for(1s); }
+
+Task<void> talks(Address server, bool& is_answered) try {
+  Result<TcpStream> stream = co_await with_timeout(1s, TcpStream::connect(server));
+  if (!stream) co_return;
+  const Result<void> sent = co_await stream->write_all(std::as_bytes(std::span("hello", 5)));
+  std::array<std::byte, 8> buffer;
+  const Result<std::size_t> got = co_await with_timeout(1s, stream->read(buffer));
+  is_answered = sent && got && *got > 0;
+} catch (const std::bad_alloc&) {
+}
+
+// Handlers whose task finds no memory end with an exception that nobody waits for.
+TEST(SimFaults, a_server_that_finds_no_memory_for_a_connection_takes_the_next_one) {
+  set_detached_exception_handler([](std::exception_ptr) {});
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    sim::World world(only(sim::Fault::no_memory, seed, 4, 60));
+    bool is_answered = false;
+    const sim::RunReport report = world.run([&world, &is_answered] {
+      Result<TcpServer> server = serve(world.pool(), Address::loopback(0), sim_test::echo);
+      ASSERT_TRUE(server.has_value());
+      for (int i = 0; i < 30; ++i)
+        sync_wait(world.worker().spawn(talks(server->address(), is_answered)).value());
+      world.end_faults();
+      is_answered = false;
+      sync_wait(world.worker().spawn(talks(server->address(), is_answered)).value());
+      sync_wait(world.worker().spawn(sleeps_a_second()).value());
+      EXPECT_EQ(server->open_connections(0), 0U);
+      server->stop_accepting();
+    });
+    EXPECT_EQ(report.failure, "") << "seed " << seed;
+    EXPECT_TRUE(is_answered) << "seed " << seed;
+    EXPECT_GT(report.faults[sim::Fault::no_memory].hits, 0U);
+  }
+}
+
+TEST(SimFaults, a_swarm_leaves_out_what_few_programs_bear) {
+  std::size_t with = 0;
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    const sim::Faults swarm = sim::Faults::swarm(seed);
+    EXPECT_EQ(swarm[sim::Fault::no_memory].one_in, 0U);
+    if (swarm.with_no_memory(seed)[sim::Fault::no_memory].one_in != 0) ++with;
+  }
+  EXPECT_GT(with, 10U);
+  EXPECT_LT(with, 40U);
+}
+
+}  // namespace
+}  // namespace corering
