@@ -67,7 +67,7 @@ Task<void> is_cut_in_the_middle() {
   std::vector<std::string> pieces;
   std::string expected, received;
   for (int i = 0; i < 4; ++i) {
-    pieces.push_back(std::string(1 << 20, static_cast<char>('a' + i)));
+    pieces.emplace_back(1 << 20, static_cast<char>('a' + i));
     expected += pieces.back();
   }
   for (const std::string& piece : pieces) EXPECT_TRUE(queue->push(bytes_of(piece)));
