@@ -128,6 +128,7 @@ run_long() {
 }
 # The reasons for which tests were skipped, and how many for each.
 show_skipped() {
-  local reasons; reasons=$(sed -n 's/^.*: Skipped$//; T; n; p' "$1" 2>/dev/null | sort | uniq -c | sort -rn) || true
+  local reasons  # a case says "PLACE: Skipped" and the reason in the next line, a script "skipped: REASON"
+  reasons=$(sed -nE 's/^skipped: //; t found; s/^.*: Skipped$//; T; n; :found; p' "$1" 2>/dev/null | sort | uniq -c | sort -rn) || true
   [ -z "$reasons" ] || printf 'skipped tests, by reason:\n%s\n' "$reasons"
 }

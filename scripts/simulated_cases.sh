@@ -3,7 +3,11 @@
 # A case counts once, however many kernels it runs on. Those of sim_test run in worlds only.
 set -euo pipefail
 build=${1:?simulated_cases.sh BUILD}
-names=$(ctest -N --test-dir "$build" | sed -nE 's/^ *Test +#[0-9]+: //p; s/^ *Test +#[0-9]+ *: //p' | sed -E 's/ +#.*(\/simulated)$/\1/; s/ +#.*//')
+# ctest writes its log anew wherever it is asked, and the log of the run that this is part of has to stay.
+here=$(mktemp -d)
+trap 'rm -rf "$here"' EXIT
+printf 'subdirs("%s")\n' "$(cd "$build" && pwd)" > "$here/CTestTestfile.cmake"
+names=$(ctest -N --test-dir "$here" | sed -nE 's/^ *Test +#[0-9]+: //p; s/^ *Test +#[0-9]+ *: //p' | sed -E 's/ +#.*(\/simulated)$/\1/; s/ +#.*//')
 cases=$(grep -cvE '/(emulated|simulated)$' <<< "$names" || true)
 again=$(grep -cE '/simulated$' <<< "$names" || true)
 only=$("$build/bin/sim_test" --gtest_list_tests | grep -c '^  ' || true)
