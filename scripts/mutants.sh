@@ -58,7 +58,10 @@ END
 
 simulated=''
 if [ "${1:-}" = --simulated ]; then simulated=yes; shift; fi
+# In the simulated world: the scenario, the tests of the world, and the usual ones of which tests/simulated.txt says that they
+# run there, too.
 suite=(sim_explore sim_test 'conformance_test:*/simulated')
+for program in $(sed -n 's/^\([a-z_]*\) .*/\1/p' tests/simulated.txt | sort -u); do suite+=("$program/simulated"); done
 if [ "${1:-}" = --check ]; then
   bad=0
   while IFS= read -r name; do mutate "$root" "$name" --dry > /dev/null || bad=1; done < <(mutate "$root" --names)
@@ -85,19 +88,29 @@ mapfile -t names < <(mutate "$tree" --names "$@")
 # The tests pass while nothing is broken; a test that fails anyway would say that every line is guarded.
 declare -A seconds=()
 run() {
-  local options=(--gtest_brief=1 --gtest_fail_fast "--gtest_filter=$(filter "$1")")
+  local options=(--gtest_brief=1 --gtest_fail_fast "--gtest_filter=$(filter "$1")") world=()
   [ "$1" != sim_explore ] || options=(1 1000)
-  timeout --kill-after=5 "$((limit + 5 * ${seconds[$1]:-$limit}))" "build/debug/bin/${1%%:*}" "${options[@]}" \
+  [[ "$1" == *:* || "$1" != */simulated ]] || world=(env CORERING_SIMULATED=1)
+  timeout --kill-after=5 "$((limit + 5 * ${seconds[$1]:-$limit}))" "${world[@]}" "build/debug/bin/$(program "$1")" "${options[@]}" \
     > "$scratch/out" 2>&1
 } 2> /dev/null  # the shell says who was aborted
-filter() { if [[ "$1" == *:* ]]; then echo "${1#*:}"; else echo '*'; fi; }
+program() { local name=${1%%:*}; echo "${name%/simulated}"; }
+filter() {
+  case "$1" in
+    *:*) echo "${1#*:}" ;;
+    */simulated)
+      awk -v program="$(program "$1")" '$1 == program { if (sub(/^-/, "", $2)) without = without ":" $2; else with = with ":" $2 }
+                                        END { print substr(with, 2) "-" substr(without, 2) }' tests/simulated.txt ;;
+    *) echo '*' ;;
+  esac
+}
 
 # build PROGRAM: 0 if it compiles.
 build() { cmake --build --preset debug --target "$1" -j2 > "$scratch/log" 2>&1; }
 # test_passes TEST: makes sure that it passes while nothing is broken, and notes how long that takes.
 test_passes() {
   [ -z "${seconds[$1]:-}" ] || return 0
-  build "${1%%:*}" || { tail -n 30 "$scratch/log"; exit 2; }
+  build "$(program "$1")" || { tail -n 30 "$scratch/log"; exit 2; }
   local began=$SECONDS
   run "$1" || { echo "$1 fails although nothing is broken:"; tail -n 20 "$scratch/out"; exit 2; }
   seconds[$1]=$((SECONDS - began))
@@ -117,7 +130,7 @@ for name in "${names[@]}"; do
   for test in "${tests[@]}"; do
     test_passes "$test"
     mutate "$tree" "$name" > /dev/null
-    if ! build "${test%%:*}"; then
+    if ! build "$(program "$test")"; then
       grep -m 3 'error:' "$scratch/log" || tail -n 5 "$scratch/log"
       echo "'$name' does not compile: break the line in another way"
       exit 2

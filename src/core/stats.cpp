@@ -109,13 +109,13 @@ std::string operations_of(std::span<const WorkerStats> workers) {
   return text;
 }
 
-std::string errors_of(std::span<const WorkerStats> workers) {
-  constexpr std::string_view name = "corering_operation_errors_total";
-  std::string text = head(name, "Operations that failed or were cancelled.", "counter");
+std::string counts_of(std::span<const WorkerStats> workers, std::string_view name, std::string_view help,
+                      std::uint64_t OperationCount::* number) {
+  std::string text = head(name, help, counter);
   for (const WorkerStats& worker : workers) {
-    for (const TimeStats& times : worker.operations)
-      text += line(name, labels_of(worker) + ",operation=\"" + escaped(times.kind) + "\"",
-                   std::to_string(times.errors));
+    for (const OperationCount& count : worker.operation_counts)
+      text += line(name, labels_of(worker) + ",operation=\"" + escaped(count.kind) + "\"",
+                   std::to_string(count.*number));
   }
   return text;
 }
@@ -191,6 +191,13 @@ Duration TimeStats::quantile(double share) const noexcept {
 WorkerStats& WorkerStats::operator+=(const WorkerStats& other) {
   for (const Metric& metric : metrics) this->*metric.number += other.*metric.number;
   for (const Metric& metric : with_times) this->*metric.number += other.*metric.number;
+  for (const OperationCount& count : other.operation_counts) {
+    const auto found = std::ranges::find(operation_counts, count.kind, &OperationCount::kind);
+    OperationCount& sum =
+        found != operation_counts.end() ? *found : operation_counts.emplace_back(OperationCount{count.kind});
+    sum.begun += count.begun;
+    sum.failed += count.failed;
+  }
   add(operations, other.operations);
   add(operation_stages, other.operation_stages);
   add(worker_stages, other.worker_stages);
@@ -200,10 +207,15 @@ WorkerStats& WorkerStats::operator+=(const WorkerStats& other) {
 }
 
 std::string write_prometheus(std::span<const WorkerStats> workers) {
-  const std::string text = numbers_of(workers, metrics) + lateness_of(workers);
+  const std::string text =
+      numbers_of(workers, metrics) +
+      counts_of(workers, "corering_operations_total", "Operations that began.", &OperationCount::begun) +
+      counts_of(workers, "corering_operation_errors_total", "Operations that failed or were cancelled.",
+                &OperationCount::failed) +
+      lateness_of(workers);
   if (std::ranges::none_of(workers, has_times)) return text;
-  return text + numbers_of(workers, with_times) + operations_of(workers) + errors_of(workers) +
-         stages_of(workers) + worker_stages_of(workers) + turns_of(workers);
+  return text + numbers_of(workers, with_times) + operations_of(workers) + stages_of(workers) +
+         worker_stages_of(workers) + turns_of(workers);
 }
 
 }  // namespace corering

@@ -324,6 +324,12 @@ WorkerStats Worker::stats() const {
                     .in_flight = counters.in_flight.get(),
                     .ready = counters.ready.get(),
                     .timers = counters.timers.get()};
+  for (std::size_t opcode = 0; opcode < opcode_names.size(); ++opcode) {
+    const auto [begun, failed] = loop_->operations_of(opcode);
+    if (begun > 0)
+      stats.operation_counts.push_back(
+          {.kind = std::string(opcode_names[opcode]), .begun = begun, .failed = failed});
+  }
   if (counters.timed_waits.get() > 0)
     stats.lateness.ticks = std::make_shared<trace::Histogram>(loop_->lateness());
   if (const LoopTimes* const times = loop_->times(); times != nullptr)

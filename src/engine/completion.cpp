@@ -79,7 +79,7 @@ bool can_start_a_thread() noexcept {
 [[gnu::noinline]] void Completion::begin_slowly(const Request& request) noexcept {
   LoopFront& here = here::front();
   if (trace::enabled() && here.may_begin_recorded_in(promise_->scope)) {
-    here.note_helper_for(request);
+    here.count_begun(request);
     request.fill(here.begin(*this, *promise_->scope), user_data());
     state_ = State::unrecorded;
     return;

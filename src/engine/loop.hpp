@@ -222,6 +222,17 @@ class Loop : public LoopFront {
   [[nodiscard]] std::uint64_t requests_for_helpers() const noexcept {
     return std::atomic_ref(const_cast<std::uint64_t&>(for_helpers_)).load(std::memory_order_relaxed);
   }
+  /// Returns how many operations with this opcode have begun, and how many of them the kernel answered with
+  /// an error. thread: any
+  struct OperationCount {
+    std::uint64_t begun, failed;
+  };
+  [[nodiscard]] OperationCount operations_of(std::size_t opcode) const noexcept {
+    const auto read = [](const std::uint64_t& number) {
+      return std::atomic_ref(const_cast<std::uint64_t&>(number)).load(std::memory_order_relaxed);
+    };
+    return {.begun = read(begun_[opcode]), .failed = read(failed_[opcode])};
+  }
   /// Returns how late waits for a timer ended, in nanoseconds.
   /// thread: any
   [[nodiscard]] const trace::Histogram& lateness() const noexcept { return lateness_; }
@@ -278,7 +289,10 @@ class Loop : public LoopFront {
   [[nodiscard]] LoopTimes* wanted_times() noexcept;
 
   // Submission.
-  [[nodiscard]] Sqe* find_sqe() noexcept;
+  [[nodiscard, gnu::always_inline]] Sqe* find_sqe() noexcept {
+    return sq_.knows_free_sqe() ? &sq_.take_sqe() : look_for_sqe();
+  }
+  [[nodiscard]] Sqe* look_for_sqe() noexcept;
   void fill(Sqe& sqe, Completion& completion) noexcept;
   [[nodiscard]] bool may_read_now(const Scope* scope, const Request& request) const noexcept;
   void park(Completion& completion) noexcept;
@@ -311,7 +325,7 @@ class Loop : public LoopFront {
   void note_enter_error(int result) noexcept;
   /// Returns true if there is something to do before an enter.
   [[nodiscard]] bool is_unsettled() const noexcept {
-    return looks_closer_ || short_of_memory_ || cancels_.needs_attention();
+    return sq_.hides_free_sqes() || short_of_memory_ || cancels_.needs_attention();
   }
   void settle() noexcept;
 
@@ -334,6 +348,7 @@ class Loop : public LoopFront {
   void file_rare(Completion& completion, const Cqe& cqe) noexcept;
   void file_part(const Cqe& cqe) noexcept;
   void leaves_kernel(Completion& completion) noexcept;
+  void count_failed(const Completion& completion) noexcept;
   void file_tagged(const Cqe& cqe) noexcept;
   void file_one_of_many(const Cqe& cqe) noexcept;
   void file_message(const Cqe& cqe) noexcept;
@@ -414,6 +429,7 @@ class Loop : public LoopFront {
     std::uint32_t generation = 0;
   };
   std::vector<InboxSlot> inboxes_;
+  decltype(begun_) failed_{};
   std::unique_ptr<const Capabilities> own_capabilities_;  // of a kernel that is not the real one
   std::unique_ptr<Doorbell> doorbell_;                    // of a guest
   TimePoint doorbell_rings_at_ = TimePoint::max();

@@ -65,7 +65,8 @@ bool Loop::may_work_while_stopping(const Scope* scope) const noexcept {
 }
 
 void Loop::begin_stop() noexcept {
-  stopping_ = looks_closer_ = true;
+  stopping_ = true;
+  sq_.hide_free_sqes(true);
   if (trace::enabled()) [[unlikely]]
     trace::record(trace::Kind::stopping, trace::no_opcode, this);
   mailbox_.refuse_posts();

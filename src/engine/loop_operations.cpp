@@ -78,6 +78,7 @@ bool Loop::read_now(Completion& completion, const PromiseBase& promise, const Re
   bytes_to_read_now_ -= request.len + cost_of_a_call;
   const std::int32_t got = read_all_now(kernel_, request);
   if (got < 0) return false;
+  count(begun_[request.head & last_kind]);
   completion.state_ = Completion::State::answered;
   completion.reply_ = {.res = got};
   return true;
@@ -99,7 +100,8 @@ bool Loop::close_by_helper(int fd) noexcept {
              .fd = fd,
              .user_data = static_cast<std::uint64_t>(fd) << 3 | detail::closing_tag};
   ++closes_in_flight_;
-  count_for_helper();
+  count(begun_[static_cast<std::size_t>(Opcode::close)]);
+  count(for_helpers_);
   return true;
 }
 
@@ -146,19 +148,21 @@ static_assert([] {
 
 }  // namespace
 
-Sqe* Loop::find_sqe() noexcept {
-  if (Sqe* const sqe = ring_.next_sqe(); sqe != nullptr) [[likely]]
-    return sqe;
+[[gnu::noinline]] Sqe* Loop::look_for_sqe() noexcept {
+  if (Sqe* const sqe = ring_.next_sqe(); sqe != nullptr) return sqe;
   hand_over();
   return ring_.next_sqe();
 }
 
 void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
   CORERING_DEBUG_ASSERT(completion.kept_ != nullptr, "only a request that is kept can be filled");
+  const Request& request = *completion.kept_;
+  const std::uint32_t head = request.head;
   completion.note_what_is_kept();
-  if (goes_to_a_helper(completion.head_)) [[unlikely]]
-    count_for_helper();
-  completion.kept_->fill(sqe, completion.user_data());
+  count(begun_[head & last_kind]);
+  if (goes_to_a_helper(head)) [[unlikely]]
+    count(for_helpers_);
+  request.fill(sqe, completion.user_data());
   completion.state_ = Completion::State::in_flight;
   ++in_flight_;
   if (completion.promise_ == nullptr || completion.promise_->scope == nullptr) {
@@ -166,7 +170,8 @@ void Loop::fill(Sqe& sqe, Completion& completion) noexcept {
     look_after(completion);
   }
   if (trace::enabled()) completion.record_filled(trace::stamp(), sqe);
-  completion.drop_kept();
+  if (completion.owns_kept_ != 0) [[unlikely]]
+    completion.drop_kept();
 }
 
 // The kernel takes nothing at the moment. The operation waits for its turn, and no other operation passes it.
@@ -177,7 +182,7 @@ void Loop::park(Completion& completion) noexcept {
   counters_.parked.add();
   completion.state_ = Completion::State::parked;
   parked_.push_back(completion);
-  looks_closer_ = true;
+  sq_.hide_free_sqes(true);
 }
 
 // All links of a chain are unparked together.
@@ -189,7 +194,7 @@ void Loop::unpark() noexcept {
     CORERING_DEBUG_ASSERT(links <= ring_.sq_entries(), "a chain is no longer than the SQ");
     for (std::uint32_t i = 0; i < links; ++i) fill(*ring_.next_sqe(), parked_.pop_front());
   }
-  looks_closer_ = stopping_;
+  sq_.hide_free_sqes(stopping_);
 }
 
 bool Loop::arm(TimerNode& node, TimePoint deadline) noexcept {

@@ -62,7 +62,7 @@ Result<void> Ring::open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t 
                   "the sizes of a ring are powers of two");
   sq_.sqes_ = memory_.sqes;
   sq_.tail_ = load(memory_.sq_head, std::memory_order_relaxed);
-  sq_.limit_ = sq_.tail_ + memory_.sq_entries;
+  sq_.set_full_at(sq_.tail_ + memory_.sq_entries);
   sq_.mask_ = memory_.sq_entries - 1;
   for (std::uint32_t i = 0; i < memory_.sq_entries; ++i) memory_.sq_array[i] = i;
   wait_flags_ = abi::enter_getevents;

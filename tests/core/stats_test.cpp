@@ -55,6 +55,58 @@ TEST(Stats, of_a_worker_tell_what_waits) {
 
 Task<void> one_error() { EXPECT_FALSE(co_await async_close(Fd(1'000'000))); }
 
+OperationCount counted(const WorkerStats& stats, std::string_view kind) {
+  const auto found = std::ranges::find(stats.operation_counts, kind, &OperationCount::kind);
+  return found == stats.operation_counts.end() ? OperationCount() : *found;
+}
+
+void expect_counts(const WorkerStats& stats, std::string_view kind, std::uint64_t begun,
+                   std::uint64_t failed) {
+  const OperationCount count = counted(stats, kind);
+  EXPECT_EQ(count.begun, begun) << kind;
+  EXPECT_EQ(count.failed, failed) << kind;
+}
+
+TEST(Stats, count_operations_by_kind_without_being_asked) {
+  test::RunningWorker running;
+  sync_wait(running.worker.spawn(some_nops(50)).value());
+  sync_wait(running.worker.spawn(one_error()).value());
+  const test::SocketPair pair;
+  std::array<std::byte, 1> into{};
+  const auto receives = [](int fd, std::span<std::byte> buffer) -> Task<void> {
+    EXPECT_EQ((co_await async_recv(fd, buffer)).error(), std::errc::operation_canceled);
+  };
+  JoinHandle<void> waiting = running.worker.spawn(receives(pair.ours.get(), into)).value();
+  while (counted(running.worker.stats(), "recv").begun == 0) std::this_thread::yield();
+  waiting.request_cancel();
+  sync_wait(std::move(waiting));
+  const WorkerStats stats = running.worker.stats();
+  expect_counts(stats, "nop", 50, 0);
+  expect_counts(stats, "close", 1, 1);
+  expect_counts(stats, "recv", 1, 1);
+  expect_counts(stats, "send", 0, 0);
+  for (const OperationCount& count : stats.operation_counts)
+    EXPECT_GT(count.begun, 0U) << count.kind << " is there, but did not happen";
+  WorkerStats twice = stats;
+  twice += stats;
+  expect_counts(twice, "nop", 100, 0);
+  expect_counts(twice, "recv", 2, 2);
+}
+
+// While something is recorded, operations begin and end on other ways.
+TEST(Stats, count_operations_while_recording_and_in_chains) {
+  test::RunningWorker running;
+  ASSERT_TRUE(trace::start({.level = trace::Level::full}));
+  const auto chained = []() -> Task<void> { (void)co_await chain(async_nop(), async_nop(), async_nop()); };
+  sync_wait(running.worker.spawn(some_nops(7)).value());
+  sync_wait(running.worker.spawn(one_error()).value());
+  sync_wait(running.worker.spawn(chained()).value());
+  trace::stop();
+  const WorkerStats stats = running.worker.stats();
+  expect_counts(stats, "nop", 10, 0);
+  expect_counts(stats, "close", 1, 1);
+}
+
 TEST(Stats, keep_times_while_somebody_asks) {
   test::RunningWorker running;
   ASSERT_TRUE(trace::start({.level = trace::Level::hist}));

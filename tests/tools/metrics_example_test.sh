@@ -20,6 +20,8 @@ ask ""
 grep -q '^Content-Type: text/plain; version=0.0.4' "$dir/head" || fail "the wrong type: $(cat "$dir/head")"
 [ "$(grep -c '^corering_turns_total{' "$dir/got")" = 2 ] || fail "not two workers: $(cat "$dir/got")"
 grep -Eq '^corering_posts_total\{worker="[^"]*",kernel="[^"]*"\} [1-9]' "$dir/got" || fail "no posts: $(cat "$dir/got")"
+grep -Eq '^corering_operations_total\{.*operation="recv"\} [1-9]' "$dir/got" || fail "no operations: $(cat "$dir/got")"
+grep -Eq '^corering_operation_errors_total\{.*operation="recv"\} 0' "$dir/got" || fail "no errors: $(cat "$dir/got")"
 grep -q '^corering_operation_seconds' "$dir/got" && fail "there are times, but nobody asked for them"
 ask hist,file=memory
 grep -Eq '^corering_operation_seconds\{.*operation="recv",quantile="0.99"\} [0-9.]+$' "$dir/got" || fail "no times: $(cat "$dir/got")"

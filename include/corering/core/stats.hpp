@@ -29,6 +29,13 @@ struct TimeStats {
   std::shared_ptr<trace::Histogram> ticks = nullptr;  ///< on the trace's clock; null: none
 };
 
+/// How many operations of one kind there were.
+struct OperationCount {
+  std::string kind;          ///< "read", "send", ...
+  std::uint64_t begun = 0;   ///< handed to the kernel, or answered from the page cache at once
+  std::uint64_t failed = 0;  ///< those that the kernel answered with an error, cancelled ones included
+};
+
 /// Counted since the worker was made. The counters are always on. They are read one after the other while the
 /// worker goes on, so two of them may differ by what happened in between.
 struct WorkerStats {
@@ -50,6 +57,9 @@ struct WorkerStats {
   /// read that is not in the page cache and cannot be waited for, an open that creates. `iotrace record`
   /// shows these, from the tracepoint io_uring_queue_async_work.
   std::uint64_t for_helpers = 0;
+  /// Operations by kind, those kinds of which there were any. One that gets many replies counts once, and
+  /// failed if its last one is an error. Those that a cancelled scope refuses are left out.
+  std::vector<OperationCount> operation_counts;
   /// Sleeps that ended 100 ms or more after the timer that was to end them was due. The kernel was late, or
   /// the machine had no processor for the worker. A worker that is a guest wakes when its host calls turn().
   std::uint64_t late_waits = 0;

@@ -81,7 +81,7 @@ class Completion : public Wait {
     LoopFront& here = here::front();
     if (here.may_begin_in(promise.scope)) [[likely]] {
       CORERING_DEBUG_ASSERT(gets_many == (tag_ != 0), "an operation says once how many answers it gets");
-      here.note_helper_for(request);
+      here.count_begun(request);
       request.fill(here.begin(*this, *promise.scope),
                    reinterpret_cast<std::uintptr_t>(this) + (gets_many ? many_tag : 0U));
       state_ = State::in_flight;

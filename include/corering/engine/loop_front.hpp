@@ -5,6 +5,7 @@
 /// they are inlined there. The loop's functions do everything out of the ordinary.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 
@@ -28,7 +29,7 @@ class LoopFront {
     return !trace::enabled() && may_begin_recorded_in(scope);
   }
   [[nodiscard, gnu::always_inline]] bool may_begin_recorded_in(const Scope* scope) const noexcept {
-    return !looks_closer_ && sq_.knows_free_sqe() && scope != nullptr && !scope->is_cancelled();
+    return sq_.knows_free_sqe() && scope != nullptr && !scope->is_cancelled();
   }
   /// Returns the SQE, which must be filled at once. From now on `wait` is what the scope waits for.
   [[nodiscard, gnu::always_inline]] Sqe& begin(Wait& wait, Scope& scope) noexcept {
@@ -37,10 +38,10 @@ class LoopFront {
     ++in_flight_;
     return sq_.take_sqe();
   }
-  /// Counts a request that a helper thread of the kernel does. Where the opcode is a constant, this is
-  /// nothing.
-  [[gnu::always_inline]] void note_helper_for(const Request& request) noexcept {
-    if (request.is_for_a_helper()) count_for_helper();
+  /// Counts a request that begins. Where the opcode is a constant, this is one instruction.
+  [[gnu::always_inline]] void count_begun(const Request& request) noexcept {
+    count(begun_[request.head & last_kind]);
+    if (request.is_for_a_helper()) count(for_helpers_);
   }
   [[nodiscard]] const Sqe& last_begun() const noexcept { return sq_.last_taken(); }
 
@@ -48,21 +49,25 @@ class LoopFront {
   [[nodiscard]] Loop* loop() const noexcept { return self_; }
 
  protected:
-  void count_for_helper() noexcept {
-    const std::atomic_ref count(for_helpers_);  // one thread writes it
-    count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  /// Adds one to a number that only this thread writes, and that any thread may read.
+  [[gnu::always_inline]] static void count(std::uint64_t& number) noexcept {
+    const std::atomic_ref counter(number);
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
   explicit LoopFront(Loop& self) noexcept : self_(&self) {}
   /// For a front that begins nothing and belongs to no loop.
   struct Nobody {};
-  constexpr explicit LoopFront(Nobody) noexcept : looks_closer_(true) {}
+  constexpr explicit LoopFront(Nobody) noexcept {}  // it knows of no free SQE
   constexpr ~LoopFront() = default;
 
   SubmissionQueue sq_;
   std::uint64_t turn_ticks_ = 0;   // the trace's clock, read when this turn began or shortly before
   std::uint64_t in_flight_ = 0;    // operations that the kernel has not answered
   std::uint64_t for_helpers_ = 0;  // requests that a helper thread of the kernel does
-  bool looks_closer_ = false;      // stopping, or operations are parked: begin() must not be called
+  // How many requests of each kind have begun: by opcode, of which there are fewer than 64.
+  static constexpr std::uint32_t last_kind = 63;
+  static_assert(opcode_names.size() <= last_kind + 1);
+  std::array<std::uint64_t, last_kind + 1> begun_{};
 
  private:
   Loop* self_ = nullptr;

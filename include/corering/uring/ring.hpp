@@ -29,6 +29,13 @@ class SubmissionQueue {
   /// Returns false if it knows of none. Then ask Ring::free_sqes(), which looks whether the kernel has taken
   /// some.
   [[nodiscard]] bool knows_free_sqe() const noexcept { return tail_ != limit_; }
+  /// While they are hidden it knows of none, whatever there is: then whoever wants one has to ask the ring,
+  /// which still gives them.
+  void hide_free_sqes(bool hidden) noexcept {
+    hidden_ = hidden;
+    limit_ = tail_;  // it learns of them when the ring looks the next time
+  }
+  [[nodiscard]] bool hides_free_sqes() const noexcept { return hidden_; }
   /// Returns the SQE that was taken last.
   [[nodiscard]] const Sqe& last_taken() const noexcept { return sqes_[(tail_ - 1) & mask_]; }
   /// Returns the next free SQE; there must be one. Its content is undefined, and it goes with the ring's next
@@ -37,10 +44,19 @@ class SubmissionQueue {
 
  private:
   friend class Ring;
+  /// Takes note of the tail at which the SQ is full.
+  void set_full_at(std::uint32_t limit) noexcept { limit_ = hidden_ ? tail_ : limit; }
+  Sqe& take_hidden_sqe() noexcept {
+    Sqe& sqe = take_sqe();
+    set_full_at(limit_);
+    return sqe;
+  }
+
   Sqe* sqes_ = nullptr;
   std::uint32_t tail_ = 0;   // the kernel's copy is updated at enter
   std::uint32_t limit_ = 0;  // the tail at which the SQ is full, by the kernel's head as we last saw it
   std::uint32_t mask_ = 0;
+  bool hidden_ = false;
 };
 
 class Ring {
@@ -78,7 +94,8 @@ class Ring {
   /// Returns the next free SQE, or null when the SQ is full. Its content is undefined, and it goes with the
   /// next enter().
   [[nodiscard]] Sqe* next_sqe() noexcept {
-    return sq_.knows_free_sqe() || free_sqes() > 0 ? &sq_.take_sqe() : nullptr;
+    if (sq_.knows_free_sqe()) return &sq_.take_sqe();
+    return free_sqes() > 0 ? &sq_.take_hidden_sqe() : nullptr;
   }
 
   [[nodiscard]] std::uint32_t sq_entries() const noexcept { return memory_.sq_entries; }
@@ -87,8 +104,9 @@ class Ring {
 
   /// Returns how many SQEs next_sqe() can give.
   [[nodiscard]] std::uint32_t free_sqes() noexcept {
-    sq_.limit_ = load(memory_.sq_head, std::memory_order_acquire) + memory_.sq_entries;
-    return sq_.limit_ - sq_.tail_;
+    const std::uint32_t limit = load(memory_.sq_head, std::memory_order_acquire) + memory_.sq_entries;
+    sq_.set_full_at(limit);
+    return limit - sq_.tail_;
   }
 
   /// Returns the ring's descriptor, for messages from other rings.
