@@ -24,6 +24,9 @@ const char* seed_in_environment() { return std::getenv("CORERING_SIMULATED"); }
 
 /// Gives every case its world. A case that has made no worker in it has not been simulated, and fails.
 class GivesWorlds final : public testing::EmptyTestEventListener {
+  void OnTestProgramStart(const testing::UnitTest&) override {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+  }
   void OnTestStart(const testing::TestInfo&) override {
     the_world = std::make_unique<CaseWorld>(std::strtoull(seed_in_environment(), nullptr, 10));
   }
@@ -39,7 +42,6 @@ class GivesWorlds final : public testing::EmptyTestEventListener {
 
 const bool gives_worlds = [] {
   const bool wanted = seed_in_environment() != nullptr;
-  if (wanted) GTEST_FLAG_SET(death_test_style, "threadsafe");
   if (wanted) testing::UnitTest::GetInstance()->listeners().Append(new GivesWorlds);
   return wanted;
 }();
