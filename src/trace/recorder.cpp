@@ -358,27 +358,56 @@ Result<void> start_as_environment_says() noexcept {
 
 std::uint64_t stamp() noexcept { return ticks_now(); }
 
-[[gnu::noinline]] void record(Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a,
-                              std::uint64_t b) noexcept {
+namespace {
+
+[[gnu::noinline]] void record_by_clock(Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a,
+                                       std::uint64_t b) noexcept {
   record_at(ticks_now(), kind, opcode, id, a, b);
 }
 
+}  // namespace
+
+[[gnu::noinline]] void record(Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a,
+                              std::uint64_t b) noexcept {
+  if (!use_tsc) [[unlikely]]
+    return record_by_clock(kind, opcode, id, a, b);
+  record_at(ticks_now(), kind, opcode, id, a, b);
+}
+
+namespace {
+
+[[gnu::noinline]] void note_moment() noexcept { present.load(std::memory_order_acquire)->note_moment(); }
+
+[[gnu::always_inline]] inline void append(ThreadRing& ring, const Event& event) noexcept {
+  constexpr std::uint64_t events_between_moments = 4096;
+  if (ring.append(event) % events_between_moments == 0) [[unlikely]]
+    note_moment();
+}
+
+// The words come one by one, since a whole event would come in memory.
+[[gnu::noinline]] void append_slowly(std::uint64_t stamp, std::uint64_t what, std::uint64_t a,
+                                     std::uint64_t b) noexcept {
+  const Event event{stamp, what, a, b};
+  if (probes_are_looked_at())
+    pass_probe(event.kind(), event.opcode(), event.id_and_kind & Event::id_mask, event.a, event.b);
+  ThreadRing* const ring = is_ready() ? own.ring : make_ring(false);
+  if (ring == nullptr) return count_unrecorded();
+  append(*ring, event);
+}
+
+}  // namespace
+
+// Whatever is rare is a call of its own at the end, so that nothing has to be kept across it.
 void record_at(std::uint64_t stamp, Kind kind, std::uint8_t opcode, const void* id, std::uint64_t a,
                std::uint64_t b) noexcept {
   CORERING_DEBUG_ASSERT(kind < Kind::count_, "what is recorded has a name in the schema");
-  constexpr std::uint64_t events_between_moments = 4096;
-  if (probes_are_looked_at()) [[unlikely]]
-    pass_probe(kind, opcode, reinterpret_cast<std::uintptr_t>(id) & Event::id_mask, a, b);
   const std::uint64_t what = (static_cast<std::uint64_t>(kind) << 56) |
                              (static_cast<std::uint64_t>(opcode) << 48) |
                              (reinterpret_cast<std::uintptr_t>(id) & Event::id_mask);
-  ThreadRing* ring = own.ring;
-  if (!is_ready()) [[unlikely]]
-    ring = make_ring(false);
-  if (ring == nullptr) [[unlikely]]
-    return count_unrecorded();
-  if (ring->append({stamp, what, a, b}) % events_between_moments == 0) [[unlikely]]
-    present.load(std::memory_order_acquire)->note_moment();
+  ThreadRing* const ring = own.ring;
+  if (probes_are_looked_at() || !is_ready() || ring == nullptr) [[unlikely]]
+    return append_slowly(stamp, what, a, b);
+  append(*ring, {stamp, what, a, b});
 }
 
 void prepare_this_thread() noexcept {

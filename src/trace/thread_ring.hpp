@@ -64,18 +64,19 @@ class ThreadRing {
 
   /// Returns how many events have been written.
   std::uint64_t append(const Event& event) noexcept {
-    const std::uint64_t at = get(head_->written);
+    layout::RingHead* const head = head_;  // the compiler cannot know that the event is not written over them
+    const std::uint64_t mask = mask_, at = get(head->written);
     Event* const events = &map_.as<Event>(layout::page);
-    Event& slot = events[at & mask_];
-    set(head_->claimed, at + 1);
+    Event& slot = events[at & mask];
+    set(head->claimed, at + 1);
     std::atomic_thread_fence(std::memory_order_release);  // who sees the new words sees the claim
     set(slot.ticks, event.ticks);
     set(slot.id_and_kind, event.id_and_kind);
     set(slot.a, event.a);
     set(slot.b, event.b);
-    std::atomic_ref(head_->written).store(at + 1, std::memory_order_release);
+    std::atomic_ref(head->written).store(at + 1, std::memory_order_release);
     // The ring is larger than the nearer caches. The prefetched line is here by the time it is needed.
-    __builtin_prefetch(&events[(at + prefetched) & mask_], 1);
+    __builtin_prefetch(&events[(at + prefetched) & mask], 1);
     return at + 1;
   }
 

@@ -73,7 +73,9 @@ Task<void> all_with_an_error(int fd) {
   EXPECT_TRUE(good) << "an error is a result like any other";
 }
 TEST(WhenAll, does_not_take_an_error_for_a_failure) {
-  const Fd file(test::sys::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  const test::TemporaryDirectory directory;
+  test::write_content(directory / "file", "text");
+  const Fd file(test::sys::open((directory / "file").c_str(), O_RDONLY | O_CLOEXEC));
   run_on_a_worker_here(all_with_an_error(file.get()));
 }
 
