@@ -3,8 +3,8 @@
 #   scripts/mutants.sh              all of them: 20 to 60 minutes on two processors
 #   scripts/mutants.sh PART         those whose name, or whose source's name, contains PART
 #   scripts/mutants.sh --from NAME  that one and those after it, to go on with a run that was interrupted
-#   scripts/mutants.sh --simulated  lets a thousand seeds of the simulated world and its tests look for them, and not
-#                                   those that the table names; PART and --from NAME may follow
+#   scripts/mutants.sh --simulated  lets a thousand seeds of the simulated world, its tests, and the cases that run simulated
+#                                   look for them, and not those that the table names; PART and --from NAME may follow
 #   scripts/mutants.sh --check      only whether each text is found exactly once
 # It works in a scratch copy of what is committed, with the debug preset. A test that hangs has noticed, too. The status is 1
 # if more than two survive, or if one survives that is not said to, with its reason. The canary, a mutant that everything has to

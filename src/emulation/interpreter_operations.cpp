@@ -81,6 +81,8 @@ int Interpreter::read_timeout(Submission& operation) noexcept {
 
 Step Interpreter::start_timer(Submission& operation) noexcept {
   const bool is_absolute = (operation.sqe.op_flags & abi::timeout_abs) != 0;
+  // As in the kernel: whoever sets the clock does not change how long somebody waits.
+  if (!is_absolute && operation.clock == ClockKind::realtime) operation.clock = ClockKind::monotonic;
   operation.deadline =
       is_absolute ? operation.interval : plus(world_->now(operation.clock), operation.interval);
   if (!timers_.add(operation)) {

@@ -357,7 +357,7 @@ void Loop::wait_for_kernel() noexcept {
 [[gnu::noinline]] bool Loop::holds_its_invariants() noexcept {
   constexpr std::size_t looked_at = 64;  // of each list, so that a turn stays short
   CORERING_ASSERT(parked_.empty() || sq_.hides_free_sqes(), "no operation passes one that is parked");
-  CORERING_ASSERT(!stopping_ || sq_.hides_free_sqes(), "a stopping loop looks closer at what begins");
+  CORERING_ASSERT(!stopping_ || sq_.hides_free_sqes(), "a stopping loop is asked about all that begins");
   CORERING_ASSERT(stopping_ || shields_hold_, "shields hold until a stop has run out of patience");
   CORERING_ASSERT(ring_.unsubmitted() <= ring_.sq_entries(), "the SQ holds what is filled");
   CORERING_ASSERT(timers_.is_in_order(), "the nearest timer is on top");

@@ -41,7 +41,9 @@ constexpr std::array<std::string_view, fault_count> names = {"short_read",
                                                              "datagram_late",
                                                              "lost_unsynced",
                                                              "torn_write",
-                                                             "misdirected_write"};
+                                                             "misdirected_write",
+                                                             "corrupted_write",
+                                                             "clock_step"};
 
 /// They end connections and files, so they strike less often than the others.
 constexpr bool is_hard(Fault fault) noexcept {

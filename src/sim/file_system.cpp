@@ -226,6 +226,12 @@ void lose_some_writes(Inode& file, Random& random, Faults& faults, Disk::Loss& l
       ++loss.misdirected;
       write.offset = sector * random.below(1 + (write.offset + write.bytes.size()) / sector);
     }
+    if (!write.bytes.empty() && strikes(faults, random, Fault::corrupted_write)) {
+      ++loss.corrupted;
+      const int flipped = 1 << random.below(8);
+      char& byte = write.bytes[random.below(write.bytes.size())];
+      byte = static_cast<char>(byte ^ flipped);
+    }
     Inode::apply(file.durable, write);
   }
   file.unsynced.clear();

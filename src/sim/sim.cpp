@@ -113,6 +113,10 @@ void World::Parts::turn(std::size_t index) {
   system.set_worker(index);
   system.note(Happening::Kind::turn);
   system.pass(static_cast<std::int64_t>(200 + system.random().below(2'000)));
+  if (system.strikes(Fault::clock_step)) {
+    constexpr std::int64_t most = 3600LL * 1'000'000'000;  // an hour, to either side
+    system.step_wall_clock(static_cast<std::int64_t>(system.draw(Fault::clock_step, 2 * most)) - most);
+  }
   std::optional<FrameMemory::Asked> asked;
   if (system.faults()[Fault::no_memory].one_in != 0) asked.emplace(*this);
   const Result<bool> goes_on = pool[index].turn();

@@ -33,8 +33,8 @@ class SimWorld final : public emulation::World {
   std::size_t next(std::span<Report> reports) noexcept override;
   void notify() noexcept override { is_notified_ = true; }
   [[nodiscard]] int descriptor() const noexcept override { return descriptor_; }
-  [[nodiscard]] std::int64_t now(emulation::ClockKind /*clock*/) const noexcept override {
-    return system_.nanoseconds();
+  [[nodiscard]] std::int64_t now(emulation::ClockKind clock) const noexcept override {
+    return clock == emulation::ClockKind::realtime ? system_.wall_clock() : system_.nanoseconds();
   }
   int duplicate(int fd, bool /*inherited*/) noexcept override { return system_.duplicate(fd); }
   void close(int fd) noexcept override { (void)system_.close(fd); }

@@ -62,6 +62,9 @@ class System final : public Outside {
   [[nodiscard]] TimePoint now() const noexcept override { return TimePoint(Duration(epoch + now_)); }
   [[nodiscard]] std::int64_t nanoseconds() const noexcept { return epoch + now_; }
   [[nodiscard]] std::int64_t since_begin() const noexcept { return now_; }
+  /// The clock that somebody may set.
+  [[nodiscard]] std::int64_t wall_clock() const noexcept { return nanoseconds() + stepped_; }
+  void step_wall_clock(std::int64_t by) noexcept { stepped_ += by; }
   void pass(std::int64_t nanoseconds) noexcept { now_ += nanoseconds; }
 
   /// Something that will happen to an object, or to a watch.
@@ -165,6 +168,7 @@ class System final : public Outside {
   std::uint64_t operations_ = 0;
   std::uint16_t worker_ = 0;
   std::int64_t now_ = 0;
+  std::int64_t stepped_ = 0;  // so far the wall clock has been set away
 
   std::vector<Plan> plans_;  // a heap, the next one on top
   std::uint64_t planned_ = 0;

@@ -1,6 +1,7 @@
 /// disk_test.cpp — files in a simulated world, and what is left of them when the power goes off.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <fcntl.h>
 #include <span>
 #include <string>
@@ -179,6 +180,25 @@ TEST(SimDisk, torn_and_misdirected_writes_are_told) {
   EXPECT_EQ(crash(disk, sim::Fault::torn_write).torn, 1U);
   EXPECT_LT(disk.content("/tmp/f").size(), text.size());
   EXPECT_EQ(disk.content("/tmp/f").size() % 512, 0U);
+}
+
+TEST(SimDisk, a_corrupted_write_has_one_other_bit_and_is_told) {
+  const std::string text(700, 'n');
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    sim::Disk disk;
+    disk.put("/tmp/f", "");
+    sim::World world({.disk = &disk});
+    EXPECT_EQ(world.run(writes("/tmp/f", text, false)).failure, "");
+    sim::Faults faults;
+    faults[sim::Fault::corrupted_write] = {.one_in = 1, .budget = 1};
+    EXPECT_EQ(disk.crash(seed, faults).corrupted, 1U);
+    const std::string left = disk.content("/tmp/f");
+    ASSERT_EQ(left.size(), text.size());
+    int bits = 0;
+    for (std::size_t i = 0; i < left.size(); ++i)
+      bits += std::popcount(static_cast<unsigned>(left[i] ^ text[i]));
+    EXPECT_EQ(bits, 1) << "seed " << seed;
+  }
 }
 
 TEST(SimDisk, a_misdirected_write_hits_another_sector) {

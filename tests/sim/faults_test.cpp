@@ -65,6 +65,43 @@ TEST(SimFaults, without_them_what_is_ready_runs_in_its_order) {
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
 }
 
+// ---- clock_step ----
+
+/// How long it takes, by the clock that nobody sets, until the wall clock shows the hour that begins in an
+/// hour. In a world without faults both clocks are one.
+Task<Duration> waits_until(TimeoutClock clock) {
+  const TimePoint begin = here::now();
+  for (int i = 0; i < 50; ++i) (void)co_await sleep_for(1ms);  // turns, and so chances for steps
+  EXPECT_TRUE(co_await async_timeout_at(begin.time_since_epoch() + 1h, clock));
+  co_return here::now() - begin;
+}
+Task<Duration> waits_for_an_hour(TimeoutClock clock) {
+  const TimePoint begin = here::now();
+  EXPECT_TRUE(co_await async_timeout(1h, 0, clock));
+  co_return here::now() - begin;
+}
+Task<void> awaits(Task<Duration> wait, Duration& time) { time = co_await std::move(wait); }
+
+TEST(SimFaults, whoever_sets_the_clock_moves_only_what_waits_for_a_time_of_it) {
+  std::size_t early = 0, late = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    sim::World world(only(sim::Fault::clock_step, seed, 4, 1));
+    Duration at_realtime{}, at_monotonic{}, for_realtime{};
+    EXPECT_EQ(world.run(awaits(waits_until(TimeoutClock::realtime), at_realtime)).failure, "");
+    sim::World second(only(sim::Fault::clock_step, seed, 4, 1));
+    EXPECT_EQ(second.run(awaits(waits_until(TimeoutClock::monotonic), at_monotonic)).failure, "");
+    sim::World third(only(sim::Fault::clock_step, seed, 4, 1));
+    const sim::RunReport report = third.run(awaits(waits_for_an_hour(TimeoutClock::realtime), for_realtime));
+    EXPECT_EQ(report.failure, "");
+    if (at_realtime < 59min) ++early;
+    if (at_realtime > 61min) ++late;
+    EXPECT_EQ(at_monotonic / 1min, 60) << "seed " << seed;
+    EXPECT_EQ(for_realtime / 1min, 60) << "seed " << seed;
+  }
+  EXPECT_GT(early, 0U);
+  EXPECT_GT(late, 0U);
+}
+
 // ---- enobufs, multishot_ends ----
 
 Task<void> sends(UnixStream& to, std::size_t count) {

@@ -1,11 +1,13 @@
 /// operations_sim_test.cpp — docs/SIMULATION.md names each operation that a simulated world does not model.
 #include <cctype>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <regex>
 #include <set>
 #include <string>
 
+#include <corering/sim/faults.hpp>
 #include <gtest/gtest.h>
 
 #include "sim/calls.hpp"
@@ -57,6 +59,21 @@ TEST(SimOperations, those_that_are_not_modelled_are_named_in_the_documentation) 
   std::size_t rows = 0;
   EXPECT_EQ(not_modelled(rows), named_by_the_page());
   EXPECT_GT(rows, 60U) << "the test no longer sees the rows";
+}
+
+std::string whole(const std::string& page) {
+  std::ifstream in(std::string(CORERING_SOURCE_DIR) + page);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(SimOperations, each_kind_of_fault_is_in_the_documentation) {
+  const std::string page = whole("/docs/SIMULATION.md");
+  for (std::size_t i = 0; i < fault_count; ++i) {
+    const std::string name(name_of(static_cast<Fault>(i)));
+    EXPECT_NE(page.find("`" + name + "`"), std::string::npos) << name;
+  }
+  EXPECT_NE(whole("/README.md").find("which of " + std::to_string(fault_count) + " kinds of faults strike"),
+            std::string::npos);
 }
 
 TEST(SimOperations, knows_opcodes_by_their_names) {

@@ -172,7 +172,8 @@ off_t lseek(int fd, off_t offset, int whence) {
 }
 int clock_gettime(clockid_t clock, timespec* now) {
   if (!is_simulated()) return ::clock_gettime(clock, now);
-  const auto time = case_world().system().nanoseconds();
+  const sim::System& system = case_world().system();
+  const auto time = clock == CLOCK_REALTIME ? system.wall_clock() : system.nanoseconds();
   *now = {.tv_sec = time / 1'000'000'000, .tv_nsec = time % 1'000'000'000};
   return 0;
 }

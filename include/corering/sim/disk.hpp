@@ -28,11 +28,12 @@ class Disk {
     std::size_t lost = 0;         ///< unsynced writes that have not
     std::size_t torn = 0;         ///< of those that were kept: only their first sectors
     std::size_t misdirected = 0;  ///< of those that were kept: they have hit another place of the file
+    std::size_t corrupted = 0;    ///< of those that were kept: one bit of them is another one
     std::size_t directories = 0;  ///< directories whose unsynced names are lost
   };
 
-  /// The machine loses its power, and starts again. With Fault::lost_unsynced, torn_write and
-  /// misdirected_write the seed decides, for each write that was not synced, what is left of it; their hits
+  /// The machine loses its power, and starts again. With Fault::lost_unsynced, torn_write, misdirected_write
+  /// and corrupted_write the seed decides, for each write that was not synced, what is left of it; their hits
   /// are counted. Without them everything that was written is there.
   Loss crash(std::uint64_t seed, Faults& faults);
 

@@ -43,6 +43,8 @@ enum class Fault : std::uint8_t {
   lost_unsynced,
   torn_write,
   misdirected_write,
+  corrupted_write,
+  clock_step,
   count_,
 };
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::count_);
