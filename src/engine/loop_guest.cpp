@@ -60,7 +60,9 @@ void Loop::arrange_ready() noexcept {
   order_->arrange(ready_.handles());
 }
 
+// The last answer may be one that resumes nobody: then the next round ends the loop.
 bool Loop::has_nothing_to_do() const noexcept {
+  if (stopping_ && is_quiet()) return false;
   return ready_.empty() && parked_.empty() && !ring_.has_cqes() && !ring_.has_overflown() &&
          ring_.unsubmitted() == 0 && mailbox_.is_wake_read_armed();
 }

@@ -65,6 +65,28 @@ TEST(SimFaults, without_them_what_is_ready_runs_in_its_order) {
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
 }
 
+// ---- cancel_misses ----
+
+Task<void> abandons_a_stream() {
+  Result<TcpListener> listener = TcpListener::bind(Address::loopback(0), {});
+  EXPECT_TRUE(listener.has_value());
+  if (!listener) co_return;
+  AcceptStream stream(listener->fd(), 4);
+  EXPECT_FALSE(co_await with_timeout(1ms, stream.next()));
+}
+
+// A simulated worker is a guest. It slept until its patience ended, when the last answer came late and
+// resumed nobody.
+TEST(SimFaults, a_stop_ends_with_the_last_answer_also_of_what_was_abandoned) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    sim::World world(only(sim::Fault::cancel_misses, seed, 1, 1));
+    const sim::RunReport report = world.run(abandons_a_stream());
+    EXPECT_EQ(report.failure, "");
+    EXPECT_EQ(report.faults[sim::Fault::cancel_misses].hits, 1U);
+    EXPECT_LT(world.elapsed(), WorkerOptions().stop_patience) << "seed " << seed;
+  }
+}
+
 // ---- clock_step ----
 
 /// How long it takes, by the clock that nobody sets, until the wall clock shows the hour that begins in an

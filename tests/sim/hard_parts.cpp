@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -113,6 +114,32 @@ Task<void> cleans_up(Program& program) {
 
 Task<void> is_shielded(Program& program) {
   const Result<void> inside = co_await shield(waits(program.some_time()));
+  program.expect(inside.has_value(), "a shield has let a cancellation in");
+}
+
+Task<Result<void>> waits_there(Program& program, Worker& there, bool& has_arrived) {
+  has_arrived = (co_await SwitchToWorker(there)).has_value();
+  if (has_arrived) co_return co_await sleep_for(program.some_time());
+  co_return Result<void>();
+}
+
+/// The shield is opened on one worker, and what it protects waits on another.
+Task<void> is_shielded_elsewhere(Program& program) {
+  bool has_arrived = false;
+  const Result<void> inside = co_await shield(waits_there(program, program.some_worker(), has_arrived));
+  program.expect(!has_arrived || inside.has_value(), "a shield has let a cancellation in");
+}
+
+Task<Result<void>> waits_for(std::shared_ptr<SharedEvent> event) { co_return co_await event->wait(); }
+
+Task<void> lets_happen(Program& program, std::shared_ptr<SharedEvent> event) {
+  (void)co_await shield(waits(program.some_time()));
+  event->set();
+}
+
+/// It waits for nothing of the kernel: another worker ends its wait.
+Task<void> is_shielded_until(Program& program, std::shared_ptr<SharedEvent> event) {
+  const Result<void> inside = co_await shield(waits_for(std::move(event)));
   program.expect(inside.has_value(), "a shield has let a cancellation in");
 }
 
@@ -287,29 +314,57 @@ Task<void> some_hard_part(Program& program) {
 
 namespace {
 
-Task<void> stays(Program& program) {
-  switch (program.world.draw(5)) {
+/// What no shield protects ends soon after the workers are told to stop.
+Task<void> stays_unprotected(Program& program) {
+  switch (program.world.draw(3)) {
     case 0:
       return visits(program, 3 * for_ever);
     case 1:
       return wanders(program);
-    case 2:
+    default:
       return awaits_too_late(program);
-    case 3:
+  }
+}
+
+Task<void> stays_protected(Program& program) {
+  switch (program.world.draw(3)) {
+    case 0:
       return is_shielded(program);
+    case 1:
+      return is_shielded_elsewhere(program);
     default:
       return cleans_up(program);
   }
+}
+
+void leave(Program& program, Task<void> task) {
+  if (auto one = program.some_worker().spawn(std::move(task))) one->detach();
+}
+
+void leave_a_meeting(Program& program) {
+  const auto event = std::make_shared<SharedEvent>();
+  auto one = program.some_worker().spawn(lets_happen(program, event));
+  if (!one) return;
+  one->detach();
+  leave(program, is_shielded_until(program, event));
 }
 
 }  // namespace
 
 void leave_some_behind(Program& program) {
   const bool has_memory = program.world.report().faults[sim::Fault::no_memory].one_in == 0;
+  program.leaves_protected = program.world.draw(2) == 0;
   for (std::uint64_t left = has_memory ? program.world.draw(6) : 0; left > 0; --left) {
-    auto one = program.some_worker().spawn(stays(program));
-    if (one) one->detach();
+    if (!program.leaves_protected)
+      leave(program, stays_unprotected(program));
+    else if (program.world.draw(4) == 0)
+      leave_a_meeting(program);
+    else
+      leave(program, stays_protected(program));
   }
+  // Some have not begun when the workers are told to stop, and others have come far.
+  if (has_memory && program.world.draw(2) == 0)
+    if (auto a_while = program.some_worker().spawn(ends_soon(program))) sync_wait(std::move(*a_while));
   program.main_ended = program.world.elapsed();
 }
 

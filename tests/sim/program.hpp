@@ -15,6 +15,7 @@ struct Program {
   std::string mistake;  ///< the first thing that is not as it must be
   Address server;
   std::chrono::nanoseconds main_ended;  ///< when
+  bool leaves_protected = false;        ///< what is still there then is in shields
 
   void expect(bool is_true, const char* what) {
     if (!is_true && mistake.empty()) mistake = what;
