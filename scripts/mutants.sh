@@ -58,10 +58,6 @@ END
 
 simulated=''
 if [ "${1:-}" = --simulated ]; then simulated=yes; shift; fi
-# In the simulated world: the scenario, the tests of the world, and the usual ones of which tests/simulated.txt says that they
-# run there, too.
-suite=(sim_explore sim_test 'conformance_test:*/simulated')
-for program in $(sed -n 's/^\([a-z_]*\) .*/\1/p' tests/simulated.txt | sort -u); do suite+=("$program/simulated"); done
 if [ "${1:-}" = --check ]; then
   bad=0
   while IFS= read -r name; do mutate "$root" "$name" --dry > /dev/null || bad=1; done < <(mutate "$root" --names)
@@ -72,6 +68,10 @@ tree=$scratch/tree
 if [ -d "$tree" ]; then git -C "$tree" fetch -q "$root" HEAD && git -C "$tree" reset -q --hard FETCH_HEAD
 else git clone -q "$root" "$tree"; fi
 cd "$tree"
+# In the simulated world: the scenario, the tests of the world, and the usual ones of which tests/simulated.txt says that they
+# run there, too.
+suite=(sim_explore sim_test 'conformance_test:*/simulated')
+for program in $(sed -n 's/^\([a-z_]*\) .*/\1/p' tests/simulated.txt | sort -u); do suite+=("$program/simulated"); done
 launcher=()
 if command -v ccache > /dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 # A mutant may leave a name unused, which is no error here. Nobody debugs here. In the simulated world, the sanitizer sees
@@ -112,6 +112,8 @@ test_passes() {
   [ -z "${seconds[$1]:-}" ] || return 0
   build "$(program "$1")" || { tail -n 30 "$scratch/log"; exit 2; }
   local began=$SECONDS
+  [ "$1" = sim_explore ] || "build/debug/bin/$(program "$1")" --gtest_list_tests "--gtest_filter=$(filter "$1")" | grep '^  ' > /dev/null ||
+    { echo "$1 has no test"; exit 2; }
   run "$1" || { echo "$1 fails although nothing is broken:"; tail -n 20 "$scratch/out"; exit 2; }
   seconds[$1]=$((SECONDS - began))
 }

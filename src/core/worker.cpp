@@ -305,6 +305,24 @@ std::optional<TaskDump> Worker::dump_tasks(AnyDuration patience) {
   return std::move(request->dump);
 }
 
+namespace {
+
+std::vector<OperationCount> counts_of(const Loop& loop) {
+  std::vector<OperationCount> counts;
+  for (std::size_t opcode = 0; opcode < opcode_names.size(); ++opcode) {
+    const auto [begun, failed] = loop.operations_of(opcode);
+    if (begun == 0) continue;
+    // A LINK_TIMEOUT answers with an error whatever happens. And more may have failed since `begun` was read.
+    const bool always_fails = static_cast<Opcode>(opcode) == Opcode::link_timeout;
+    counts.push_back({.kind = std::string(opcode_names[opcode]),
+                      .begun = begun,
+                      .failed = always_fails ? 0 : std::min(begun, failed)});
+  }
+  return counts;
+}
+
+}  // namespace
+
 WorkerStats Worker::stats() const {
   const LoopCounters& counters = loop_->counters();
   const std::uint64_t enters = counters.sleeps.get() + counters.peeks.get();
@@ -324,12 +342,7 @@ WorkerStats Worker::stats() const {
                     .in_flight = counters.in_flight.get(),
                     .ready = counters.ready.get(),
                     .timers = counters.timers.get()};
-  for (std::size_t opcode = 0; opcode < opcode_names.size(); ++opcode) {
-    const auto [begun, failed] = loop_->operations_of(opcode);
-    if (begun > 0)
-      stats.operation_counts.push_back(
-          {.kind = std::string(opcode_names[opcode]), .begun = begun, .failed = failed});
-  }
+  stats.operation_counts = counts_of(*loop_);
   if (counters.timed_waits.get() > 0)
     stats.lateness.ticks = std::make_shared<trace::Histogram>(loop_->lateness());
   if (const LoopTimes* const times = loop_->times(); times != nullptr)

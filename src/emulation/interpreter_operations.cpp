@@ -141,7 +141,7 @@ Step Interpreter::timeout_remove(Submission& request) noexcept {
 Step Interpreter::change_timeout(Submission& request) noexcept {
   const std::uint32_t flags = request.sqe.op_flags;
   const Opcode wanted = (flags & abi::link_timeout_update) != 0 ? Opcode::link_timeout : Opcode::timeout;
-  if ((flags & clock_flags) == clock_flags) return Step::end(-EINVAL);
+  if ((flags & clock_flags) != 0) return Step::end(-EINVAL);  // it keeps its clock
   const std::int64_t time = request.sqe.off == 0 ? -1 : read_time(request.sqe.off);
   if (time < 0) return Step::end(request.sqe.off == 0 ? -EFAULT : -EINVAL);
   Submission* const found = table_.find(request.sqe.addr, [wanted](const Submission& operation) {
@@ -149,10 +149,10 @@ Step Interpreter::change_timeout(Submission& request) noexcept {
   });
   if (found == nullptr) return Step::end(-ENOENT);
   timers_.remove(*found);
+  std::erase(counted_, found);  // from now on it waits for the time alone
   found->interval = time;
-  found->clock = clock_of(flags);
-  found->sqe.op_flags =
-      (found->sqe.op_flags & ~(abi::timeout_abs | clock_flags)) | (flags & (abi::timeout_abs | clock_flags));
+  found->clock = clock_of(found->sqe.op_flags);
+  found->sqe.op_flags = (found->sqe.op_flags & ~abi::timeout_abs) | (flags & abi::timeout_abs);
   if (const Step started = start_timer(*found); started.has_ended) queue_end(*found, started.result);
   return Step::end(0);
 }

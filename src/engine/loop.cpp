@@ -248,7 +248,7 @@ bool is_out_of_the_ordinary(const Cqe& cqe) noexcept {
   static_assert(std::endian::native == std::endian::little && abi::cqe_more < 0x100 &&
                 offsetof(Cqe, flags) == offsetof(Cqe, res) + sizeof cqe.res);
   std::uint32_t bytes = 0;
-  std::memcpy(&bytes, reinterpret_cast<const char*>(&cqe.res) + 3, sizeof bytes);
+  std::memcpy(&bytes, reinterpret_cast<const char*>(&cqe) + offsetof(Cqe, res) + 3, sizeof bytes);
   return (bytes & (abi::cqe_more << 8 | 0x80U)) != 0;
 }
 
@@ -277,7 +277,7 @@ template <bool observed>
     for (; cqe < stop && is_of_one_answer(*cqe); ++cqe) {
       if (is_out_of_the_ordinary(*cqe)) [[unlikely]] {
         if ((cqe->flags & abi::cqe_more) != 0) break;
-        count_failed(*reinterpret_cast<const Completion*>(cqe->user_data));
+        if (cqe->res != -ETIME) count_failed(*reinterpret_cast<const Completion*>(cqe->user_data));
       }
       // Mostly this is an address that will soon be written to. If it is not an address, or a stale one, a
       // prefetch does nothing.
@@ -466,6 +466,7 @@ void Loop::file_tagged(const Cqe& cqe) noexcept {
     case closing_tag:
       CORERING_ASSERT(closes_in_flight_ > 0, "each close by a helper is answered once");
       --closes_in_flight_;
+      if (cqe.res < 0 && cqe.res != -ECANCELED) count(failed_[static_cast<std::size_t>(Opcode::close)]);
       if (cqe.res == -ECANCELED) kernel_.close(static_cast<int>(cqe.user_data >> 3));  // there is no helper
       return;
     case many_tag:
@@ -496,7 +497,8 @@ void Loop::file_one_of_many(const Cqe& cqe) noexcept {
     leaves_kernel(completion);
     completion.state_ = Completion::State::answered;
   }
-  if (cqe.res < 0) count_failed(completion);
+  // A notification is no answer, and a stream that is paused is cancelled and goes on later.
+  if (cqe.res < 0 && (cqe.flags & abi::cqe_notif) == 0 && cqe.res != -ECANCELED) count_failed(completion);
   completion.received({.res = cqe.res, .flags = cqe.flags});
 }
 

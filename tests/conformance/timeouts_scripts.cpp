@@ -156,6 +156,28 @@ TEST_P(Timeouts, can_be_moved_to_a_time_of_the_clock) {
   script.expect({{2, 0}, {1, -ETIME}});
 }
 
+TEST_P(Timeouts, keep_their_clock_when_they_are_moved) {
+  script.submit({timeout(1, 1h, abi::timeout_realtime)});
+  script.submit({timeout_update(2, 1, machine->now_of(CLOCK_REALTIME) + 2ms, abi::timeout_abs)});
+  script.expect({{2, 0}, {1, -ETIME}});
+}
+
+TEST_P(Timeouts, get_no_other_clock_when_they_are_moved) {
+  script.submit({timeout(1, 1h)});
+  script.submit({timeout_update(2, 1, 1ms, abi::timeout_realtime)});
+  script.expect({{2, -EINVAL}});
+}
+
+TEST_P(Timeouts, that_are_moved_no_longer_count) {
+  script.submit({timeout(1, 1h, 0, 3)});
+  script.submit({timeout_update(2, 1, 2h)});
+  script.expect({{2, 0}});
+  script.submit({nop(3), nop(4), nop(5), nop(6)});
+  script.expect({{3, 0}, {4, 0}, {5, 0}, {6, 0}});
+  script.submit({timeout_remove(7, 1)});
+  script.expect_in_any_order({{1, -ECANCELED}, {7, 0}});
+}
+
 TEST_P(Timeouts, are_not_moved_to_a_negative_time) {
   script.submit({timeout(1, 1h)});
   script.submit({timeout_update(2, 1, -1s)});

@@ -1,11 +1,13 @@
 /// stats_test.cpp — what workers count, and how Prometheus reads it.
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
 #include <optional>
 #include <regex>
 #include <sstream>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,6 +93,32 @@ TEST(Stats, count_operations_by_kind_without_being_asked) {
   twice += stats;
   expect_counts(twice, "nop", 100, 0);
   expect_counts(twice, "recv", 2, 2);
+}
+
+Task<void> sends_without_copying(int from, int to) {
+  constexpr std::string_view text = "text";
+  EXPECT_TRUE(co_await async_send_zc(from, std::as_bytes(std::span(text))));
+  std::array<std::byte, 4> into{};
+  EXPECT_TRUE(co_await async_recv(to, into));
+  EXPECT_TRUE(co_await async_timeout(std::chrono::milliseconds(1)));
+}
+
+// A notification that the bytes were copied looks like an error, and a timeout answers with one.
+TEST(Stats, take_no_success_for_a_failure) {
+  const Fd to(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)),
+      from(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in name{
+      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {::htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  socklen_t length = sizeof name;
+  auto* const address = reinterpret_cast<sockaddr*>(&name);
+  ASSERT_EQ(::bind(to.get(), address, length) + ::getsockname(to.get(), address, &length), 0);
+  ASSERT_EQ(::connect(from.get(), address, length), 0);
+  test::RunningWorker running;
+  sync_wait(running.worker.spawn(sends_without_copying(from.get(), to.get())).value());
+  const WorkerStats stats = running.worker.stats();
+  expect_counts(stats, "timeout", 1, 0);
+  EXPECT_EQ(counted(stats, "send_zc").failed, 0U);
+  EXPECT_EQ(counted(stats, "recv").failed, 0U);
 }
 
 // While something is recorded, operations begin and end on other ways.

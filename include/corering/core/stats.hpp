@@ -57,8 +57,9 @@ struct WorkerStats {
   /// read that is not in the page cache and cannot be waited for, an open that creates. `iotrace record`
   /// shows these, from the tracepoint io_uring_queue_async_work.
   std::uint64_t for_helpers = 0;
-  /// Operations by kind, those kinds of which there were any. One that gets many replies counts once, and
-  /// failed if its last one is an error. Those that a cancelled scope refuses are left out.
+  /// Operations by kind, those kinds of which there were any. Those that a cancelled scope refuses are left
+  /// out. A stream counts each time that it asks the kernel anew. It has not failed when a cancellation ends
+  /// it, nor has a timeout when its time has come.
   std::vector<OperationCount> operation_counts;
   /// Sleeps that ended 100 ms or more after the timer that was to end them was due. The kernel was late, or
   /// the machine had no processor for the worker. A worker that is a guest wakes when its host calls turn().
