@@ -3,7 +3,7 @@
 # A case counts once, however many kernels it runs on. Those of sim_test run in worlds only.
 set -euo pipefail
 build=${1:?simulated_cases.sh BUILD}
-# ctest writes its log anew wherever it is asked, and the log of the run that this is part of has to stay.
+# ctest writes a new log wherever it is asked, and the log of the run that this is part of has to stay.
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
 printf 'subdirs("%s")\n' "$(cd "$build" && pwd)" > "$here/CTestTestfile.cmake"

@@ -1,11 +1,14 @@
 /// worker.cpp — what a worker does around its loop: set-up, thread, stop.
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <memory>
 #include <new>
 #include <pthread.h>
 #include <sched.h>
+#include <string>
 #include <unistd.h>
+#include <vector>
 
 #include <corering/base/one_shot.hpp>
 #include <corering/base/outside.hpp>

@@ -58,8 +58,8 @@ struct WorkerStats {
   /// shows these, from the tracepoint io_uring_queue_async_work.
   std::uint64_t for_helpers = 0;
   /// Operations by kind, those kinds of which there were any. Those that a cancelled scope refuses are left
-  /// out. A stream counts each time that it asks the kernel anew. It has not failed when a cancellation ends
-  /// it, nor has a timeout when its time has come.
+  /// out. A stream counts each time that it asks the kernel again. An end by cancellation is no failure of a
+  /// stream, and no timeout fails when its time has come.
   std::vector<OperationCount> operation_counts;
   /// Sleeps that ended 100 ms or more after the timer that was to end them was due. The kernel was late, or
   /// the machine had no processor for the worker. A worker that is a guest wakes when its host calls turn().
