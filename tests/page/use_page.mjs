@@ -119,14 +119,27 @@ async function searching(page) {
 }
 
 async function clicking(page) {
-  const spot = await page.evaluate(() => {
-    const {timeline, trace} = window.iotrace, i = 20;
+  // The page may still scroll, or draw what came before: the place is asked for when it has stood still for two frames.
+  const spot = await page.evaluate(async () => {
+    const {timeline, trace} = window.iotrace, i = 20, canvas = document.getElementById('timeline');
+    const frame = () => new Promise(requestAnimationFrame);
     timeline.showOperation(i);
-    const {x0, x1, top, height} = timeline.placeOf(i), box = document.getElementById('timeline').getBoundingClientRect();
-    return {i, kind: trace.kind(i), x: box.left + (x0 + x1) / 2, y: box.top + top + height / 2};
+    const place = () => {
+      const {x0, x1, top, height} = timeline.placeOf(i), box = canvas.getBoundingClientRect();
+      return {i, kind: trace.kind(i), x: box.left + (x0 + x1) / 2, y: box.top + top + height / 2};
+    };
+    for (let before, now = place(); ; now = place()) {
+      if (before && before.x === now.x && before.y === now.y) return now;
+      before = now;
+      await frame();
+      await frame();
+      timeline.draw();
+    }
   });
   await page.mouse.click(spot.x, spot.y);
-  expect('a click opens the operation', (await page.locator('#detail-title').textContent()).startsWith(`${spot.kind} #${spot.i + 1}:`));
+  const title = `${spot.kind} #${spot.i + 1}:`;
+  await page.waitForFunction(title => document.getElementById('detail-title').textContent.startsWith(title), title, {timeout: 20_000}).catch(() => {});
+  expect('a click opens the operation', (await page.locator('#detail-title').textContent()).startsWith(title));
   const diagram = page.locator('#diagram svg');
   expect('its diagram has its participants', await diagram.locator('rect.who').count() >= 3);
   expect('its diagram is told to screen readers', (await diagram.getAttribute('aria-label')).includes('process_completions()'));
