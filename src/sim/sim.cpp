@@ -21,8 +21,8 @@ namespace {
 
 struct NoWorld {};  // thrown where the world cannot go on
 
-WorkerPoolOptions pool_options(std::size_t workers, SimKernel& kernel) {
-  WorkerPoolOptions options{.workers = std::max<std::size_t>(workers, 1)};
+WorkerPoolOptions pool_options(const WorldOptions& wanted, SimKernel& kernel) {
+  WorkerPoolOptions options{.workers = std::max<std::size_t>(wanted.workers, 1), .worker = wanted.worker};
   options.worker.kernel = &kernel;
   options.worker.sq_entries = 32;
   options.worker.cq_entries = 128;
@@ -39,7 +39,7 @@ struct World::Parts final : System::Driver, ReadyOrder, FrameMemory {
         system(wanted.seed, wanted.faults, disk.files()),
         kernel(system),
         before(enter()),
-        pool(pool_options(wanted.workers, kernel)) {}
+        pool(pool_options(wanted, kernel)) {}
 
   /// From now on the library asks the simulated system.
   Outside* enter() noexcept {

@@ -150,6 +150,12 @@ TEST_P(Timeouts, can_be_moved_to_a_later_time) {
   script.expect_in_any_order({{1, -ECANCELED}, {4, 0}});
 }
 
+TEST_P(Timeouts, end_a_wait_for_more_than_one_answer) {
+  script.push(timeout(1, 2ms));
+  EXPECT_EQ(script.enter(2, abi::enter_getevents), 1);  // without this rule it waits for ever
+  script.expect({{1, -ETIME}});
+}
+
 TEST_P(Timeouts, can_be_moved_to_a_time_of_the_clock) {
   script.submit({timeout(1, 1h)});
   script.submit({timeout_update(2, 1, machine->now_of(CLOCK_MONOTONIC) + 2ms, abi::timeout_abs)});

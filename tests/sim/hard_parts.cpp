@@ -159,6 +159,24 @@ Task<void> deadlines(Program& program) {
   program.expect(!program.is_late(begin), "a deadline has not ended a wait");
 }
 
+Task<void> times_out(Program& program) {
+  const auto begin = program.world.elapsed();
+  const auto time = std::chrono::minutes(program.world.draw(24 * 60));
+  const Result<void> waited = co_await async_timeout(time);
+  if (!waited) co_return;
+  program.expect(program.world.elapsed() >= begin + time, "a timeout of the kernel was early");
+  program.expect(!program.is_late(begin + time), "a timeout of the kernel was late");
+}
+
+/// Some are cancelled, from the middle of those that the kernel has.
+Task<void> timeouts_of_the_kernel(Program& program) {
+  std::vector<JoinHandle<void>> all;
+  for (int i = 0; i < 16; ++i) all.push_back(spawn(times_out(program)));
+  (void)co_await sleep_for(program.some_time());
+  for (std::size_t i = 0; i < all.size(); i += 3) all[i].request_cancel();
+  for (JoinHandle<void>& one : all) co_await std::move(one);
+}
+
 Task<void> group_that_is_cancelled(Program& program) {
   const Result<void> done = co_await with_group([&program](TaskGroup& group) -> Task<void> {
     for (int i = 0; i < 3; ++i) group.spawn(waits(for_ever));
@@ -261,6 +279,8 @@ Task<void> sends_some(UnixStream& to) {
 
 /// The buffers come back from other workers, and then the pool goes.
 Task<void> lends_buffers(Program& program) {
+  const auto limit = program.world.draw(2) == 0 ? std::chrono::nanoseconds(1s) : 2 * for_ever;
+  const auto begin = program.world.elapsed();
   auto pair = UnixStream::pair();
   if (!pair) co_return;
   auto sending = spawn(sends_some(pair->first));
@@ -268,13 +288,14 @@ Task<void> lends_buffers(Program& program) {
     RecvStream stream(pair->second.fd(), *pool);
     std::vector<JoinHandle<void>> borrowers;
     for (int i = 0; i < 8; ++i) {
-      auto got = co_await with_timeout(1s, stream.next());
+      auto got = co_await with_timeout(limit, stream.next());
       if (!got) break;
       auto one = program.some_worker().spawn(keeps(program, std::move(*got)));
       if (one) borrowers.push_back(std::move(*one));
     }
     for (JoinHandle<void>& one : borrowers) co_await std::move(one);
   }
+  program.expect(!program.is_late(begin), "who waits for a buffer has not learned that one is back");
   (void)co_await pair->second.close();
   co_await std::move(sending);
 }
@@ -282,7 +303,7 @@ Task<void> lends_buffers(Program& program) {
 }  // namespace
 
 Task<void> some_hard_part(Program& program) {
-  switch (program.world.draw(13)) {
+  switch (program.world.draw(14)) {
     case 0:
       return cancelled_soon(program, visits(program, 3 * for_ever));
     case 1:
@@ -307,6 +328,8 @@ Task<void> some_hard_part(Program& program) {
       return in_order(program);
     case 11:
       return abandons_connections(program);
+    case 12:
+      return timeouts_of_the_kernel(program);
     default:
       return lends_buffers(program);
   }
@@ -314,28 +337,58 @@ Task<void> some_hard_part(Program& program) {
 
 namespace {
 
+Task<void> goes_elsewhere(Program& program) {
+  (void)co_await with_timeout(2 * for_ever, waits_elsewhere(program, program.some_worker(), for_ever));
+}
+
+/// It begins something new when its worker has already cancelled what was there.
+Task<void> begins_late(Program& program) {
+  (void)co_await sleep_for(for_ever);
+  spawn(goes_elsewhere(program)).detach();
+}
+
 /// What no shield protects ends soon after the workers are told to stop.
 Task<void> stays_unprotected(Program& program) {
-  switch (program.world.draw(3)) {
+  switch (program.world.draw(4)) {
     case 0:
       return visits(program, 3 * for_ever);
     case 1:
       return wanders(program);
+    case 2:
+      return begins_late(program);
     default:
       return awaits_too_late(program);
   }
 }
 
+Task<Result<void>> waits_there_for(Program& program, Worker& there, Event& never) {
+  const Result<void> hopped = co_await SwitchToWorker(there);
+  if (!hopped) co_return hopped;
+  const Result<void> waited = co_await never.wait();
+  program.expect(!waited.has_value(), "what never happens has happened");
+  co_return waited;
+}
+
+/// Only the end of a worker's patience ends it. On the other worker there is nothing of it but itself.
+Task<void> stays_for_ever(Program& program) {
+  Event never;
+  (void)co_await shield(waits_there_for(program, program.some_worker(), never));
+}
+
 Task<void> stays_protected(Program& program) {
-  switch (program.world.draw(3)) {
+  switch (program.world.draw(4)) {
     case 0:
       return is_shielded(program);
     case 1:
       return is_shielded_elsewhere(program);
+    case 2:
+      return stays_for_ever(program);
     default:
       return cleans_up(program);
   }
 }
+
+Task<void> waits_a_minute() { (void)co_await sleep_for(1min); }
 
 void leave(Program& program, Task<void> task) {
   if (auto one = program.some_worker().spawn(std::move(task))) one->detach();
@@ -347,6 +400,12 @@ void leave_a_meeting(Program& program) {
   if (!one) return;
   one->detach();
   leave(program, is_shielded_until(program, event));
+}
+
+/// The others go on until it must have ended, or lost its patience.
+void stop_one(Program& program) {
+  program.world.worker(1).request_stop();
+  if (auto a_while = program.world.worker(0).spawn(waits_a_minute())) sync_wait(std::move(*a_while));
 }
 
 }  // namespace
@@ -365,6 +424,7 @@ void leave_some_behind(Program& program) {
   // Some have not begun when the workers are told to stop, and others have come far.
   if (has_memory && program.world.draw(2) == 0)
     if (auto a_while = program.some_worker().spawn(ends_soon(program))) sync_wait(std::move(*a_while));
+  if (has_memory && program.world.draw(4) == 0) stop_one(program);
   program.main_ended = program.world.elapsed();
 }
 

@@ -269,14 +269,14 @@ sim::RunReport run_scenario(const sim::WorldOptions& wanted) {
   sim::Disk disk;
   sim::WorldOptions options = wanted;
   options.disk = &disk;
+  int stuck = 0;
+  options.worker.on_stuck = [&stuck](const TaskDump&) { ++stuck; };
   sim::World world(options);
   Program program{.world = world, .mistake = {}, .server = Address::loopback(1), .main_ended = {}};
   sim::RunReport report = world.run([&program] { run_all(program); });
   program.expect(!program.is_late(program.main_ended), "a stop has not ended what was there");
-  // Otherwise only the end of the workers' patience has ended it.
-  program.expect(
-      program.leaves_protected || world.elapsed() - program.main_ended < WorkerOptions().stop_patience,
-      "a stop has not ended at once what no shield protects");
+  program.expect(program.leaves_protected || stuck == 0,
+                 "a stop has not ended at once what no shield protects");
   if (report.failure.empty()) report.failure = program.mistake;
   (void)disk.crash(options.seed, report.faults);
   return report;

@@ -22,6 +22,8 @@ struct WorldOptions {
   /// run.
   std::uint64_t seed = 1;
   std::size_t workers = 1;
+  /// Of every worker. The world decides itself about their kernel, the sizes of their queues and their names.
+  WorkerOptions worker = {};
   /// What goes wrong; nothing, if it is left out. See Faults::swarm().
   Faults faults = {};
   /// The files of the machine; without one, an empty disk of its own.
