@@ -11,6 +11,7 @@
 
 #include <corering/base/assert.hpp>
 
+#include "base/kernel_memory.hpp"
 #include "emulation/interpreter.hpp"
 #include "emulation/moments.hpp"
 #include "emulation/opcode_rules.hpp"
@@ -334,7 +335,9 @@ std::int32_t Interpreter::fill_message_header(Submission& operation, std::int32_
                                .control_length = static_cast<std::uint32_t>(own.header.msg_controllen),
                                .payload_length = static_cast<std::uint32_t>(received),
                                .flags = static_cast<std::uint32_t>(own.header.msg_flags)};
-  std::memcpy(static_cast<std::byte*>(own.part.iov_base) - before, &out, sizeof out);
+  std::byte* const into = static_cast<std::byte*>(own.part.iov_base) - before;
+  const kernel_memory::Lifted lifted(into, sizeof out);
+  std::memcpy(into, &out, sizeof out);
   return static_cast<std::int32_t>(
       before + std::min<std::size_t>(static_cast<std::size_t>(received), own.part.iov_len));
 }

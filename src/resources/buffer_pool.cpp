@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include <corering/base/assert.hpp>
+#include <corering/base/outside.hpp>
 #include <corering/base/spin_lock.hpp>
 #include <corering/engine/here.hpp>
 #include <corering/engine/post.hpp>
@@ -17,6 +18,7 @@
 #include <corering/sync/sleep.hpp>
 #include <corering/sync/when.hpp>
 
+#include "base/kernel_memory.hpp"
 #include "resources/memory.hpp"
 
 namespace corering {
@@ -157,7 +159,10 @@ class BufferRing final : public RingResource {
     const std::uint32_t offset = slot.used;
     slot.used += length;
     ++slot.pieces;
-    if (!kernel_keeps_it) {
+    end_watch(id, offset);
+    if (kernel_keeps_it) {
+      watch(id);
+    } else {
       slot.in_kernel = false;
       --in_kernel_;
       ++lent_;
@@ -168,8 +173,7 @@ class BufferRing final : public RingResource {
   }
 
   LentBuffer make_piece(std::uint16_t id, std::uint32_t offset, std::uint32_t length) noexcept {
-    std::byte* const start = static_cast<std::byte*>(buffers_.address()) + id * size_ + offset;
-    return LentBuffer(*this, id, {start, length});
+    return LentBuffer(*this, id, {start_of(id) + offset, length});
   }
 
   void tell_of_returns() noexcept {
@@ -190,13 +194,28 @@ class BufferRing final : public RingResource {
     CORERING_DEBUG_ASSERT(id < count_ && !slots_[id].in_kernel, "a buffer is given to the kernel once");
     // We do not write the entry as a whole: the last field of the first entry is the ring's tail.
     abi::RingBuffer& entry = entries_[tail_ & (count_ - 1)];
-    entry.address = reinterpret_cast<std::uintptr_t>(buffers_.address()) + id * size_;
+    entry.address = reinterpret_cast<std::uintptr_t>(start_of(id));
     entry.length = static_cast<std::uint32_t>(size_);
     entry.id = id;
     slots_[id] = {.used = 0, .pieces = 0, .position = tail_, .in_kernel = true};
+    watch(id);
     ++tail_;
     ++in_kernel_;
     ++returns_;
+  }
+
+  // ---- for the address sanitizer: what a simulated kernel has is nobody else's ----
+
+  void watch(std::uint16_t id) noexcept {
+    if (!is_watched_) return;
+    const std::uint32_t used = slots_[id].used;
+    kernel_memory::take(start_of(id) + used, size_ - used);
+  }
+  void end_watch(std::uint16_t id, std::uint32_t used) noexcept {
+    if (is_watched_) kernel_memory::give_back(start_of(id) + used, size_ - used);
+  }
+  std::byte* start_of(std::uint16_t id) const noexcept {
+    return static_cast<std::byte*>(buffers_.address()) + id * size_;
   }
 
   // release: the kernel sees the entries before it sees the tail.
@@ -249,6 +268,9 @@ class BufferRing final : public RingResource {
       abi::BufferRingRegister which{.group = group_};
       here::register_resource(abi::unregister_pbuf_ring, &which, 1);
     }
+    for (std::uint32_t id = 0; id < count_; ++id) {
+      if (slots_[id].in_kernel) end_watch(static_cast<std::uint16_t>(id), slots_[id].used);
+    }
     unlink();
     delete this;
   }
@@ -271,6 +293,7 @@ class BufferRing final : public RingResource {
   std::uint32_t holders_ = 0;
   bool abandoned_ = false;
   Event returned_;
+  const bool is_watched_ = kernel_memory::is_watched && os::world() != nullptr;
 
   SpinLock lock_;
   // The lock guards these:

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <utility>
 
 #include <corering/base/assert.hpp>
@@ -79,19 +80,33 @@ void Buffers::take(char* into, std::size_t count) const noexcept {
 
 namespace {
 
-// A call that chooses its buffer has none while it waits.
-bool writes_memory(const Call& call) noexcept {
-  if ((call.sqe.flags & abi::sqe_buffer_select) != 0) return false;
-  const Opcode opcode = opcode_of(call);
-  return opcode == Opcode::read || opcode == Opcode::readv || opcode == Opcode::read_fixed ||
-         opcode == Opcode::readv_fixed || opcode == Opcode::recv || opcode == Opcode::recvmsg;
+/// Where the call will write. One that chooses its buffer has none while it waits, and an accept of many
+/// connections writes a name for each.
+std::vector<iovec> memory_of(const Call& call) {
+  if ((call.sqe.flags & abi::sqe_buffer_select) != 0) return {};
+  switch (opcode_of(call)) {
+    case Opcode::read:
+    case Opcode::readv:
+    case Opcode::read_fixed:
+    case Opcode::readv_fixed:
+    case Opcode::recv:
+    case Opcode::recvmsg:
+      return Buffers(call).parts();
+    case Opcode::statx:
+      return {{pointer_to<void>(call.sqe.off), sizeof(struct statx)}};
+    case Opcode::accept:
+      if (call.sqe.addr == 0 || (call.sqe.ioprio & abi::accept_multishot) != 0) return {};
+      return {{pointer_to<void>(call.sqe.addr), *pointer_to<socklen_t>(call.sqe.off)}};
+    default:
+      return {};
+  }
 }
 
 }  // namespace
 
 void take_memory(Watch& watch) {
-  if (!kernel_memory::is_watched || !watch.buffers.empty() || !writes_memory(*watch.call)) return;
-  watch.buffers = Buffers(*watch.call).parts();
+  if (!kernel_memory::is_watched || !watch.buffers.empty()) return;
+  watch.buffers = memory_of(*watch.call);
   for (const iovec& part : watch.buffers) kernel_memory::take(part.iov_base, part.iov_len);
 }
 

@@ -8,6 +8,7 @@
 
 #include <corering/base/assert.hpp>
 
+#include "base/kernel_memory.hpp"
 #include "sim/calls.hpp"
 #include "sim/file_system.hpp"
 
@@ -198,6 +199,7 @@ Answer stat_file(System& system, const std::shared_ptr<Object>& object, Call& ca
     inode = static_cast<const OpenFile&>(*object).inode;
   if (inode == nullptr) return Answer::done(is_empty ? -EBADF : -ENOENT);
   auto& into = *pointer_to<struct statx>(call.sqe.off);
+  const kernel_memory::Lifted lifted(&into, sizeof into);
   into = {};
   into.stx_mask = STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_INO | STATX_SIZE | STATX_BLOCKS;
   into.stx_blksize = 4096;

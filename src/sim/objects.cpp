@@ -11,6 +11,7 @@
 
 #include <corering/base/assert.hpp>
 
+#include "base/kernel_memory.hpp"
 #include "sim/system.hpp"
 
 namespace corering::sim {
@@ -40,6 +41,7 @@ Name::Name(const sockaddr* address, socklen_t length)
 
 void Name::copy_to(sockaddr* into, socklen_t* length) const noexcept {
   if (into == nullptr || length == nullptr) return;
+  const kernel_memory::Lifted lifted(into, *length);
   std::memcpy(into, &storage, std::min(*length, size));
   *length = size;
 }

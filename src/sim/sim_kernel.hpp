@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include <corering/uring/kernel.hpp>
@@ -48,6 +49,7 @@ class SimKernel final : public Kernel {
 
  private:
   System& system_;
+  std::thread::id thread_ = std::this_thread::get_id();
   std::vector<SimDoorbell*> doorbells_;
 };
 

@@ -102,6 +102,51 @@ Task<void> looks_too_early(bool one_has_ended) {
   co_await std::move(other);
 }
 
+// Who looks too early gets what an earlier statx left there.
+Task<void> fills(struct statx& status) {
+  (void)co_await async_statx(AT_FDCWD, "/there", AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS, status);
+}
+
+Task<void> looks_at_a_status(bool too_early) {
+  (void)co_await async_mkdirat(AT_FDCWD, "/there", 0755);
+  const auto status = std::make_unique<struct statx>();
+  auto filling = spawn(fills(*status));
+  (void)co_await sleep_for(1us);
+  if (too_early) EXPECT_EQ(status->stx_mode, 0);  // the mistake
+  co_await std::move(filling);
+  EXPECT_TRUE(S_ISDIR(status->stx_mode));
+}
+
+sim::WorldOptions with_slow_helpers() {
+  sim::WorldOptions options;
+  options.faults[sim::Fault::slow_uncancellable] = {.one_in = 1, .budget = 100};
+  return options;
+}
+
+TEST(SimMemory, of_a_status_belongs_to_the_program_when_it_is_there) {
+  EXPECT_EQ(sim::World(with_slow_helpers()).run(looks_at_a_status(false)).failure, "");
+}
+
+// A buffer that was given back is the kernel's: a view of it that was kept is a mistake.
+Task<void> keeps_a_view(bool looks_too_late) {
+  Receiving all;
+  BufferPool pool = BufferPool::create({.count = 2, .size = 64}).value();
+  RecvStream stream(all.pair.second.fd(), pool);
+  std::span<const std::byte> view;
+  for (int i = 0; i < 5; ++i) {
+    co_await send_something(all);
+    const auto lent = co_await stream.next();
+    EXPECT_TRUE(lent.has_value());
+    view = lent->bytes();
+    EXPECT_EQ(view[3], std::byte{4});
+  }
+  if (looks_too_late) EXPECT_EQ(view[3], std::byte{4});  // the mistake
+}
+
+TEST(SimMemory, of_buffers_is_lent_to_the_program) {
+  EXPECT_EQ(sim::World().run(keeps_a_view(false)).failure, "");
+}
+
 Task<void> frees_too_early() {
   Receiving all;
   auto receiving = spawn(receives(all));
@@ -124,6 +169,14 @@ TEST_F(SimMemoryDeathTest, of_a_receive_in_flight_is_not_read) {
 
 TEST_F(SimMemoryDeathTest, of_two_receives_is_not_read_after_the_first_end) {
   EXPECT_DEATH((void)sim::World().run(looks_too_early(true)), "use-after-poison");
+}
+
+TEST_F(SimMemoryDeathTest, of_a_status_is_not_read_before_it_is_there) {
+  EXPECT_DEATH((void)sim::World(with_slow_helpers()).run(looks_at_a_status(true)), "use-after-poison");
+}
+
+TEST_F(SimMemoryDeathTest, of_a_buffer_that_was_given_back_is_not_read) {
+  EXPECT_DEATH((void)sim::World().run(keeps_a_view(true)), "use-after-poison");
 }
 
 TEST_F(SimMemoryDeathTest, of_a_receive_in_flight_is_not_freed) {

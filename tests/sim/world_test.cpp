@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include <corering/corering.hpp>
@@ -188,6 +189,14 @@ TEST(SimWorldDeathTest, without_its_world_a_descriptor_is_a_mistake) {
   EXPECT_DEATH(os::close(os::first_simulated), "a simulated descriptor is used in its world");
 }
 #endif
+
+TEST(SimWorldDeathTest, is_not_entered_by_another_thread) {
+  const auto posts_from_outside = [] {
+    sim::World world;
+    std::thread([&world] { (void)world.worker().spawn(ends_at_once()); }).join();
+  };
+  EXPECT_DEATH(posts_from_outside(), "another thread posts to a worker of a simulated world");
+}
 
 // ---- a real worker on the thread of a world ----
 
