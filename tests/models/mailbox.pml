@@ -5,8 +5,13 @@
  * Checked for every order: every node that was accepted is taken (a lost wake is an invalid end state: the worker sleeps for ever),
  * one sleep costs at most one wake, and nobody writes to the eventfd after it was closed.
  *
- * With -D and one of these names it is weakened, and must be refuted: LOOKS_BEFORE_IT_MARKS, KEEPS_ITS_MARK, FORGETS_PROMISED_WAKES,
- * COUNTS_BEFORE_IT_WRITES, CLOSES_OVER_NODES. */
+ * With -D and one of these names it is weakened, and must be refuted by what stands after the name:
+ *   LOOKS_BEFORE_IT_MARKS: invalid end state
+ *   KEEPS_ITS_MARK: invalid end state
+ *   FORGETS_PROMISED_WAKES: assertion violated !(eventfd_is_closed)
+ *   COUNTS_BEFORE_IT_WRITES: assertion violated !(eventfd_is_closed)
+ *   CLOSES_OVER_NODES: assertion violated (taken==accepted)
+ */
 #define POSTERS 2
 #define POSTS 2
 

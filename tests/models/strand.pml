@@ -8,9 +8,16 @@
  *  - the strand's end is told once, and nobody touches it after that.
  * What the caller owes, that the scope lives until request() has returned, is taken for granted.
  *
- * With -D and one of these names the protocol is weakened, and must be refuted: HOP_POSTS_AFTER_THE_LOCK,
- * MESSAGE_IS_NOT_PASSED_ON, END_DOES_NOT_WAIT, MESSAGE_IS_CLEARED_LATE, REQUEST_LOOKS_WITHOUT_THE_LOCK, MESSAGES_ARE_SENT_TWICE,
- * CLOSES_OVER_A_MESSAGE, CLOSES_BEFORE_ITS_SCOPES. */
+ * With -D and one of these names the protocol is weakened, and must be refuted by what stands after the name:
+ *   HOP_POSTS_AFTER_THE_LOCK: assertion violated (owner==me)
+ *   MESSAGE_IS_NOT_PASSED_ON: invalid end state
+ *   END_DOES_NOT_WAIT: assertion violated (ends_told==0)
+ *   MESSAGE_IS_CLEARED_LATE: invalid end state
+ *   REQUEST_LOOKS_WITHOUT_THE_LOCK: assertion violated !(closed[seen])
+ *   MESSAGES_ARE_SENT_TWICE: assertion violated under_way
+ *   CLOSES_OVER_A_MESSAGE: invalid end state
+ *   CLOSES_BEFORE_ITS_SCOPES: assertion violated !(closed[0])
+ */
 #define WORKERS 3
 #define SCOPES 2
 #define NOWHERE 255

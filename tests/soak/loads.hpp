@@ -41,6 +41,10 @@ void connect_and_disconnect(Server& server, std::uint64_t times);
 
 struct Hostility {
   std::uint64_t resets = 0, half_closes = 0, drips = 0, stalls = 0, cancels = 0, quiet_closes = 0;
+
+  [[nodiscard]] bool has_been_everything() const noexcept {
+    return resets > 0 && half_closes > 0 && drips > 0 && stalls > 0 && cancels > 0 && quiet_closes > 0;
+  }
 };
 
 /// Hostile clients for `time`: resets, half-closes, single bytes, answers that nobody takes, and cancels of

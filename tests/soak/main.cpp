@@ -78,15 +78,17 @@ int churn(bool is_long) {
 int suffer(bool is_long) {
   Server server;
   const Duration time = is_long ? Duration(5min) : test::under_sanitizer ? Duration(1s) : Duration(700ms);
-  return compare_around(server, [&](int round) {
-    const Hostility sum =
-        be_hostile(server, round == 0 ? time / 5 : time, 42 + static_cast<std::uint64_t>(round));
+  Hostility sum;
+  const int code = compare_around(server, [&](int round) {
+    sum = be_hostile(server, round == 0 ? time / 5 : time, 42 + static_cast<std::uint64_t>(round));
     std::printf(
         "%llu resets, %llu half-closes, %llu dripped, %llu stalled, %llu closed at once, %llu cancelled\n",
         static_cast<unsigned long long>(sum.resets), static_cast<unsigned long long>(sum.half_closes),
         static_cast<unsigned long long>(sum.drips), static_cast<unsigned long long>(sum.stalls),
         static_cast<unsigned long long>(sum.quiet_closes), static_cast<unsigned long long>(sum.cancels));
   });
+  if (!sum.has_been_everything()) return std::printf("FAILED: one kind of hostility did not happen\n"), 1;
+  return code;
 }
 
 void print_lateness(Server& server) {

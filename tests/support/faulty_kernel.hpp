@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -38,6 +39,9 @@ class FaultyKernel : public Kernel {
 
   /// Lets `duration` pass: from now on this kernel's clock is later by that much.
   void pass_time(Duration duration) noexcept { ahead_by += duration.count(); }
+  /// From now on time passes with pass_time() only, whatever the machine does. Call it before the worker
+  /// starts.
+  void stop_clock() noexcept { stands_at_ = default_kernel().now(); }
 
   int open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) noexcept override {
     if (const int refused = on_open_ring ? on_open_ring(params) : 0; refused < 0) return refused;
@@ -60,9 +64,13 @@ class FaultyKernel : public Kernel {
     return on_read_now ? on_read_now(fd, into, size, offset)
                        : default_kernel().read_now(fd, into, size, offset);
   }
-  TimePoint now() const noexcept override { return default_kernel().now() + Duration(ahead_by); }
+  TimePoint now() const noexcept override {
+    return stands_at_.value_or(default_kernel().now()) + Duration(ahead_by);
+  }
 
  private:
+  std::optional<TimePoint> stands_at_;
+
   class FaultyRing final : public KernelRing {
    public:
     FaultyRing(FaultyKernel& kernel, std::unique_ptr<KernelRing> inner) noexcept
