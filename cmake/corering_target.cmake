@@ -30,3 +30,30 @@ function(corering_target target)
     CXX_EXTENSIONS OFF
     RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 endfunction()
+
+# corering_precompile(TARGET [HEADER...]) reads what nearly every source includes of the standard library, and these headers, once for all
+# sources of the target; corering_precompiled_for(OTHER TARGET) takes for it what has been read for the other one. Not with g++: it
+# forgets in a precompiled header what is a system's, and warns of it. So its build says whether each source includes what it needs.
+function(corering_precompile target)
+  if(CORERING_PRECOMPILE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_precompile_headers(${target} PRIVATE <algorithm> <array> <atomic> <chrono> <coroutine> <expected> <functional>
+      <map> <memory> <optional> <span> <string> <vector> ${ARGN})
+  endif()
+endfunction()
+function(corering_precompiled_for other target)
+  if(CORERING_PRECOMPILE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_precompile_headers(${target} REUSE_FROM ${other})
+  endif()
+endfunction()
+
+# The same as corering_target() for what is tested: under a sanitizer it is optimised, so that it runs faster, and the fuzzer is told where it has been. The
+# tests themselves are neither, so that they build faster.
+function(corering_tested_target target)
+  corering_target(${target})
+  if(CORERING_SANITIZE)
+    target_compile_options(${target} PRIVATE -O1)
+  endif()
+  if(CORERING_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endfunction()

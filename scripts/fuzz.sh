@@ -20,15 +20,15 @@ for name in "${names[@]}"; do
   [ -f "tests/fuzz/$name.cpp" ] || die "there is no target '$name' in tests/fuzz; there are: $(cd tests/fuzz/corpus && echo *)"
 done
 need_build_tools libgtest-dev libclang-rt-19-dev llvm-19 lld-19
-build fuzz "${names[@]/#/fuzz_}"
+build asan "${names[@]/#/fuzz_}"
 failed=build/fuzz/failed
 mkdir -p "$failed"
-export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 CORERING_KERNEL=emulated
+export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 CORERING_KERNEL=emulated
 
 fuzz() {  # NAME
   local name=$1 log=build/fuzz/$1.log grown=build/fuzz/corpus/$1 status=0
   mkdir -p "$grown"
-  "build/fuzz/bin/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
+  "build/asan/bin/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
     -artifact_prefix="$top/$failed/$name-" "$grown" "tests/fuzz/corpus/$name" > "$log" 2>&1 < /dev/null || status=$?
   local tried features
   tried=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
@@ -42,7 +42,7 @@ fuzz() {  # NAME
 merge() {
   local name=$1 all=build/fuzz/merged/$1 into=tests/fuzz/corpus/$1 one
   rm -rf "$all"; mkdir -p "$all"
-  "build/fuzz/bin/fuzz_$name" -merge=1 -max_len=1024 "$all" "$into" "build/fuzz/corpus/$name" > "build/fuzz/$name.merge.log" 2>&1
+  "build/asan/bin/fuzz_$name" -merge=1 -max_len=1024 "$all" "$into" "build/fuzz/corpus/$name" > "build/fuzz/$name.merge.log" 2>&1
   find "$all" -type f -printf '%s %p\n' | sort -rn | sed -n 1,30p | while read -r _ one; do
     cp "$one" "$into/$(basename "$one" | cut -c 1-12)"
   done
@@ -63,5 +63,5 @@ for name in "${names[@]}"; do
   fuzz "$name" & running+=($!)
 done
 for one in "${running[@]}"; do wait "$one" || status=1; done
-[ $status -eq 0 ] || echo "inputs that failed are in $failed; run build/fuzz/bin/fuzz_NAME FILE"
+[ $status -eq 0 ] || echo "inputs that failed are in $failed; run build/asan/bin/fuzz_NAME FILE"
 exit $status

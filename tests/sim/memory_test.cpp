@@ -112,7 +112,9 @@ Task<void> looks_at_a_status(bool too_early) {
   const auto status = std::make_unique<struct statx>();
   auto filling = spawn(fills(*status));
   (void)co_await sleep_for(1us);
-  if (too_early) EXPECT_EQ(status->stx_mode, 0);  // the mistake
+  if (too_early) {
+    EXPECT_EQ(status->stx_mode, 0);  // the mistake
+  }
   co_await std::move(filling);
   EXPECT_TRUE(S_ISDIR(status->stx_mode));
 }
@@ -140,7 +142,9 @@ Task<void> keeps_a_view(bool looks_too_late) {
     view = lent->bytes();
     EXPECT_EQ(view[3], std::byte{4});
   }
-  if (looks_too_late) EXPECT_EQ(view[3], std::byte{4});  // the mistake
+  if (looks_too_late) {
+    EXPECT_EQ(view[3], std::byte{4});  // the mistake
+  }
 }
 
 TEST(SimMemory, of_buffers_is_lent_to_the_program) {
