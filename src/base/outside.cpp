@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cerrno>
 #include <fcntl.h>
+#include <source_location>
 #include <unistd.h>
 
 #include <corering/base/assert.hpp>
@@ -10,6 +11,27 @@
 namespace corering {
 
 bool Outside::owns(int fd) const noexcept { return fd >= os::first_simulated; }
+
+namespace {
+
+[[noreturn]] void only_a_world_knows() {
+  fail_assertion("is_world()", "only a simulated world is asked for threads, names, signals and children",
+                 std::source_location::current());
+}
+
+}  // namespace
+
+void Outside::run_elsewhere(std::move_only_function<void()>) { only_a_world_knows(); }
+int Outside::look_up(const std::string&, const std::string&,
+                     const std::function<void(const sockaddr*, socklen_t)>&) {
+  only_a_world_knows();
+}
+int Outside::list_directory(int, const char*, const std::function<void(const std::string&, bool)>&) {
+  only_a_world_knows();
+}
+int Outside::signal_descriptor(std::uint64_t) { only_a_world_knows(); }
+int Outside::start_child(const std::vector<std::string>&, ChildStreams&, int&) { only_a_world_knows(); }
+int Outside::signal_child(int, int) { only_a_world_knows(); }
 
 namespace os {
 namespace {

@@ -30,9 +30,12 @@ BlockingPool::~BlockingPool() {
 }
 
 Result<void> BlockingPool::submit(BlockingJob& job) noexcept {
-  CORERING_ASSERT(
-      os::world() == nullptr,
-      "a BlockingPool has real threads, whose order a simulated world cannot decide: do without it there");
+  if (Outside* const world = os::world(); world != nullptr) {
+    line_.push_back(job);
+    ++length_;
+    if (busy_ < max_threads_) begin_in(*world);
+    return {};
+  }
   {
     const std::lock_guard lock(mutex_);
     if (length_ >= idle_ && threads_.size() < max_threads_) {
@@ -81,12 +84,42 @@ void BlockingPool::live() noexcept {
     auto& job = static_cast<BlockingJob&>(line_.pop_front());
     --length_;
     lock.unlock();
-    if (trace::enabled()) [[unlikely]]
-      trace::record(trace::Kind::popped, trace::no_opcode, static_cast<const Wait*>(&job));
-    job.run();
-    job.wake();  // after this the job is gone
+    run(job);
     lock.lock();
   }
+}
+
+void BlockingPool::run(BlockingJob& job) noexcept {
+  if (trace::enabled()) [[unlikely]]
+    trace::record(trace::Kind::popped, trace::no_opcode, static_cast<const Wait*>(&job));
+  job.run();
+  job.wake();  // after this the job is gone
+}
+
+// ---- in a simulated world ----
+
+// As with threads, a job can be withdrawn until it begins, and then it has to end.
+void BlockingPool::begin_in(Outside& world) {
+  if (is_there_ == nullptr) is_there_ = std::make_shared<const bool>(true);
+  ++busy_;
+  world.run_elsewhere([this, &world, is_there = std::weak_ptr(is_there_)] {
+    if (is_there.expired()) return;
+    if (line_.empty()) {
+      --busy_;
+      return;
+    }
+    auto& job = static_cast<BlockingJob&>(line_.pop_front());
+    --length_;
+    end_in(world, job);
+  });
+}
+
+void BlockingPool::end_in(Outside& world, BlockingJob& job) {
+  world.run_elsewhere([this, &world, &job] {
+    --busy_;
+    if (!line_.empty()) begin_in(world);
+    run(job);  // perhaps the pool is gone after this
+  });
 }
 
 }  // namespace corering

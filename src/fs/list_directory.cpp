@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <memory>
 
+#include <corering/base/outside.hpp>
 #include <corering/fs/list_directory.hpp>
 #include <corering/sync/offload.hpp>
 
@@ -15,8 +16,18 @@ struct CloseDirectory {
   void operator()(DIR* directory) const noexcept { ::closedir(directory); }
 };
 
+Result<std::vector<DirectoryEntry>> list_in(Outside& world, int at, const char* path) {
+  std::vector<DirectoryEntry> entries;
+  const int result = world.list_directory(at, path, [&entries](const std::string& name, bool is_directory) {
+    entries.push_back({name, static_cast<unsigned char>(is_directory ? DT_DIR : DT_REG)});
+  });
+  if (result < 0) return failure(-result);
+  return entries;
+}
+
 /// Lists the directory at `path` below the open directory `at`, which may be AT_FDCWD.
 Result<std::vector<DirectoryEntry>> list_blocking(int at, const char* path) {
+  if (Outside* const world = os::world(); world != nullptr) return list_in(*world, at, path);
   Fd opened(::openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!opened.is_open()) return failure(errno);
   const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(opened.get()));

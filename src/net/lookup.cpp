@@ -5,6 +5,7 @@
 #include <memory>
 #include <netdb.h>
 
+#include <corering/base/outside.hpp>
 #include <corering/net/lookup.hpp>
 #include <corering/sync/offload.hpp>
 
@@ -20,7 +21,22 @@ class LookupCategory final : public std::error_category {
   std::string message(int value) const override { return ::gai_strerror(value); }
 };
 
+std::error_code as_lookup_error(int error) noexcept { return {error, lookup_category()}; }
+
+Result<std::vector<Address>> look_up_in(Outside& world, const std::string& host, const std::string& service) {
+  std::vector<Address> addresses;
+  const int error = world.look_up(host, service, [&addresses](const sockaddr* name, socklen_t length) {
+    addresses.emplace_back(name, length);
+  });
+  if (error != 0) return std::unexpected(as_lookup_error(error));
+  return addresses;
+}
+
 Result<std::vector<Address>> look_up_blocking(const std::string& host, const std::string& service) {
+  if (host.find('\0') != std::string::npos || service.find('\0') != std::string::npos) {
+    return std::unexpected(as_lookup_error(EAI_NONAME));
+  }
+  if (Outside* const world = os::world(); world != nullptr) return look_up_in(*world, host, service);
   const addrinfo hints{.ai_flags = host.empty() ? AI_PASSIVE : 0,
                        .ai_family = AF_UNSPEC,
                        .ai_socktype = SOCK_STREAM,
@@ -29,13 +45,10 @@ Result<std::vector<Address>> look_up_blocking(const std::string& host, const std
                        .ai_addr = nullptr,
                        .ai_canonname = nullptr,
                        .ai_next = nullptr};
-  if (host.find('\0') != std::string::npos || service.find('\0') != std::string::npos) {
-    return std::unexpected(std::error_code(EAI_NONAME, lookup_category()));
-  }
   addrinfo* found = nullptr;
   const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
   if (error == EAI_SYSTEM) return failure(errno);
-  if (error != 0) return std::unexpected(std::error_code(error, lookup_category()));
+  if (error != 0) return std::unexpected(as_lookup_error(error));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
   std::vector<Address> addresses;
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {

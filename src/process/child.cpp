@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <corering/base/assert.hpp>
+#include <corering/base/outside.hpp>
 #include <corering/process/child.hpp>
 
 namespace corering {
@@ -158,9 +159,25 @@ const std::error_category& child_category() noexcept {
   return category;
 }
 
+Result<Child> Child::spawn_in(Outside& world, const std::vector<std::string>& arguments,
+                              const ChildOptions& options) {
+  ChildStreams streams;
+  streams.are_pipes = {options.input == Stream::pipe, options.output == Stream::pipe,
+                       options.error == Stream::pipe};
+  int pid = -1;
+  const int pidfd = world.start_child(arguments, streams, pid);
+  if (pidfd < 0) return failure(-pidfd);
+  Child child(pid, Fd(pidfd));
+  if (streams.are_pipes[STDIN_FILENO]) child.input_.emplace(Fd(streams.ours[STDIN_FILENO]));
+  if (streams.are_pipes[STDOUT_FILENO]) child.output_.emplace(Fd(streams.ours[STDOUT_FILENO]));
+  if (streams.are_pipes[STDERR_FILENO]) child.error_.emplace(Fd(streams.ours[STDERR_FILENO]));
+  return child;
+}
+
 Result<Child> Child::spawn(const std::vector<std::string>& arguments, const ChildOptions& options) {
   if (arguments.empty()) return std::unexpected(make_error_code(ChildErrc::no_program));
   if (has_nul(arguments)) return std::unexpected(make_error_code(ChildErrc::argument_has_nul));
+  if (Outside* const world = os::world(); world != nullptr) return spawn_in(*world, arguments, options);
   SpawnPlan plan;
   plan.with_default_signals();
   Result<Connection> input = connect_stream(plan, options.input, STDIN_FILENO);
@@ -199,6 +216,10 @@ Task<Result<ChildExit>> Child::wait() {
 
 Result<void> Child::kill(int signal) noexcept {
   if (!pidfd_.is_open()) return failure(ESRCH);
+  if (Outside* const world = os::world(); world != nullptr) {
+    if (const int result = world->signal_child(pidfd_.get(), signal); result < 0) return failure(-result);
+    return {};
+  }
   if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0) != 0) return failure(errno);
   return {};
 }

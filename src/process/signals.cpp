@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 
 #include <corering/base/assert.hpp>
+#include <corering/base/outside.hpp>
 #include <corering/core/cancellation.hpp>
 #include <corering/io/file_calls.hpp>
 #include <corering/process/signals.hpp>
@@ -69,6 +70,11 @@ Result<Signals> Signals::block(std::initializer_list<int> signals) {
   for (const int signal : signals) {
     if (sigaddset(&set, signal) != 0) return failure(errno);
     bits |= bit_of(signal);
+  }
+  if (Outside* const world = os::world(); world != nullptr) {
+    const int fd = world->signal_descriptor(bits);
+    if (fd < 0) return failure(-fd);
+    return Signals(Fd(fd));
   }
   if (const int error = pthread_sigmask(SIG_BLOCK, &set, &before); error != 0) return failure(error);
   if (!all_threads_block(bits)) {

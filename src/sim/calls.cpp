@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -94,6 +95,9 @@ std::vector<iovec> memory_of(const Call& call) {
       return Buffers(call).parts();
     case Opcode::statx:
       return {{pointer_to<void>(call.sqe.off), sizeof(struct statx)}};
+    case Opcode::waitid:
+      if (call.sqe.off == 0) return {};
+      return {{pointer_to<void>(call.sqe.off), sizeof(siginfo_t)}};
     case Opcode::accept:
       if (call.sqe.addr == 0 || (call.sqe.ioprio & abi::accept_multishot) != 0) return {};
       return {{pointer_to<void>(call.sqe.addr), *pointer_to<socklen_t>(call.sqe.off)}};
@@ -208,6 +212,8 @@ Answer read(System& system, const std::shared_ptr<Object>& object, Call& call) {
       return calls::receive(system, static_cast<StreamSocket&>(*object), call);
     case Object::Kind::datagram:
       return calls::receive_datagram(system, static_cast<DatagramSocket&>(*object), call);
+    case Object::Kind::signals:
+      return calls::read_signals(system, static_cast<SignalFile&>(*object), call);
     default:
       return Answer::done(-EINVAL);
   }
@@ -315,6 +321,7 @@ constexpr Table every_call = [] {
   at(Opcode::close) = {.attempt = close, .needs_object = false};
   at(Opcode::socket) = {.attempt = make_socket, .needs_object = false};
   at(Opcode::pipe) = {.attempt = make_pipe, .needs_object = false};
+  at(Opcode::waitid) = {.attempt = calls::wait_for_child, .needs_object = false};
   return table;
 }();
 

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "emulation/call.hpp"
+#include "sim/child_process.hpp"
 #include "sim/file_system.hpp"
 #include "sim/object.hpp"
+#include "sim/signal_file.hpp"
 #include "sim/system.hpp"
 
 namespace corering::sim {
@@ -80,6 +82,8 @@ Answer accept(System& system, Object& object, Call& call);
 Answer connect(System& system, const std::shared_ptr<Object>& object, Call& call);
 Answer shut_down(System& system, Object& object, Call& call);
 Answer command(System& system, Object& object, Call& call);
+Answer read_signals(System& system, SignalFile& file, Call& call);
+Answer wait_for_child(System& system, const std::shared_ptr<Object>& object, Call& call);
 
 /// Adds what has come now to what earlier attempts have moved, and decides whether MSG_WAITALL goes on.
 [[nodiscard]] Answer moved_now(Call& call, std::size_t now, bool is_all, std::uint32_t event) noexcept;

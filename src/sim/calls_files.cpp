@@ -29,11 +29,7 @@ bool is_directory(const OpenFile& file) noexcept { return file.inode->is_directo
 
 /// The path that an operation names, below the directory whose descriptor it gives.
 std::string path_of(System& system, int directory, std::uint64_t path) {
-  std::string below = "/";
-  const std::shared_ptr<Object>* const object = system.find(directory);
-  const bool is_file = object != nullptr && (*object)->kind == Object::Kind::file;
-  if (is_file) below = static_cast<const OpenFile&>(**object).path;
-  return FileSystem::normal(below, pointer_to<const char>(path));
+  return system.path_of(directory, pointer_to<const char>(path));
 }
 
 std::string second_path_of(System& system, const Call& call) {

@@ -253,6 +253,13 @@ std::string result_of(std::int32_t result) {
   return result < 0 ? std::string("-") + strerrorname_np(-result) : std::to_string(result);
 }
 
+std::string line_of_test(const Happening& event) {
+  const std::string what = std::to_string(event.what);
+  if (event.kind == Happening::Kind::signal) return "Note over T: signal " + what;
+  if (event.kind == Happening::Kind::note) return "Note over T: note " + what;
+  return "Note over T: child " + what + ": " + std::to_string(event.result);
+}
+
 std::string line_of(const Happening& event) {
   const std::string worker = "W" + std::to_string(event.worker);
   switch (event.kind) {
@@ -273,8 +280,10 @@ std::string line_of(const Happening& event) {
       return "Note over K: fault " + std::string(name_of(static_cast<Fault>(event.what)));
     case Happening::Kind::outside:
       return "Note over T: function " + std::to_string(event.what);
+    case Happening::Kind::signal:
+    case Happening::Kind::child:
     case Happening::Kind::note:
-      return "Note over T: note " + std::to_string(event.what);
+      return line_of_test(event);
     case Happening::Kind::power_off:
       return "Note over K: the power goes off";
     case Happening::Kind::restart:

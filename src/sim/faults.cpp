@@ -43,7 +43,8 @@ constexpr std::array<std::string_view, fault_count> names = {"short_read",
                                                              "torn_write",
                                                              "misdirected_write",
                                                              "corrupted_write",
-                                                             "clock_step"};
+                                                             "clock_step",
+                                                             "lookup_fails"};
 
 /// They end connections and files, so they strike less often than the others.
 constexpr bool is_hard(Fault fault) noexcept {

@@ -109,6 +109,16 @@ bool FileSystem::has_entries(const std::string& directory) const {
   return next != now_.end() && next->first.starts_with(below);
 }
 
+std::vector<std::pair<std::string, bool>> FileSystem::entries(const std::string& directory) const {
+  const std::string below = directory == "/" ? directory : directory + "/";
+  std::vector<std::pair<std::string, bool>> found;
+  for (auto next = now_.upper_bound(below); next != now_.end() && next->first.starts_with(below); ++next) {
+    const std::string name = next->first.substr(below.size());
+    if (name.find('/') == name.npos) found.emplace_back(name, next->second->is_directory);
+  }
+  return found;
+}
+
 int FileSystem::remove(const std::string& path, bool is_directory) {
   const std::shared_ptr<Inode> found = find(path);
   if (found == nullptr) return -ENOENT;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <corering/sim/disk.hpp>
@@ -67,6 +68,8 @@ class FileSystem {
   int rename(const std::string& from, const std::string& to, bool may_replace);
   int link(const std::string& from, const std::string& to);
   [[nodiscard]] unsigned links_of(const Inode& inode) const noexcept;
+  /// Returns the names in a directory, in their order, and whether each is a directory itself.
+  [[nodiscard]] std::vector<std::pair<std::string, bool>> entries(const std::string& directory) const;
 
   /// Makes the names in a directory durable.
   void sync_names(const std::string& directory);

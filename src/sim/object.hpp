@@ -37,13 +37,15 @@ inline constexpr std::uint32_t always_shown = POLLERR | POLLHUP;
 
 /// A file, in the sense of the kernel: what descriptors refer to.
 struct Object {
-  enum class Kind : std::uint8_t { ring, counter, pipe, stream, datagram, file };
+  enum class Kind : std::uint8_t { ring, counter, pipe, stream, datagram, file, signals, process };
   explicit Object(Kind which) noexcept : kind(which) {}
   Object(Object&&) = delete;
   virtual ~Object() = default;
 
   /// The events of poll(2) that it shows now.
   [[nodiscard]] virtual std::uint32_t shown() const noexcept = 0;
+  /// What it shows may have changed.
+  virtual void notice_change(System& /*system*/) {}
   /// Nobody uses it any more.
   virtual void last_close(System& /*system*/) noexcept {}
 

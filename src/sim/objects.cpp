@@ -25,6 +25,11 @@ std::uint32_t PipeEnd::shown() const noexcept {
   return (other->bytes.size() < capacity ? POLLOUT : 0U) | (other->is_closed ? POLLERR : 0U);
 }
 
+void PipeEnd::notice_change(System& system) {
+  if (const std::shared_ptr<ChildProcess> its_child = child.lock(); its_child != nullptr)
+    system.machine().go_on_soon(*its_child);
+}
+
 void PipeEnd::last_close(System& system) noexcept {
   CORERING_ASSERT(!is_closed, "the last close comes once");
   is_closed = true;

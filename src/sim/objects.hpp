@@ -17,6 +17,8 @@
 
 namespace corering::sim {
 
+struct ChildProcess;
+
 /// The descriptor of a ring.
 struct RingFile final : Object {
   RingFile() noexcept : Object(Kind::ring) {}
@@ -60,13 +62,15 @@ class Bytes {
 struct PipeEnd final : Object {
   PipeEnd() noexcept : Object(Kind::pipe) {}
   [[nodiscard]] std::uint32_t shown() const noexcept override;
+  void notice_change(System& system) override;
   void last_close(System& system) noexcept override;
   static constexpr std::size_t capacity = 65536;
 
   bool writes = false;
   bool is_closed = false;
-  Bytes bytes;                     ///< at the reading end
-  std::shared_ptr<PipeEnd> other;  ///< until this end is closed
+  Bytes bytes;                        ///< at the reading end
+  std::shared_ptr<PipeEnd> other;     ///< until this end is closed
+  std::weak_ptr<ChildProcess> child;  ///< who has this end, if it is not the program
 };
 
 /// An address, as the program has given it, and as two of them are compared.

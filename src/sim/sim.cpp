@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <map>
 #include <optional>
 #include <span>
 #include <utility>
@@ -62,7 +61,7 @@ struct World::Parts final : System::Driver, ReadyOrder, FrameMemory {
   [[nodiscard]] std::string state_of_workers();
   [[nodiscard]] RunReport report() const;
   [[nodiscard]] RunReport end_of_run();
-  void run_outside(std::uint64_t number);
+  void run_outside(std::move_only_function<void()>& function);
 
   WorldOptions options;
   Disk own_disk;
@@ -73,8 +72,6 @@ struct World::Parts final : System::Driver, ReadyOrder, FrameMemory {
   WorkerPool pool;
   std::vector<bool> has_ended;
   std::vector<std::size_t> runnable;
-  std::map<std::uint64_t, std::move_only_function<void()>> outside;
-  std::uint64_t outside_count = 0;
   std::uint64_t turns = 0;
   std::uint64_t most_turns = options.most_turns;
   bool main_has_ended = false;
@@ -189,12 +186,9 @@ std::string World::Parts::state_of_workers() {
   return text;
 }
 
-void World::Parts::run_outside(std::uint64_t number) {
-  auto found = outside.extract(number);
-  CORERING_ASSERT(!found.empty(), "what is planned is called once");
-  system.note(Happening::Kind::outside, static_cast<std::int32_t>(number));
+void World::Parts::run_outside(std::move_only_function<void()>& function) {
   try {
-    found.mapped()();
+    function();
   } catch (...) {
     if (thrown == nullptr) thrown = std::current_exception();
     pool.request_stop();
@@ -217,7 +211,7 @@ void World::Parts::stop() {
   };
   go_on_until(all_ended, this);
   own_descriptors = 0;  // the workers have closed theirs
-  outside.clear();
+  system.machine().forget_calls();
   const std::size_t left = system.open_descriptors();
   if (left > 0 && failure.empty()) failure = std::to_string(left) + " descriptors are still open\n";
 }
@@ -288,14 +282,18 @@ RunReport World::run(const std::function<void()>& main) {
 }
 
 void World::after(AnyDuration delay, std::move_only_function<void()> function) {
-  const std::uint64_t number = parts_->outside_count++;
-  parts_->outside.emplace(number, std::move(function));
-  const auto runs = [](System&, System::Plan& plan) {
-    reinterpret_cast<Parts*>(plan.place)->run_outside(plan.number);
-  };
-  parts_->system.plan(
+  Parts& parts = *parts_;
+  parts.system.machine().call_after(
       Duration(delay).count(),
-      {.happens = runs, .number = number, .place = reinterpret_cast<std::uintptr_t>(parts_.get())});
+      [&parts, function = std::move(function)]() mutable { parts.run_outside(function); });
+}
+
+void World::name_host(const std::string& host, std::vector<std::string> addresses) {
+  parts_->system.machine().name_host(host, std::move(addresses));
+}
+void World::send_signal(int signal) { parts_->system.machine().send_signal(signal); }
+void World::on_spawn(std::function<std::optional<ChildPlan>(const std::vector<std::string>&)> plan) {
+  parts_->system.machine().on_spawn(std::move(plan));
 }
 
 RunReport World::report() const { return parts_->report(); }

@@ -138,6 +138,12 @@ int System::duplicate(int fd) {
   return object == nullptr ? -EBADF : open(*object);
 }
 
+std::string System::path_of(int directory, const char* path) const {
+  const std::shared_ptr<Object>* const object = find(directory);
+  const bool is_file = object != nullptr && (*object)->kind == Object::Kind::file;
+  return FileSystem::normal(is_file ? static_cast<const OpenFile&>(**object).path : "/", path);
+}
+
 // ---- waiting ----
 
 Watch& System::make_watch() {
@@ -167,6 +173,7 @@ void System::give_back(Watch& watch) noexcept {
 }
 
 void System::changed(Object& object) {
+  object.notice_change(*this);
   const std::uint32_t shown = object.shown();
   told_.clear();
   object.watches.for_each([&](Watch& watch) {

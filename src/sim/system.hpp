@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 
 #include "sim/file_system.hpp"
 #include "sim/log.hpp"
+#include "sim/machine.hpp"
 #include "sim/object.hpp"
 #include "sim/objects.hpp"
 #include "sim/random.hpp"
@@ -104,6 +106,8 @@ class System final : public Outside {
   void release(Object& object) noexcept;
   int close(int fd) noexcept override;
   int duplicate(int fd);
+  /// Returns the whole path of one that is below an open directory, or AT_FDCWD.
+  [[nodiscard]] std::string path_of(int directory, const char* path) const;
   /// Returns the place that a descriptor has among those of this world; of another number, the number.
   [[nodiscard]] int place_of(int fd) const noexcept { return fd >= base_ ? fd - base_ : fd; }
 
@@ -146,6 +150,24 @@ class System final : public Outside {
   };
   void set_driver(Driver* driver) noexcept { driver_ = driver; }
 
+  // ---- other threads, names, signals, children ----
+  [[nodiscard]] Machine& machine() noexcept { return machine_; }
+  void run_elsewhere(std::move_only_function<void()> job) override { machine_.run_elsewhere(std::move(job)); }
+  int look_up(const std::string& host, const std::string& service,
+              const std::function<void(const sockaddr*, socklen_t)>& found) override {
+    return machine_.look_up(host, service, found);
+  }
+  int list_directory(int at, const char* path,
+                     const std::function<void(const std::string&, bool)>& found) override {
+    return machine_.list_directory(at, path, found);
+  }
+  int signal_descriptor(std::uint64_t signals) override { return machine_.signal_descriptor(signals); }
+  int start_child(const std::vector<std::string>& arguments, ChildStreams& streams, int& pid) override {
+    return machine_.start_child(arguments, streams, pid);
+  }
+  int signal_child(int pidfd, int signal) override { return machine_.signal_child(pidfd, signal); }
+  [[nodiscard]] static std::pair<std::shared_ptr<PipeEnd>, std::shared_ptr<PipeEnd>> make_pipe();
+
  private:
   static constexpr std::int64_t epoch = 1'000'000'000'000;  // so that times before the beginning exist
 
@@ -185,6 +207,7 @@ class System final : public Outside {
   std::map<std::string, std::vector<Socket*>> names_;
   std::set<std::string> paths_;  ///< of Unix sockets: they stay when the socket is closed
   std::uint16_t next_port_ = 32768;
+  Machine machine_{*this};
   Driver* driver_ = nullptr;
   Kernel* kernel_ = nullptr;
 };

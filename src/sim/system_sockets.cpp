@@ -134,11 +134,17 @@ int System::datagram_pair(int* ends) {
   return 0;
 }
 
-int System::pipe(int* ends) noexcept {
+std::pair<std::shared_ptr<PipeEnd>, std::shared_ptr<PipeEnd>> System::make_pipe() {
   const auto reader = std::make_shared<PipeEnd>(), writer = std::make_shared<PipeEnd>();
   writer->writes = true;
   reader->other = writer;
   writer->other = reader;
+  return {reader, writer};
+}
+
+int System::pipe(int* ends) noexcept {
+  if (!may_open_) return -EMFILE;
+  const auto [reader, writer] = make_pipe();
   ends[0] = open(reader);
   ends[1] = open(writer);
   return 0;

@@ -17,6 +17,7 @@
 
 #include "sim/echo.hpp"
 #include "sim/hard_parts.hpp"
+#include "sim/machine_parts.hpp"
 #include "sim/program.hpp"
 
 namespace corering::sim_test {
@@ -240,6 +241,7 @@ std::vector<JoinHandle<void>> start_all(Program& program) {
   start(cancels(program));
   start(cancels(program));
   start(races(program));
+  start(some_machine_part(program));
   // Not all of the hard ones each time, so that a seed is soon over. Where there may be no memory, what they
   // share could go before who uses it.
   if (program.world.report().faults[sim::Fault::no_memory].one_in != 0) return parts;
@@ -272,6 +274,7 @@ sim::RunReport run_scenario(const sim::WorldOptions& wanted) {
   int stuck = 0;
   options.worker.on_stuck = [&stuck](const TaskDump&) { ++stuck; };
   sim::World world(options);
+  set_up_machine(world);
   Program program{.world = world, .mistake = {}, .server = Address::loopback(1), .main_ended = {}};
   sim::RunReport report = world.run([&program] { run_all(program); });
   program.expect(!program.is_late(program.main_ended), "a stop has not ended what was there");

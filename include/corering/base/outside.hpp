@@ -5,13 +5,24 @@
 /// (replay/replay.hpp), every call on its thread passes there.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
 #include <sys/socket.h>
+#include <vector>
 
 #include <corering/base/time.hpp>
 
 namespace corering {
 
 class Kernel;
+
+/// The standard streams of a child that are pipes to this process, and our ends of them.
+struct ChildStreams {
+  std::array<bool, 3> are_pipes{};
+  std::array<int, 3> ours = {-1, -1, -1};
+};
 
 /// What stands for the operating system. Its functions return what the system call returns, or -errno.
 class Outside {
@@ -42,6 +53,22 @@ class Outside {
 
   /// Called by a plain thread that has to wait: lets everything else go on until `has_come(what)` is true.
   virtual void wait_for(bool (*has_come)(const void*), const void* what) noexcept = 0;
+
+  // ---- asked of a world only: without one, the library does these itself ----
+
+  /// Runs `job` as another thread would: soon, and not in a worker's turn.
+  virtual void run_elsewhere(std::move_only_function<void()> job);
+  /// Does what getaddrinfo(3) does, for stream sockets, and tells `found` each address. Returns 0 or EAI_*.
+  virtual int look_up(const std::string& host, const std::string& service,
+                      const std::function<void(const sockaddr*, socklen_t)>& found);
+  /// Tells `found` each name in the directory `path` below `at`, and whether that is a directory.
+  virtual int list_directory(int at, const char* path,
+                             const std::function<void(const std::string&, bool)>& found);
+  /// Blocks the signals, one bit each from the lowest one on, and returns a signalfd for them.
+  virtual int signal_descriptor(std::uint64_t signals);
+  /// Returns the pidfd of a new child, and its number in `pid`.
+  virtual int start_child(const std::vector<std::string>& arguments, ChildStreams& streams, int& pid);
+  virtual int signal_child(int pidfd, int signal);
 };
 
 /// Calls of the operating system, or of what stands for it. They return what the system call returns, and set

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <sched.h>
 #include <thread>
@@ -12,6 +13,8 @@
 #include <corering/engine/shared_wait.hpp>
 
 namespace corering {
+
+class Outside;
 
 /// One piece of work that blocks. It lies in the frame of the coroutine that waits for it.
 class BlockingJob : public SharedWait {
@@ -31,6 +34,7 @@ struct BlockingPoolOptions {
 /// because each job lies in the frame of the coroutine that waits for it. The threads run on the processors
 /// that are open to the thread that makes the pool, even if a pinned worker starts them. Any number of
 /// workers may share a pool. Destroy it when nobody waits for it any more; the destructor joins its threads.
+/// In a simulated world (sim/sim.hpp) it has no threads: the world runs the jobs, and the seed says when.
 /// See offload() (sync/offload.hpp).
 class BlockingPool {
  public:
@@ -49,6 +53,9 @@ class BlockingPool {
 
  private:
   void live() noexcept;
+  static void run(BlockingJob& job) noexcept;
+  void begin_in(Outside& world);
+  void end_in(Outside& world, BlockingJob& job);
 
   const std::size_t max_threads_;
   cpu_set_t processors_;
@@ -60,6 +67,10 @@ class BlockingPool {
   std::size_t idle_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
+
+  // In a simulated world, instead of threads:
+  std::size_t busy_ = 0;                  ///< so many jobs are run, or will be
+  std::shared_ptr<const bool> is_there_;  ///< the world asks whether this pool is
 };
 
 }  // namespace corering

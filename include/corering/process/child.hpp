@@ -13,6 +13,8 @@
 
 namespace corering {
 
+class Outside;
+
 struct ChildOptions {
   enum class Stream : std::uint8_t {
     inherit,  ///< the stream of this process
@@ -77,6 +79,8 @@ class Child {
   Result<void> kill(int signal) noexcept;
 
  private:
+  static Result<Child> spawn_in(Outside& world, const std::vector<std::string>& arguments,
+                                const ChildOptions& options);
   Child(pid_t pid, Fd pidfd) noexcept : pid_(pid), pidfd_(std::move(pidfd)) {}
 
   pid_t pid_;

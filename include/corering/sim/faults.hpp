@@ -45,6 +45,7 @@ enum class Fault : std::uint8_t {
   misdirected_write,
   corrupted_write,
   clock_step,
+  lookup_fails,
   count_,
 };
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::count_);

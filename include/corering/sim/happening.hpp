@@ -15,7 +15,9 @@ struct Happening {
     arrives,    ///< something arrives at a descriptor from the other side
     jump,       ///< nothing could run, and time went on
     fault,      ///< `what` is the Fault
-    outside,    ///< a function of the test ran, as on a plain thread
+    outside,    ///< a function of the test, or a job of a pool, ran as on a plain thread
+    signal,     ///< the program was sent the signal `what`
+    child,      ///< the child `what` begins, or ends: `result` is its code, or minus the signal
     note,       ///< of the test: `what` is its number
     power_off,  ///< nothing reaches the files any more
     restart,    ///< the machine starts again, in a second world

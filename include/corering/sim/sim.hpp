@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <corering/base/any_duration.hpp>
 #include <corering/core/task.hpp>
 #include <corering/core/worker_pool.hpp>
+#include <corering/sim/child_plan.hpp>
 #include <corering/sim/disk.hpp>
 #include <corering/sim/faults.hpp>
 #include <corering/sim/happening.hpp>
@@ -84,6 +86,19 @@ class World {
   /// Calls `function` as another thread would, `delay` after now. It may post to workers, and must not wait.
   /// errors: if it throws, the workers are asked to stop, and the exception comes out of run()
   void after(AnyDuration delay, std::move_only_function<void()> function);
+
+  /// Gives a host its addresses, such as "10.0.0.7" or "fd00::7": lookup() finds them. "localhost" and
+  /// numbers are known already; every other name ends with EAI_NONAME, or with EAI_AGAIN if lookup_fails
+  /// strikes.
+  void name_host(const std::string& host, std::vector<std::string> addresses);
+
+  /// Sends the program a signal, as kill(2) does. A Signals object has to have blocked it: everything else
+  /// would end the program. Equal signals that nobody has taken yet count once.
+  void send_signal(int signal);
+
+  /// Says what a child process does that Child::spawn() starts. Without it, or if it returns nothing, there
+  /// is no such program (ENOENT).
+  void on_spawn(std::function<std::optional<ChildPlan>(const std::vector<std::string>& arguments)> plan);
 
   /// Returns what is known of the run so far. run() returns it at the end.
   [[nodiscard]] RunReport report() const;
