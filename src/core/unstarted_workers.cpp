@@ -42,8 +42,8 @@ bool UnstartedWorkers::is_empty() noexcept { return list().size.load(std::memory
 
 std::string UnstartedWorkers::with_work() {
   const std::lock_guard lock(list().mutex);
-  const auto found =
-      std::ranges::find_if(list().workers, [](Worker* worker) { return !worker->loop().mailbox().empty(); });
+  const auto found = std::ranges::find_if(
+      list().workers, [](Worker* worker) { return !worker->loop().mailbox().queue().empty(); });
   return found != list().workers.end() ? (*found)->name() : std::string();
 }
 

@@ -121,11 +121,11 @@ void Loop::hand_over() noexcept {
 
 // Sleeps, unless something to do has come in the meantime.
 [[gnu::always_inline]] inline void Loop::sleep(std::optional<Duration> limit) noexcept {
-  if (!(mailbox_.is_wake_read_armed() || arm_wake_read()) || !mailbox_.fall_asleep()) [[unlikely]]
+  if (!(mailbox_.is_wake_read_armed() || arm_wake_read()) || !mailbox_.queue().fall_asleep()) [[unlikely]]
     return peek();
   note_enter(true);
   const int result = limit ? submit_and_wait_for_timer(*limit) : ring_.submit_and_wait(std::nullopt);
-  mailbox_.wake_up();
+  mailbox_.queue().wake_up();
   turns_until_clock_ = 0;
   note_return(Kind::woken, result);
 }
@@ -162,7 +162,7 @@ void Loop::hand_over() noexcept {
   const TimePoint begin = kernel_.now();
   Duration spent{};
   do {
-    if (!mailbox_.empty() || ring_.has_cqes()) return spinner_.found();
+    if (!mailbox_.queue().empty() || ring_.has_cqes()) return spinner_.found();
     if (ring_.has_task_work()) peek();
     pause_processor();
     spent = kernel_.now() - begin;
@@ -328,7 +328,7 @@ void Loop::wait_for_kernel() noexcept {
 // ---- a turn ----
 
 [[gnu::always_inline]] inline void Loop::work() {
-  if (!mailbox_.empty()) drain_posts();
+  if (!mailbox_.queue().empty()) drain_posts();
   if (!timers_.empty()) expire_timers();
   bytes_to_read_now_ = read_now_budget;
   if (ready_.run(ready_budget) == ready_budget) turns_until_clock_ = 0;  // this may have taken long
@@ -342,7 +342,7 @@ void Loop::wait_for_kernel() noexcept {
     work();
   if (!drainers_.empty()) [[unlikely]]
     release_drained();
-  if (stopping_ && is_quiet() && mailbox_.try_close()) [[unlikely]] {
+  if (stopping_ && is_quiet() && mailbox_.queue().try_close()) [[unlikely]] {
     end();
     return false;
   }
@@ -413,7 +413,7 @@ void Loop::run() {
 
 void Loop::drain_posts() noexcept {
   std::uint64_t posts = 0;
-  for (PostNode* node = mailbox_.take(); node != nullptr; ++posts) {
+  for (PostNode* node = mailbox_.queue().take(); node != nullptr; ++posts) {
     PostNode* const next = node->next;
     if (node->kind != PostNode::Kind::hop || trace::counts()) {
       accept_post(*node);
@@ -428,7 +428,7 @@ void Loop::drain_posts() noexcept {
 }
 
 void Loop::look_outside() noexcept {
-  if (!mailbox_.empty()) drain_posts();
+  if (!mailbox_.queue().empty()) drain_posts();
   if (!timers_.empty()) expire_timers();
 }
 

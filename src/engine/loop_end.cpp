@@ -45,7 +45,7 @@ void Loop::release_drained() noexcept {
 // The first other one is enough, and it is found first the next time: among many tasks that wait, a turn
 // looks at one.
 bool Loop::only_drains() noexcept {
-  if (!mailbox_.empty() || !orphans_.empty()) return false;
+  if (!mailbox_.queue().empty() || !orphans_.empty()) return false;
   const auto is_other = [this](const Strand& strand) {
     bool drains = false;
     drainers_.for_each([&](const QueuedWait& drainer) {
@@ -143,7 +143,7 @@ void Loop::end() noexcept {
 // If we closed the eventfd while a poster is about to write it, the poster would write to whatever gets the
 // number next. A poster is about to write for a moment only, unless it has lost its processor.
 void Loop::await_promised_wakes() noexcept {
-  while (mailbox_.awaits_wakes()) kernel_.nap(poster_nap);
+  mailbox_.queue().await_wakes([this](const auto&, std::uint64_t) { kernel_.nap(poster_nap); });
 }
 
 void Loop::cancel_wake_read() noexcept {
@@ -178,11 +178,11 @@ void Loop::begin_to_refuse() noexcept {
 
 bool Loop::refuse_what_is_there() noexcept {
   const Running here(*this);
-  while (!ended_ && (!mailbox_.empty() || !ready_.empty())) {
+  while (!ended_ && (!mailbox_.queue().empty() || !ready_.empty())) {
     drain_posts();
     ready_.run(ready_budget);
   }
-  ended_ = ended_ || (is_quiet() && mailbox_.try_close());
+  ended_ = ended_ || (is_quiet() && mailbox_.queue().try_close());
   return ended_;
 }
 

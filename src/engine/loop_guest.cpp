@@ -39,7 +39,7 @@ Result<int> Loop::attach_as_guest() {
 
 bool Loop::turn_as_guest(std::optional<Duration> patience) {
   if (ended_) return false;
-  if (std::exchange(sleeps_outside_, false)) mailbox_.wake_up();
+  if (std::exchange(sleeps_outside_, false)) mailbox_.queue().wake_up();
   for (int round = 0; round < most_rounds; ++round) {
     (void)arm_wake_read();  // it goes with the enter of this round
     if (order_ != nullptr) arrange_ready();
@@ -69,7 +69,7 @@ bool Loop::has_nothing_to_do() const noexcept {
 
 void Loop::sleep_outside() noexcept {
   CORERING_ASSERT(!sleeps_outside_, "a loop falls asleep when it is awake");
-  sleeps_outside_ = has_nothing_to_do() && mailbox_.fall_asleep();
+  sleeps_outside_ = has_nothing_to_do() && mailbox_.queue().fall_asleep();
   if (!sleeps_outside_) return ring_doorbell_after(short_of_memory_ ? memory_nap : Duration::zero());
   if (!timers_.empty()) wait_is_due_ = timers_.next_deadline();
   const std::optional<Duration> ours = time_to_sleep_outside(), of_the_ring = ring_.until_due();

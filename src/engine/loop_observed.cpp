@@ -134,7 +134,7 @@ bool Loop::has_observed_work() {
   turn_began_ = turn_ticks_;
   times->forget_popped();
   std::size_t until_popped = ready_.size();
-  if (!mailbox_.empty()) drain_posts();
+  if (!mailbox_.queue().empty()) drain_posts();
   if (!timers_.empty()) expire_timers();
   bytes_to_read_now_ = read_now_budget;
   for (std::size_t ran = 0; ran < ready_budget && !ready_.empty(); ++ran) {

@@ -20,16 +20,16 @@ void Mailbox::request_stop() noexcept {
   kernel_.posted();
   stop_node_.kind = PostNode::Kind::stop;
   // We do not use push() here: a signal handler may be the caller, and the recorder may allocate.
-  if (queue_.push(stop_node_) == MpscQueue::Pushed::must_wake) wake();
+  if (queue_.push(stop_node_) == Pushed::must_wake) wake();
 }
 
 // Once it is pushed, the node may be gone. So may this mailbox, unless it must wait for our wake.
 bool Mailbox::push(PostNode& node) noexcept {
   if (trace::counts()) [[unlikely]]
     return push_on_record(node);
-  const MpscQueue::Pushed pushed = queue_.push(node);
-  if (pushed == MpscQueue::Pushed::must_wake) wake();
-  return pushed != MpscQueue::Pushed::closed;
+  const Pushed pushed = queue_.push(node);
+  if (pushed == Pushed::must_wake) wake();
+  return pushed != Pushed::closed;
 }
 
 // A function of its own, so that a push without a recording has no calls to make room for.
@@ -42,20 +42,20 @@ bool Mailbox::push_on_record(PostNode& node) noexcept {
   if (records)
     trace::record_at(now, Kind::pushed, trace::no_opcode, id, task_in_trace(node),
                      reinterpret_cast<std::uintptr_t>(owner_));
-  const MpscQueue::Pushed pushed = queue_.push(node);
-  if (records && pushed == MpscQueue::Pushed::queued) trace::record(Kind::wake_elided, trace::no_opcode, id);
-  if (pushed == MpscQueue::Pushed::must_wake) {
+  const Pushed pushed = queue_.push(node);
+  if (records && pushed == Pushed::queued) trace::record(Kind::wake_elided, trace::no_opcode, id);
+  if (pushed == Pushed::must_wake) {
     if (records) trace::record(Kind::wake_written, trace::no_opcode, id);
     wake();
   }
-  return pushed != MpscQueue::Pushed::closed;
+  return pushed != Pushed::closed;
 }
 
 void Mailbox::wake() noexcept {
   check_process();
   kernel_.wake(eventfd_);
   // After this we do not touch the mailbox: it may end when it has seen this count.
-  wakes_written_.fetch_add(1, std::memory_order_release);
+  queue_.wake_is_written();
 }
 
 void Mailbox::check_process() const noexcept {
@@ -66,7 +66,8 @@ void Mailbox::check_process() const noexcept {
 }
 
 void Mailbox::close() noexcept {
-  CORERING_ASSERT(!wake_read_armed_ && !awaits_wakes(), "an eventfd is closed when nobody uses it any more");
+  CORERING_ASSERT(!wake_read_armed_ && !queue_.awaits_wakes(),
+                  "an eventfd is closed when nobody uses it any more");
   kernel_.close(eventfd_);
 }
 

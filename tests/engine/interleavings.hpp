@@ -118,15 +118,13 @@ class Interleavings {
     note(std::exchange(places_[place].value, 0));
   }
 
-  /// Waits until the place has the value, and acquires it: a loop of loads, of which only the last one
-  /// counts.
+  /// Waits until the place has the value, and learns nothing by that: the load after it does.
   void wait_until(std::size_t place, std::uint64_t value) {
     running().waits_for = place;
     running().wanted = value;
     next_step();
     running().waits_for = no_place;
     running().wanted = no_value;
-    running().knows.learn(places_[place].released);
     note(value);
   }
 
@@ -347,6 +345,8 @@ enum class Weakened : std::uint8_t {
   acquire_of_take,
   release_of_mark,
   check_of_mark,  ///< the mark is left whatever the queue holds
+  release_of_wake,
+  acquire_of_wake,
 };
 
 /// Stands for std::atomic<T> in the queue that is explored.
@@ -355,7 +355,9 @@ class Explored {
  public:
   Explored(T value) : place_(Interleavings::current()->add_place(bits(value))) {}
 
-  T load(std::memory_order order) const { return value(here().load(place_, acquires(order))); }
+  T load(std::memory_order order) const {
+    return value(here().load(place_, acquires(order) && weakened != Weakened::acquire_of_wake));
+  }
   void store(T value, std::memory_order order) {
     here().store(place_, bits(value), releases(order), order == std::memory_order_seq_cst);
   }
@@ -368,7 +370,8 @@ class Explored {
   void wait(bool may_give_up) { here().wait_for(place_, may_give_up); }
   void wait_until(T value) { here().wait_until(place_, bits(value)); }
   T fetch_add(T more, std::memory_order order) {
-    return value(here().modify(place_, acquires(order), releases(order),
+    const bool is_weak = weakened == Weakened::release_of_wake && order == std::memory_order_release;
+    return value(here().modify(place_, acquires(order), releases(order) && !is_weak,
                                [more](std::uint64_t& at) { return at += more, true; }));
   }
   bool compare_exchange_weak(T& expected, T next, std::memory_order order, std::memory_order) {

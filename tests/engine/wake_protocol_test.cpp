@@ -1,15 +1,15 @@
 /// wake_protocol_test.cpp — the way of a post to a sleeping worker, in every order in which it can happen.
 ///
-/// The queue is the library's own template. What Mailbox and Loop do around it is told here in a few lines:
-/// whoever takes the owner's mark owes the eventfd one write, and the eventfd is closed when all have been
-/// written.
+/// The queue, with its count of the wakes that are owed, is the library's own template. What Mailbox and Loop
+/// do around it is told here in a few lines: a push that must wake writes the eventfd, and the owner closes
+/// that.
 #include <array>
 #include <cstdio>
 
-#include <corering/engine/mpsc_queue.hpp>
 #include <gtest/gtest.h>
 
 #include "engine/interleavings.hpp"
+#include "engine/woken_queue.hpp"
 
 namespace corering::test {
 namespace {
@@ -42,31 +42,31 @@ struct Posts {
   void wake() {
     if (eventfd_is_open != 1) is_written_when_closed = true;
     eventfd.fetch_add(1, std::memory_order_acq_rel);
-    wakes_written.fetch_add(1, std::memory_order_release);
+    queue.wake_is_written();
   }
 
   void own() {
     eventfd_is_open = 1;  // after this, and before the first mark
     for (std::size_t sleeps = 0; sleeps < most_sleeps && done < producers * items;) {
       take();
-      if (done < producers * items && queue.mark_asleep()) {
+      if (done < producers * items && queue.fall_asleep()) {
         sleep();
         ++sleeps;
       }
       remember(sleeps);
     }
     while (!queue.try_close()) take();
-    if (waits_for_wakes) wakes_written.wait_until(promised + (mark_was_taken ? 1 : 0));
+    if (waits_for_wakes)
+      queue.await_wakes([](auto& written, std::uint64_t promised) { written.wait_until(promised); });
     eventfd_is_open = 0;
   }
   void remember(std::size_t sleeps) {
+    const auto [promised, mark_was_taken] = queue.owed();
     Interleavings::current()->checkpoint(sleeps * 4096 + done * 256 + promised * 16 +
                                          (mark_was_taken ? 2 : 0) + (wakes_by_others > 0 ? 1 : 0));
   }
   void take() {
-    Node* at = queue.take();
-    if (at != nullptr && std::exchange(mark_was_taken, false)) ++promised;
-    while (at != nullptr) {
+    for (Node* at = queue.take(); at != nullptr;) {
       Node* const next = at->next;
       done += static_cast<std::size_t>(int{at->work});
       at->work = 0;  // the poster may use it for something else
@@ -76,7 +76,7 @@ struct Posts {
   // A completion or a timer may wake the owner, too; here it does so once.
   void sleep() {
     eventfd.wait(std::exchange(wakes_by_others, 0) > 0);
-    mark_was_taken = !queue.take_mark_back();
+    queue.wake_up();
   }
 
   [[nodiscard]] std::string failure() const {
@@ -87,15 +87,12 @@ struct Posts {
   }
 
   std::array<std::array<Node, items>, producers> nodes;
-  BasicMpscQueue<Atomic, Node> queue;
+  BasicWokenQueue<Atomic, Node> queue;
   Atomic<std::uint64_t> eventfd{0};
-  Atomic<std::uint64_t> wakes_written{0};
   Watched<int> eventfd_is_open;
   std::array<std::size_t, producers> refused{};
   std::size_t done = 0;
-  std::size_t promised = 0;
   int wakes_by_others = 1;
-  bool mark_was_taken = false;
   bool is_written_when_closed = false;
 };
 
@@ -123,6 +120,8 @@ TEST(WakeProtocol, needs_each_of_its_orders) {
   EXPECT_NE((explore<Posts<Weakened::acquire_of_push, 2, 1>>()).failure, "");
   EXPECT_NE((explore<Posts<Weakened::acquire_of_take, 2, 1>>()).failure, "");
   EXPECT_NE((explore<Posts<Weakened::release_of_mark, 2, 1>>()).failure, "");
+  EXPECT_NE((explore<Posts<Weakened::release_of_wake, 2, 1>>()).failure, "");
+  EXPECT_NE((explore<Posts<Weakened::acquire_of_wake, 2, 1>>()).failure, "");
 }
 
 TEST(WakeProtocol, needs_the_check_before_the_sleep) {
