@@ -2,8 +2,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <memory>
+#include <optional>
 #include <pthread.h>
 #include <system_error>
+#include <utility>
 
 #include <corering/base/assert.hpp>
 #include <corering/base/outside.hpp>
@@ -25,15 +28,17 @@ BlockingPool::~BlockingPool() {
     CORERING_ASSERT(line_.empty(), "a pool was destroyed while coroutines waited for it");
     stopping_ = true;
   }
+  if (simulated_ != nullptr) simulated_->has_pool = false;
   work_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
 Result<void> BlockingPool::submit(BlockingJob& job) noexcept {
   if (Outside* const world = os::world(); world != nullptr) {
+    if (simulated_ == nullptr) simulated_ = std::make_shared<Simulated>();
     line_.push_back(job);
     ++length_;
-    if (busy_ < max_threads_) begin_in(*world);
+    if (simulated_->busy < max_threads_) begin_in(*world);
     return {};
   }
   {
@@ -98,27 +103,32 @@ void BlockingPool::run(BlockingJob& job) noexcept {
 
 // ---- in a simulated world ----
 
-// As with threads, a job can be withdrawn until it begins, and then it has to end.
+/// One of the jobs that run at the same time.
+class BlockingPool::Busy {
+ public:
+  explicit Busy(std::shared_ptr<Simulated> pool) noexcept : pool_(std::move(pool)) { ++pool_->busy; }
+  Busy(Busy&&) noexcept = default;
+  ~Busy() {
+    if (pool_ != nullptr) --pool_->busy;
+  }
+  [[nodiscard]] bool has_pool() const noexcept { return pool_->has_pool; }
+
+ private:
+  std::shared_ptr<Simulated> pool_;
+};
+
+// As with threads, a job can be withdrawn until it begins, and then it has to end. Until then somebody waits
+// for it, so the pool is there.
 void BlockingPool::begin_in(Outside& world) {
-  if (is_there_ == nullptr) is_there_ = std::make_shared<const bool>(true);
-  ++busy_;
-  world.run_elsewhere([this, &world, is_there = std::weak_ptr(is_there_)] {
-    if (is_there.expired()) return;
-    if (line_.empty()) {
-      --busy_;
-      return;
-    }
+  world.run_elsewhere([this, &world, busy = Busy(simulated_)]() mutable {
+    if (!busy.has_pool() || line_.empty()) return;
     auto& job = static_cast<BlockingJob&>(line_.pop_front());
     --length_;
-    end_in(world, job);
-  });
-}
-
-void BlockingPool::end_in(Outside& world, BlockingJob& job) {
-  world.run_elsewhere([this, &world, &job] {
-    --busy_;
-    if (!line_.empty()) begin_in(world);
-    run(job);  // perhaps the pool is gone after this
+    world.run_elsewhere([this, &world, &job, its_end = std::optional(std::move(busy))]() mutable {
+      its_end.reset();
+      if (!line_.empty()) begin_in(world);
+      run(job);  // perhaps the pool is gone after this
+    });
   });
 }
 

@@ -28,7 +28,7 @@ struct ChildProcess final : Object, std::enable_shared_from_this<ChildProcess> {
   int pid = 0;
   std::array<std::shared_ptr<PipeEnd>, 3> streams;  ///< its own ends
   std::array<std::size_t, 3> written{};             ///< so much of what it writes
-  std::int64_t ends_at = 0;                         ///< not before; nanoseconds since the beginning
+  TimePoint ends_at;                                ///< not before
   bool goes_on_soon = false;                        ///< that is planned
   std::optional<int> killed_by;
 };

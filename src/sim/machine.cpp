@@ -2,9 +2,12 @@
 #include "sim/machine.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
 #include <csignal>
+#include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <utility>
 
 #include <corering/base/assert.hpp>
@@ -55,25 +58,37 @@ int port_of(const std::string& service) {
 
 using AddressFound = std::function<void(const sockaddr*, socklen_t)>;
 
-/// Tells the addresses of a number, or of this machine for listening; asks nobody else. Returns 0 or EAI_*.
-int tell_numeric(const char* host, int port, const AddressFound& found) {
-  addrinfo hints{};
-  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* all = nullptr;
-  if (const int error = ::getaddrinfo(host, std::to_string(port).c_str(), &hints, &all); error != 0)
-    return error;
-  for (const addrinfo* one = all; one != nullptr; one = one->ai_next) found(one->ai_addr, one->ai_addrlen);
-  ::freeaddrinfo(all);
-  return 0;
+void tell(in_addr number, int port, const AddressFound& found) {
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(static_cast<std::uint16_t>(port));
+  name.sin_addr = number;
+  found(reinterpret_cast<const sockaddr*>(&name), sizeof name);
+}
+void tell(const in6_addr& number, int port, const AddressFound& found) {
+  sockaddr_in6 name{};
+  name.sin6_family = AF_INET6;
+  name.sin6_port = htons(static_cast<std::uint16_t>(port));
+  name.sin6_addr = number;
+  found(reinterpret_cast<const sockaddr*>(&name), sizeof name);
+}
+
+/// Tells the address that is written as a number. Returns false if it is none.
+bool tell_number(const std::string& host, int port, const AddressFound& found) {
+  in_addr number{};
+  in6_addr long_number{};
+  const bool is_short = ::inet_pton(AF_INET, host.c_str(), &number) == 1;
+  const bool is_long = !is_short && ::inet_pton(AF_INET6, host.c_str(), &long_number) == 1;
+  if (is_short) tell(number, port, found);
+  if (is_long) tell(long_number, port, found);
+  return is_short || is_long;
 }
 
 }  // namespace
 
 void Machine::name_host(const std::string& host, std::vector<std::string> addresses) {
   for (const std::string& address : addresses)
-    CORERING_ASSERT(tell_numeric(address.c_str(), 0, [](const sockaddr*, socklen_t) {}) == 0,
+    CORERING_ASSERT(tell_number(address, 0, [](const sockaddr*, socklen_t) {}),
                     "the address of a host is a number, such as 10.0.0.7 or fd00::7");
   hosts_[host] = std::move(addresses);
 }
@@ -81,12 +96,16 @@ void Machine::name_host(const std::string& host, std::vector<std::string> addres
 int Machine::look_up(const std::string& host, const std::string& service, const AddressFound& found) {
   const int port = port_of(service);
   if (port < 0) return EAI_SERVICE;
-  const int numeric = tell_numeric(host.empty() ? nullptr : host.c_str(), port, found);
-  if (numeric != EAI_NONAME) return numeric;
+  if (host.empty()) {  // this machine, for listening
+    tell(in_addr{INADDR_ANY}, port, found);
+    tell(in6addr_any, port, found);
+    return 0;
+  }
+  if (tell_number(host, port, found)) return 0;
   if (system_.strikes(Fault::lookup_fails)) return EAI_AGAIN;
   const auto named = hosts_.find(host);
   if (named == hosts_.end()) return EAI_NONAME;
-  for (const std::string& address : named->second) (void)tell_numeric(address.c_str(), port, found);
+  for (const std::string& address : named->second) (void)tell_number(address, port, found);
   return 0;
 }
 
@@ -94,7 +113,13 @@ int Machine::look_up(const std::string& host, const std::string& service, const 
 
 int Machine::list_directory(int at, const char* path,
                             const std::function<void(const std::string&, bool)>& found) {
-  if (system_.files().is_off()) return -EIO;
+  if (system_.files().is_off() || system_.strikes(Fault::eio)) return -EIO;
+  if (system_.strikes(Fault::emfile)) return -EMFILE;
+  const std::shared_ptr<Object>* const below = system_.find(at);
+  const bool is_absolute = *path == '/';
+  if (*path == '\0') return -ENOENT;
+  if (!is_absolute && at != AT_FDCWD && below == nullptr) return -EBADF;
+  if (!is_absolute && at != AT_FDCWD && (*below)->kind != Object::Kind::file) return -ENOTDIR;
   const std::string whole = system_.path_of(at, path);
   const std::shared_ptr<Inode> directory = system_.files().find(whole);
   if (directory == nullptr) return -ENOENT;
@@ -148,29 +173,56 @@ void Machine::go_on_soon(ChildProcess& child) {
                {.happens = goes_on, .object = child.shared_from_this()});
 }
 
+namespace {
+
+/// Makes a pipe, of which the child has one end. Returns our end, or -EMFILE.
+int give_stream(System& system, const std::shared_ptr<ChildProcess>& child, std::size_t stream) {
+  const auto [reader, writer] = System::make_pipe();
+  const bool child_reads = stream == 0;
+  const std::shared_ptr<PipeEnd>& its_end = child->streams[stream] = child_reads ? reader : writer;
+  its_end->child = child;
+  system.use(*its_end);
+  return system.open(child_reads ? writer : reader);
+}
+
+}  // namespace
+
 int Machine::start_child(const std::vector<std::string>& arguments, ChildStreams& streams, int& pid) {
   std::optional<ChildPlan> what = on_spawn_ != nullptr ? on_spawn_(arguments) : std::nullopt;
   if (!what) return -ENOENT;
-  if (!system_.may_open() || system_.strikes(Fault::emfile)) return -EMFILE;
+  if (system_.strikes(Fault::emfile)) return -EMFILE;
   const auto child = std::make_shared<ChildProcess>(std::move(*what));
-  pid = child->pid = next_pid_++;
-  for (std::size_t i = 0; i < streams.are_pipes.size(); ++i) {
-    if (!streams.are_pipes[i]) continue;
-    const auto [reader, writer] = System::make_pipe();
-    const bool child_reads = i == 0;
-    child->streams[i] = child_reads ? reader : writer;
-    child->streams[i]->child = child;
-    system_.use(*child->streams[i]);
-    streams.ours[i] = system_.open(child_reads ? writer : reader);
+  const int pidfd = system_.open(child);
+  bool has_all = pidfd >= 0;
+  for (std::size_t i = 0; i < streams.are_pipes.size() && has_all; ++i) {
+    if (streams.are_pipes[i]) streams.ours[i] = give_stream(system_, child, i);
+    has_all = !streams.are_pipes[i] || streams.ours[i] >= 0;
   }
-  system_.note(Happening::Kind::child, pid);
-  child->ends_at = system_.since_begin() + Duration(child->plan.runs_for).count();
+  if (!has_all) {
+    close_streams(*child);
+    for (const int fd : {pidfd, streams.ours[0], streams.ours[1], streams.ours[2]}) (void)system_.close(fd);
+    return -EMFILE;
+  }
+  pid = child->pid = next_pid_++;
+  children_.push_back(child);
+  begin(child);
+  return pidfd;
+}
+
+void Machine::begin(const std::shared_ptr<ChildProcess>& child) {
+  system_.note(Happening::Kind::child, child->pid);
+  const auto time = std::max(Duration(child->plan.runs_for), Duration::zero());
+  child->ends_at = saturating_add(system_.now(), time);
   const auto goes_on = [](System& system, System::Plan& plan) {
     system.machine().go_on_soon(static_cast<ChildProcess&>(*plan.object));
   };
-  system_.plan(Duration(child->plan.runs_for).count(), {.happens = goes_on, .object = child});
+  system_.plan(time.count(), {.happens = goes_on, .object = child});
   go_on_soon(*child);
-  return system_.open(child);
+}
+
+void Machine::close_streams(ChildProcess& child) {
+  for (std::shared_ptr<PipeEnd>& stream : child.streams)
+    if (const std::shared_ptr<PipeEnd> end = std::move(stream); end != nullptr) system_.release(*end);
 }
 
 namespace {
@@ -184,7 +236,7 @@ bool is_open_to(const PipeEnd& end) noexcept { return end.other != nullptr && !e
 std::size_t Machine::let_write(ChildProcess& child, std::size_t stream, const std::string& text) {
   PipeEnd* const end = child.streams[stream].get();
   std::size_t& written = child.written[stream];
-  if (end == nullptr || written == text.size()) return 0;
+  if (child.killed_by || end == nullptr || written == text.size()) return 0;
   if (!is_open_to(*end)) {
     child.killed_by = SIGPIPE;
     return 0;
@@ -202,14 +254,16 @@ std::size_t Machine::let_write(ChildProcess& child, std::size_t stream, const st
 
 void Machine::let_go_on(ChildProcess& child) {
   if (child.has_ended()) return;
+  if (child.killed_by) return end(child);
   PipeEnd* const input = child.streams[0].get();
   if (input != nullptr && input->bytes.arrived() > 0) {
     input->bytes.consume(input->bytes.arrived());
     if (input->other != nullptr) system_.changed(*input->other);
   }
-  const std::size_t left = let_write(child, 1, child.plan.output) + let_write(child, 2, child.plan.error);
+  std::size_t left = let_write(child, 1, child.plan.output);
+  left += let_write(child, 2, child.plan.error);
   const bool waits_for_input = child.plan.reads_to_the_end && input != nullptr && is_open_to(*input);
-  const bool is_done = left == 0 && !waits_for_input && system_.since_begin() >= child.ends_at;
+  const bool is_done = left == 0 && !waits_for_input && system_.now() >= child.ends_at;
   if (child.killed_by || is_done) end(child);
 }
 
@@ -217,8 +271,7 @@ void Machine::end(ChildProcess& child) {
   if (!child.killed_by) child.killed_by = child.plan.signal;
   system_.note(Happening::Kind::child, child.pid, -1, child.killed_by ? -*child.killed_by : child.plan.code);
   child.state = ChildProcess::State::ended;
-  for (std::shared_ptr<PipeEnd>& stream : child.streams)
-    if (const std::shared_ptr<PipeEnd> end = std::move(stream); end != nullptr) system_.release(*end);
+  close_streams(child);
   system_.changed(child);
   if ((blocked_signals_ & bit_of(SIGCHLD)) != 0) send_signal(SIGCHLD);
 }
@@ -229,12 +282,23 @@ int Machine::signal_child(int pidfd, int signal) {
   auto& child = static_cast<ChildProcess&>(**found);
   if (signal < 0 || signal > 64) return -EINVAL;
   if (child.state == ChildProcess::State::waited) return -ESRCH;
+  if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) return -EOPNOTSUPP;
   const bool is_ignored =
       signal == 0 || signal == SIGCHLD || signal == SIGCONT || signal == SIGURG || signal == SIGWINCH;
   if (child.has_ended() || is_ignored) return 0;
   if (!child.killed_by) child.killed_by = signal;
   go_on_soon(child);
   return 0;
+}
+
+ChildProcess* Machine::find_child(int pid) noexcept {
+  for (const std::shared_ptr<ChildProcess>& child : children_)
+    if (child->pid == pid) return child.get();
+  return nullptr;
+}
+
+void Machine::forget_child(const ChildProcess& waited) {
+  std::erase_if(children_, [&waited](const auto& child) { return child.get() == &waited; });
 }
 
 }  // namespace corering::sim

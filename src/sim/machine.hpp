@@ -50,10 +50,16 @@ class Machine {
   int signal_child(int pidfd, int signal);
   /// Something has changed for the child.
   void go_on_soon(ChildProcess& child);
+  /// Returns a child that nobody has waited for, or null.
+  [[nodiscard]] ChildProcess* find_child(int pid) noexcept;
+  /// Somebody has waited for it.
+  void forget_child(const ChildProcess& waited);
 
  private:
   void run_call(std::uint64_t number);
+  void begin(const std::shared_ptr<ChildProcess>& child);
   void let_go_on(ChildProcess& child);
+  void close_streams(ChildProcess& child);
   [[nodiscard]] std::size_t let_write(ChildProcess& child, std::size_t stream, const std::string& text);
   void end(ChildProcess& child);
 
@@ -65,6 +71,7 @@ class Machine {
   std::uint64_t pending_signals_ = 0;
   std::vector<std::weak_ptr<Object>> signal_files_;
   OnSpawn on_spawn_;
+  std::vector<std::shared_ptr<ChildProcess>> children_;  // that nobody has waited for
   int next_pid_ = 1000;
 };
 

@@ -67,6 +67,7 @@ bool is_later(const System::Plan& one, const System::Plan& other) noexcept {
 
 void System::plan(std::int64_t in_nanoseconds, Plan plan) {
   CORERING_ASSERT(in_nanoseconds >= 0 && plan.happens != nullptr, "something is planned for later");
+  if (in_nanoseconds > INT64_MAX - epoch - now_) return;  // never
   plan.at = now_ + in_nanoseconds;
   plan.order = planned_++;
   plans_.push_back(std::move(plan));

@@ -14,11 +14,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t size_of_output = 5'000;
+constexpr std::size_t size_of_output = 5'000, more_than_a_pipe_holds = 100'000;
 
 std::optional<sim::ChildPlan> plan_of(const std::vector<std::string>& arguments) {
-  if (arguments.front() != "writes") return std::nullopt;
-  return sim::ChildPlan{.output = std::string(size_of_output, 'w'), .runs_for = 20ms};
+  sim::ChildPlan plan{.output = std::string(size_of_output, 'w'), .runs_for = 20ms};
+  if (arguments.front() == "talks") {
+    plan.output.resize(more_than_a_pipe_holds, 't');
+    plan.error = "and something else";
+  }
+  if (arguments.front() == "sorts") plan.reads_to_the_end = true;
+  return plan;
 }
 
 bool passes(const std::error_code& error) {
@@ -55,20 +60,34 @@ Task<std::size_t> reads_to_the_end(PipeReader& from) {
   co_return all;
 }
 
+/// It may be over before the signal comes.
+Task<void> kill_soon(Program& program, Child& child) {
+  (void)co_await sleep_for(program.some_time());
+  program.expect(child.kill(SIGKILL).has_value(), "a child that nobody has waited for is not there");
+}
+
 Task<void> has_a_child(Program& program) {
-  Result<Child> child = Child::spawn({"writes"}, {.output = ChildOptions::Stream::pipe});
+  const std::array<const char*, 3> programs = {"writes", "talks", "sorts"};
+  const std::size_t which = program.world.draw(programs.size());
+  constexpr auto pipe = ChildOptions::Stream::pipe;
+  const ChildOptions options{.input = which == 2 ? pipe : ChildOptions::Stream::nothing,
+                             .output = pipe,
+                             .error = which == 1 ? pipe : ChildOptions::Stream::nothing};
+  Result<Child> child = Child::spawn({programs[which]}, options);
   if (!child) co_return;
-  const bool is_killed = program.world.draw(2) == 0;
-  if (is_killed) {
-    (void)co_await sleep_for(program.some_time());
-    program.expect(child->kill(SIGKILL).has_value(), "a child that nobody has waited for is not there");
-  }
+  const bool is_killed = program.world.draw(3) == 0;
+  if (is_killed) co_await kill_soon(program, *child);
+  if (child->input()) (void)co_await child->input()->close();
   const std::size_t read = co_await reads_to_the_end(*child->output());
-  const Result<ChildExit> exit = co_await child->wait();
+  if (child->error()) (void)co_await reads_to_the_end(*child->error());
+  Result<ChildExit> exit;
+  if (program.world.draw(4) != 0) exit = co_await child->wait();
   (void)co_await child->output()->close();
-  if (!exit) co_return;
-  program.expect(is_killed ? exit->signal == SIGKILL : exit->code == 0, "a child has ended in another way");
-  program.expect(is_killed || read == size_of_output, "a child's output is not what it wrote");
+  if (child->error()) (void)co_await child->error()->close();
+  if (!exit || (!exit->code && !exit->signal)) co_return;  // nobody has waited
+  const bool is_as_planned =
+      exit->code == 0 && read == (which == 1 ? more_than_a_pipe_holds : size_of_output);
+  program.expect(is_as_planned || (is_killed && exit->signal == SIGKILL), "a child has ended in another way");
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ Task<void> looks_up(std::vector<std::string>& texts) {
   for (const auto& [host, service] : {std::pair("db", "5432"), std::pair("localhost", "http"),
                                       std::pair("10.1.2.3", "1"), std::pair("::1", "65535")})
     texts.push_back(text_of(co_await lookup(pool, host, service)));
+  texts.push_back(text_of(co_await lookup(pool, "", "7000")));
   texts.push_back(text_of(co_await lookup(pool, "nobody", "80")));
   texts.push_back(text_of(co_await lookup(pool, "db", "gopherspace")));
 }
@@ -44,10 +45,10 @@ TEST(SimMachine, looks_up_the_names_that_it_was_told) {
   world.name_host("db", {"10.0.0.7", "fd00::7"});
   std::vector<std::string> texts;
   EXPECT_EQ(world.run(looks_up(texts)).failure, "");
-  const std::vector<std::string> expected = {"10.0.0.7:5432",    "[fd00::7]:5432", "127.0.0.1:80",
-                                             "10.1.2.3:1",       "[::1]:65535",    failed(EAI_NONAME),
-                                             failed(EAI_SERVICE)};
-  ASSERT_EQ(texts.size(), 6U);
+  const std::vector<std::string> expected = {"10.0.0.7:5432",    "[fd00::7]:5432",   "127.0.0.1:80",
+                                             "10.1.2.3:1",       "[::1]:65535",      "0.0.0.0:7000 [::]:7000",
+                                             failed(EAI_NONAME), failed(EAI_SERVICE)};
+  ASSERT_EQ(texts.size(), 7U);
   EXPECT_EQ(texts[0], expected[0] + " " + expected[1]);
   EXPECT_EQ(std::vector(texts.begin() + 1, texts.end()), std::vector(expected.begin() + 2, expected.end()));
 }
@@ -59,7 +60,7 @@ TEST(SimMachine, may_fail_to_look_a_name_up_for_now) {
   world.name_host("db", {"10.0.0.7"});
   std::vector<std::string> texts;
   EXPECT_EQ(world.run(looks_up(texts)).failure, "");
-  ASSERT_EQ(texts.size(), 6U);
+  ASSERT_EQ(texts.size(), 7U);
   EXPECT_EQ(texts[0], failed(EAI_AGAIN));
   EXPECT_EQ(texts[1], "127.0.0.1:80") << "once only";
 }
@@ -74,8 +75,7 @@ Task<void> offloads(BlockingPool& pool, int number, std::vector<int>& order) {
 Task<void> offloads_many(std::vector<int>& order) {
   BlockingPool pool({.max_threads = 3});
   std::vector<JoinHandle<void>> all;
-  for (int i = 0; i < 8; ++i) all.push_back(spawn(offloads(pool, i, order)));
-  all[7].request_cancel();  // it has no thread yet
+  for (int i = 0; i < 7; ++i) all.push_back(spawn(offloads(pool, i, order)));
   for (JoinHandle<void>& one : all) co_await std::move(one);
   EXPECT_EQ(pool.threads(), 0U);
 }
@@ -94,6 +94,57 @@ TEST(SimMachine, runs_the_jobs_of_a_pool_when_the_seed_says) {
   for (std::uint64_t seed = 2; seed < 20; ++seed)
     is_another_order = is_another_order || order_of(seed) != first;
   EXPECT_TRUE(is_another_order);
+}
+
+/// Seven jobs, of which the last one is cancelled when it has no thread yet.
+Task<void> withdraws(BlockingPool& pool, std::vector<int>& order) {
+  std::vector<JoinHandle<void>> all;
+  for (int i = 0; i < 7; ++i) all.push_back(spawn(offloads(pool, i, order)));
+  (void)co_await async_nop();
+  all.back().request_cancel();
+  for (JoinHandle<void>& one : all) co_await std::move(one);
+}
+
+TEST(SimMachine, does_not_run_a_job_that_was_cancelled_in_line) {
+  for (std::uint64_t seed = 1; seed < 10; ++seed) {
+    std::vector<int> order;
+    BlockingPool pool({.max_threads = 1});
+    EXPECT_EQ(sim::World({.seed = seed}).run(withdraws(pool, order)).failure, "");
+    EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5}));
+  }
+}
+
+/// It is cancelled, and so withdrawn, before the only thread has begun it.
+Task<void> is_cancelled_at_once(BlockingPool& pool) {
+  std::vector<int> none;
+  auto job = spawn(offloads(pool, 1, none));
+  (void)co_await async_nop();
+  job.request_cancel();
+  co_await std::move(job);
+  EXPECT_TRUE(none.empty());
+}
+
+// What the first world had planned ends with it, and counts no longer.
+TEST(SimMachine, leaves_a_pool_as_it_was) {
+  BlockingPool pool({.max_threads = 1});
+  for (std::uint64_t seed = 1; seed < 10; ++seed) {
+    EXPECT_EQ(sim::World({.seed = seed}).run(is_cancelled_at_once(pool)).failure, "");
+    std::vector<int> order;
+    EXPECT_EQ(sim::World({.seed = seed}).run(offloads(pool, 5, order)).failure, "");
+    EXPECT_EQ(order, std::vector<int>{5});
+  }
+}
+
+Task<void> drops_a_pool() {
+  {
+    BlockingPool pool;
+    co_await is_cancelled_at_once(pool);
+  }
+  (void)co_await sleep_for(1s);  // what was planned for it comes now
+}
+
+TEST(SimMachine, runs_nothing_for_a_pool_that_has_gone) {
+  EXPECT_EQ(sim::World().run(drops_a_pool()).failure, "");
 }
 
 Task<void> offloads_what_throws() {
@@ -118,6 +169,8 @@ Task<void> lists(std::string& text) {
   EXPECT_EQ(none.error(), std::errc::no_such_file_or_directory);
   const auto not_one = co_await list_directory(pool, "/some/file");
   EXPECT_EQ(not_one.error(), std::errc::not_a_directory);
+  const auto empty = co_await list_directory(pool, "");
+  EXPECT_EQ(empty.error(), std::errc::no_such_file_or_directory);
 }
 
 TEST(SimMachine, lists_its_own_directories) {
@@ -163,6 +216,7 @@ std::optional<sim::ChildPlan> known_programs(const std::vector<std::string>& arg
   if (program == "crashes") return sim::ChildPlan{.signal = SIGSEGV};
   if (program == "talks") return sim::ChildPlan{.output = std::string(200'000, 'x')};
   if (program == "sort") return sim::ChildPlan{.output = "sorted\n", .reads_to_the_end = true};
+  if (program == "daemon") return sim::ChildPlan{.runs_for = std::chrono::hours::max()};
   if (program == "sleeps") return sim::ChildPlan{.runs_for = 10h};
   return std::nullopt;
 }
@@ -180,6 +234,8 @@ Task<std::string> reads_all(PipeReader& from) {
   }
   co_return text;
 }
+
+Task<Result<std::string>> as_result(PipeReader& from) { co_return co_await reads_all(from); }
 
 std::string text_of(const Result<ChildExit>& exit) {
   if (!exit) return exit.error().message();
@@ -258,6 +314,80 @@ TEST(SimMachine, has_children_that_can_be_killed) {
   EXPECT_EQ(told, "signal " + std::to_string(SIGTERM));
   EXPECT_EQ(signals, std::vector<int>{SIGCHLD});
   EXPECT_LT(world.elapsed(), 1h);
+}
+
+// Whoever has the reading end gets everything, also when nobody waits for the child.
+Task<void> keeps_only_the_output(std::size_t& got) {
+  std::optional<PipeReader> output;
+  {
+    Child child = Child::spawn({"talks"}, piped).value();
+    (void)co_await sleep_for(1s);  // the pipe is full
+    output.emplace(std::move(*child.output()));
+  }
+  const auto text = co_await with_timeout(1h, as_result(*output));
+  got = text ? text->size() : 0;
+}
+
+TEST(SimMachine, has_children_that_go_on_without_their_handle) {
+  sim::World world;
+  world.on_spawn(known_programs);
+  std::size_t got = 0;
+  EXPECT_EQ(world.run(keeps_only_the_output(got)).failure, "");
+  EXPECT_EQ(got, 200'000U);
+}
+
+Task<void> kills_and_closes(std::string& told, bool kills_it) {
+  Child child = Child::spawn({"talks"}, piped).value();
+  (void)co_await sleep_for(1s);
+  if (kills_it) {
+    EXPECT_TRUE(child.kill(SIGKILL));
+  }
+  (void)co_await child.output()->close();
+  const Result<ChildExit> exit = co_await child.wait();
+  told = text_of(exit);
+}
+
+TEST(SimMachine, has_children_that_end_by_the_first_signal) {
+  for (const bool kills_it : {true, false}) {
+    sim::World world;
+    world.on_spawn(known_programs);
+    std::string told;
+    EXPECT_EQ(world.run(kills_and_closes(told, kills_it)).failure, "");
+    EXPECT_EQ(told, "signal " + std::to_string(kills_it ? SIGKILL : SIGPIPE));
+  }
+}
+
+Task<void> outlives(std::string& told) {
+  Child child = Child::spawn({"daemon"}).value();
+  (void)co_await sleep_for(1000h);
+  EXPECT_EQ(child.kill(SIGSTOP).error(), std::errc::operation_not_supported);
+  siginfo_t info{};
+  info.si_pid = 77;
+  const auto pidfd_of_none = co_await async_waitid(P_PIDFD, 0, info, WEXITED);
+  EXPECT_EQ(pidfd_of_none.error(), std::errc::bad_file_descriptor);
+  const auto nothing_asked = co_await async_waitid(P_PID, static_cast<id_t>(child.pid()), info, WNOHANG);
+  EXPECT_EQ(nothing_asked.error(), std::errc::invalid_argument);
+  const auto runs_still =
+      co_await async_waitid(P_PID, static_cast<id_t>(child.pid()), info, WEXITED | WNOHANG);
+  EXPECT_TRUE(runs_still.has_value());
+  EXPECT_EQ(info.si_pid, 0);
+  EXPECT_TRUE(child.kill(SIGKILL));
+  const auto seen = co_await async_waitid(P_PID, static_cast<id_t>(child.pid()), info, WEXITED | WNOWAIT);
+  EXPECT_TRUE(seen.has_value());
+  EXPECT_EQ(info.si_pid, child.pid());
+  EXPECT_EQ(info.si_code, CLD_KILLED);
+  const Result<ChildExit> exit = co_await child.wait();
+  told = text_of(exit);
+  const auto gone = co_await async_waitid(P_PID, static_cast<id_t>(child.pid()), info, WEXITED);
+  EXPECT_EQ(gone.error(), std::errc::no_child_process);
+}
+
+TEST(SimMachine, has_children_that_run_for_ever_and_are_waited_for) {
+  sim::World world;
+  world.on_spawn(known_programs);
+  std::string told;
+  EXPECT_EQ(world.run(outlives(told)).failure, "");
+  EXPECT_EQ(told, "signal " + std::to_string(SIGKILL));
 }
 
 // The mistake is the usual one: nobody reads what the child writes.

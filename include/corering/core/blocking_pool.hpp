@@ -55,7 +55,6 @@ class BlockingPool {
   void live() noexcept;
   static void run(BlockingJob& job) noexcept;
   void begin_in(Outside& world);
-  void end_in(Outside& world, BlockingJob& job);
 
   const std::size_t max_threads_;
   cpu_set_t processors_;
@@ -68,9 +67,14 @@ class BlockingPool {
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 
-  // In a simulated world, instead of threads:
-  std::size_t busy_ = 0;                  ///< so many jobs are run, or will be
-  std::shared_ptr<const bool> is_there_;  ///< the world asks whether this pool is
+  // In a simulated world, instead of threads. What is planned there knows it, too: it may outlive the pool,
+  // or be forgotten with its world.
+  struct Simulated {
+    bool has_pool = true;
+    std::size_t busy = 0;  ///< so many jobs run, or are about to
+  };
+  class Busy;
+  std::shared_ptr<Simulated> simulated_;
 };
 
 }  // namespace corering

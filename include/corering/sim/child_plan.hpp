@@ -9,8 +9,9 @@
 
 namespace corering::sim {
 
-/// A child as its parent sees it: it writes, reads what is sent to it, and ends. A signal that would end it
-/// (all but SIGCHLD, SIGCONT, SIGURG and SIGWINCH) ends it at once; it handles none, and none stops it.
+/// A child as its parent sees it: it writes, reads what is sent to it, and ends. It handles no signal: all
+/// but SIGCHLD, SIGCONT, SIGURG and SIGWINCH end it before it does anything else. A world stops no child:
+/// SIGSTOP and its like fail with EOPNOTSUPP.
 struct ChildPlan {
   std::string output = {};  ///< to its standard output, if that is a pipe; it waits while the pipe is full
   std::string error = {};   ///< to its standard error

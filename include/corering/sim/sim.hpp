@@ -93,7 +93,7 @@ class World {
   void name_host(const std::string& host, std::vector<std::string> addresses);
 
   /// Sends the program a signal, as kill(2) does. A Signals object has to have blocked it: everything else
-  /// would end the program. Equal signals that nobody has taken yet count once.
+  /// would end the program. Equal signals that nobody has taken yet count once, also the real-time ones.
   void send_signal(int signal);
 
   /// Says what a child process does that Child::spawn() starts. Without it, or if it returns nothing, there
