@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include <corering/base/assert.hpp>
@@ -140,17 +142,18 @@ std::uint64_t bit_of(int signal) noexcept {
 }  // namespace
 
 int Machine::signal_descriptor(std::uint64_t signals) {
+  blocked_signals_ |= signals;  // as when signalfd(2) fails after sigprocmask(2)
   if (!system_.may_open() || system_.strikes(Fault::emfile)) return -EMFILE;
   const auto file = std::make_shared<SignalFile>(signals, pending_signals_);
-  blocked_signals_ |= signals;
   std::erase_if(signal_files_, [](const std::weak_ptr<Object>& one) { return one.expired(); });
   signal_files_.push_back(file);
   return system_.open(file);
 }
 
 void Machine::send_signal(int signal) {
-  CORERING_ASSERT((blocked_signals_ & bit_of(signal)) != 0,
-                  "no Signals object has blocked this signal, which would end the program");
+  if ((blocked_signals_ & bit_of(signal)) == 0)
+    throw std::logic_error("signal " + std::to_string(signal) +
+                           " has ended the program: no Signals object had blocked it");
   system_.note(Happening::Kind::signal, signal);
   pending_signals_ |= bit_of(signal);
   for (const std::weak_ptr<Object>& one : signal_files_)
@@ -244,6 +247,8 @@ std::size_t Machine::let_write(ChildProcess& child, std::size_t stream, const st
   PipeEnd& reader = *end->other;
   const std::size_t room = std::min(PipeEnd::capacity - reader.bytes.size(), text.size() - written);
   const std::size_t now = room > 1 ? 1 + system_.random().below(room) : room;
+  CORERING_ASSERT(now <= room && written + now <= text.size(),
+                  "a child writes what it has, where there is room");
   reader.bytes.append(text.data() + written, now);
   reader.bytes.arrive(now);
   written += now;
@@ -268,6 +273,7 @@ void Machine::let_go_on(ChildProcess& child) {
 }
 
 void Machine::end(ChildProcess& child) {
+  CORERING_ASSERT(!child.has_ended(), "a child ends once");
   if (!child.killed_by) child.killed_by = child.plan.signal;
   system_.note(Happening::Kind::child, child.pid, -1, child.killed_by ? -*child.killed_by : child.plan.code);
   child.state = ChildProcess::State::ended;

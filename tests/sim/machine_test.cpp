@@ -203,8 +203,12 @@ TEST(SimMachine, sends_signals) {
   EXPECT_EQ(got, (std::vector<int>{SIGTERM, SIGHUP}));
 }
 
-TEST(SimMachineDeathTest, sends_no_signal_that_nobody_has_blocked) {
-  EXPECT_DEATH(sim::World().send_signal(SIGTERM), "no Signals object has blocked this signal");
+TEST(SimMachine, ends_a_program_with_a_signal_that_it_has_not_blocked) {
+  sim::World world;
+  world.after(5ms, [&world] { world.send_signal(SIGTERM); });
+  const auto sleeps = []() -> Task<void> { (void)co_await sleep_for(1h); };
+  EXPECT_THROW((void)world.run(sleeps()), std::logic_error);
+  EXPECT_LT(world.elapsed(), 1h);
 }
 
 // ---- children ----
