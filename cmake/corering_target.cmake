@@ -46,8 +46,8 @@ function(corering_precompiled_for other target)
   endif()
 endfunction()
 
-# The same as corering_target() for what is tested: under a sanitizer it is optimised, so that it runs faster, and the fuzzer is told where it has been. The
-# tests themselves are neither, so that they build faster.
+# The same as corering_target() for what is tested: under a sanitizer it is optimised, so that it runs faster, and the fuzzer is told where
+# it has been. The tests themselves are neither, so that they build faster.
 function(corering_tested_target target)
   corering_target(${target})
   if(CORERING_SANITIZE)

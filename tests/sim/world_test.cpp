@@ -59,6 +59,26 @@ TEST(SimWorld, deadlines_and_timeouts_come) {
   EXPECT_GE(world.elapsed(), 8s);
 }
 
+Task<void> waits_in_a_shield() {
+  Event never;
+  (void)co_await shield(never.wait());
+}
+
+TEST(SimWorld, gives_its_workers_the_options_of_the_program) {
+  int stuck = 0;
+  sim::WorldOptions options;
+  options.worker.stop_patience = 2h;
+  options.worker.on_stuck = [&stuck](const TaskDump&) { ++stuck; };
+  sim::World world(options);
+  const auto leaves_one = []() -> Task<void> {
+    spawn(waits_in_a_shield()).detach();
+    co_return;
+  };
+  EXPECT_EQ(world.run(leaves_one()).failure, "");
+  EXPECT_EQ(stuck, 1);
+  EXPECT_GE(world.elapsed(), 2h);
+}
+
 Task<void> waits_for_ever() {
   Event never;
   (void)co_await never.wait();

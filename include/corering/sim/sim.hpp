@@ -93,8 +93,8 @@ class World {
   void name_host(const std::string& host, std::vector<std::string> addresses);
 
   /// Sends the program a signal, as kill(2) does. A Signals object has to have blocked it. Equal signals that
-  /// nobody has taken yet count once, also the real-time ones. errors: throws std::logic_error if none has,
-  /// because the signal ends the program then
+  /// nobody has taken yet count once, also the real-time ones.
+  /// errors: throws std::logic_error if none has blocked it, because the signal ends the program then
   void send_signal(int signal);
 
   /// Says what a child process does that Child::spawn() starts. Without it, or if it returns nothing, there
