@@ -259,7 +259,6 @@ std::size_t Machine::let_write(ChildProcess& child, std::size_t stream, const st
 
 void Machine::let_go_on(ChildProcess& child) {
   if (child.has_ended()) return;
-  if (child.killed_by) return end(child);
   PipeEnd* const input = child.streams[0].get();
   if (input != nullptr && input->bytes.arrived() > 0) {
     input->bytes.consume(input->bytes.arrived());

@@ -203,6 +203,33 @@ TEST(SimMachine, sends_signals) {
   EXPECT_EQ(got, (std::vector<int>{SIGTERM, SIGHUP}));
 }
 
+Task<void> blocks_without_a_descriptor() {
+  const Result<Signals> signals = Signals::block({SIGTERM});
+  EXPECT_EQ(signals.error(), std::errc::too_many_files_open);
+  (void)co_await sleep_for(1h);
+}
+
+// As on Linux, where the signals are blocked before there is a descriptor.
+TEST(SimMachine, blocks_signals_also_when_there_is_no_descriptor) {
+  sim::WorldOptions options;
+  options.faults[sim::Fault::emfile] = {.one_in = 1, .budget = 1};
+  sim::World world(options);
+  world.after(5ms, [&world] { world.send_signal(SIGTERM); });
+  EXPECT_EQ(world.run(blocks_without_a_descriptor()).failure, "");
+}
+
+TEST(SimMachine, calls_never_what_is_planned_for_never) {
+  sim::World world;
+  bool is_called = false;
+  const auto plans = [](sim::World& here, bool& called) -> Task<void> {
+    (void)co_await sleep_for(1h);
+    here.after(std::chrono::hours::max(), [&called] { called = true; });
+    (void)co_await sleep_for(1h);
+  };
+  EXPECT_EQ(world.run(plans(world, is_called)).failure, "");
+  EXPECT_FALSE(is_called);
+}
+
 TEST(SimMachine, ends_a_program_with_a_signal_that_it_has_not_blocked) {
   sim::World world;
   world.after(5ms, [&world] { world.send_signal(SIGTERM); });
@@ -357,6 +384,30 @@ TEST(SimMachine, has_children_that_end_by_the_first_signal) {
     world.on_spawn(known_programs);
     std::string told;
     EXPECT_EQ(world.run(kills_and_closes(told, kills_it)).failure, "");
+    EXPECT_EQ(told, "signal " + std::to_string(kills_it ? SIGKILL : SIGPIPE));
+  }
+}
+
+/// It has not begun to write when the signal comes, or when nobody reads any more.
+Task<void> ends_before_it_writes(std::string& told, bool kills_it) {
+  Child child = Child::spawn({"date"}, piped).value();
+  if (kills_it) {
+    EXPECT_TRUE(child.kill(SIGKILL));
+    told += co_await reads_all(*child.output());
+  } else {
+    (void)co_await child.output()->close();
+  }
+  told += co_await reads_all(*child.error());
+  const Result<ChildExit> exit = co_await child.wait();
+  told += text_of(exit);
+}
+
+TEST(SimMachine, has_children_that_write_nothing_after_a_signal) {
+  for (const bool kills_it : {true, false}) {
+    sim::World world;
+    world.on_spawn(known_programs);
+    std::string told;
+    EXPECT_EQ(world.run(ends_before_it_writes(told, kills_it)).failure, "");
     EXPECT_EQ(told, "signal " + std::to_string(kills_it ? SIGKILL : SIGPIPE));
   }
 }
