@@ -83,8 +83,8 @@ need() {
   rm -f "$log"
 }
 
-# With what the benchmarks are built against: without it the build leaves them out.
-need_build_tools() { need cmake ninja-build pkg-config clang-19 g++-12 liburing-dev libasio-dev libuv1-dev "$@"; }
+# What every preset is configured with, also if only a program is built. (Without Asio and libuv it would leave out the benchmarks.)
+need_build_tools() { need cmake ninja-build pkg-config clang-19 g++-12 liburing-dev libgtest-dev libasio-dev libuv1-dev "$@"; }
 
 # build PRESET [TARGET...]: configures and builds, and shows only how far it is; on failure also what the compiler said.
 build() {

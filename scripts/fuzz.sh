@@ -19,7 +19,7 @@ names=("$@")
 for name in "${names[@]}"; do
   [ -f "tests/fuzz/$name.cpp" ] || die "there is no target '$name' in tests/fuzz; there are: $(cd tests/fuzz/corpus && echo *)"
 done
-need_build_tools libgtest-dev libclang-rt-19-dev llvm-19 lld-19
+need_build_tools libclang-rt-19-dev llvm-19 lld-19
 build asan "${names[@]/#/fuzz_}"
 failed=build/fuzz/failed
 mkdir -p "$failed"

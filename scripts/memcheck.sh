@@ -7,7 +7,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 seeds=${1:-400}
 case $seeds in '' | 0* | *[!0-9]*) die "usage: scripts/memcheck.sh [SEEDS]" ;; esac
-need_build_tools libgtest-dev valgrind
+need_build_tools valgrind
 build release sim_explore sim_test
 watch() { valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect "$@"; }
 status=0
