@@ -40,7 +40,8 @@ class FaultyKernel : public Kernel {
   /// Lets `duration` pass: from now on this kernel's clock is later by that much.
   void pass_time(Duration duration) noexcept { ahead_by += duration.count(); }
   /// From now on time passes with pass_time() only, whatever the machine does. Call it before the worker
-  /// starts.
+  /// starts. Sleeps end at a time of this clock then, as in sleep_until(kernel.now() + 10ms): sleep_for()
+  /// counts from the machine's time, which goes on.
   void stop_clock() noexcept { stands_at_ = default_kernel().now(); }
 
   int open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) noexcept override {
