@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "trace/ticks.hpp"
 

@@ -22,18 +22,18 @@ std::uint16_t BufferRings::Group::available() const noexcept {
   return static_cast<std::uint16_t>(std::atomic_ref(buffers[0].tail).load(std::memory_order_acquire) - head);
 }
 
-int BufferRings::add(const abi::BufferRingRegister& wish) noexcept {
+int BufferRings::add(const uapi::BufferRingRegister& wish) noexcept {
   if (!std::has_single_bit(wish.entries) || wish.entries > most_entries) return -EINVAL;
-  if ((wish.flags & ~abi::pbuf_ring_inc) != 0) return -EINVAL;
+  if ((wish.flags & ~uapi::pbuf_ring_inc) != 0) return -EINVAL;
   if (wish.address == 0) return -EFAULT;
   if (groups_.contains(wish.group)) return -EEXIST;
   return note(wish);
 }
 
-int BufferRings::note(const abi::BufferRingRegister& wish) noexcept try {
-  groups_[wish.group] = {.buffers = reinterpret_cast<abi::RingBuffer*>(wish.address),
+int BufferRings::note(const uapi::BufferRingRegister& wish) noexcept try {
+  groups_[wish.group] = {.buffers = reinterpret_cast<uapi::RingBuffer*>(wish.address),
                          .mask = wish.entries - 1,
-                         .is_incremental = (wish.flags & abi::pbuf_ring_inc) != 0};
+                         .is_incremental = (wish.flags & uapi::pbuf_ring_inc) != 0};
   return 0;
 } catch (const std::bad_alloc&) {
   return -ENOMEM;
@@ -48,7 +48,7 @@ int BufferRings::choose_several(Group& group, Submission& operation, std::uint64
     if (!operation.chosen.several) operation.chosen.several = std::make_unique<std::vector<iovec>>();
     operation.chosen.several->clear();
     for (std::size_t i = 0; i < there && (most == 0 || length < most); ++i) {
-      const abi::RingBuffer& buffer = group.at(static_cast<std::uint16_t>(group.head + i));
+      const uapi::RingBuffer& buffer = group.at(static_cast<std::uint16_t>(group.head + i));
       const std::uint64_t size =
           most == 0 ? buffer.length : std::min<std::uint64_t>(buffer.length, most - length);
       operation.chosen.several->push_back({reinterpret_cast<void*>(buffer.address), size});
@@ -67,7 +67,7 @@ int BufferRings::choose(Submission& operation, std::uint64_t most, bool bundle) 
   const auto found = groups_.find(operation.sqe.buf_index);
   if (found == groups_.end() || found->second.available() == 0) return -ENOBUFS;
   Group& group = found->second;
-  const abi::RingBuffer& buffer = group.at(group.head);
+  const uapi::RingBuffer& buffer = group.at(group.head);
   operation.sqe.addr = buffer.address;
   operation.sqe.len =
       most == 0 ? buffer.length : static_cast<std::uint32_t>(std::min<std::uint64_t>(most, buffer.length));
@@ -95,7 +95,7 @@ void BufferRings::take(Submission& operation) noexcept {
 
 void BufferRings::use_up(Group& group, std::uint64_t bytes, Chosen& chosen) noexcept {
   for (std::uint32_t i = 0; i < chosen.count; ++i) {
-    abi::RingBuffer& buffer = group.at(group.head);
+    uapi::RingBuffer& buffer = group.at(group.head);
     const auto used = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, buffer.length));
     if (group.is_incremental && (used < buffer.length || used == 0)) {
       buffer.address += used;
@@ -115,8 +115,8 @@ std::uint32_t BufferRings::commit(Submission& operation, std::uint64_t bytes) no
   const auto found = groups_.find(chosen.group);
   if (!chosen.is_taken && found != groups_.end()) use_up(found->second, bytes, chosen);
   chosen.count = 0;
-  return abi::cqe_buffer | (chosen.is_partly_left ? abi::cqe_buf_more : 0) |
-         std::uint32_t{chosen.first} << abi::cqe_buffer_shift;
+  return uapi::cqe_buffer | (chosen.is_partly_left ? uapi::cqe_buf_more : 0) |
+         std::uint32_t{chosen.first} << uapi::cqe_buffer_shift;
 }
 
 }  // namespace corering::emulation

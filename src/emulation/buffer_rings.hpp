@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "emulation/submission.hpp"
 
@@ -14,7 +14,7 @@ namespace corering::emulation {
 class BufferRings {
  public:
   /// As REGISTER_PBUF_RING and UNREGISTER_PBUF_RING. Return 0 or -errno.
-  int add(const abi::BufferRingRegister& wish) noexcept;
+  int add(const uapi::BufferRingRegister& wish) noexcept;
   int remove(std::uint16_t group) noexcept;
 
   /// Chooses one buffer, or as many as there are for a bundle, and lets the call name it. The buffers stay in
@@ -30,15 +30,15 @@ class BufferRings {
 
  private:
   struct Group {
-    abi::RingBuffer* buffers = nullptr;
+    uapi::RingBuffer* buffers = nullptr;
     std::uint32_t mask = 0;
     std::uint16_t head = 0;
     bool is_incremental = false;
 
-    [[nodiscard]] abi::RingBuffer& at(std::uint16_t index) const noexcept { return buffers[index & mask]; }
+    [[nodiscard]] uapi::RingBuffer& at(std::uint16_t index) const noexcept { return buffers[index & mask]; }
     [[nodiscard]] std::uint16_t available() const noexcept;
   };
-  int note(const abi::BufferRingRegister& wish) noexcept;
+  int note(const uapi::BufferRingRegister& wish) noexcept;
   static void use_up(Group& group, std::uint64_t bytes, Chosen& chosen) noexcept;
   static int choose_several(Group& group, Submission& operation, std::uint64_t most) noexcept;
 

@@ -46,11 +46,11 @@ void CompletionQueue::keep_aside(const Cqe& cqe) noexcept {
 }
 
 void CompletionQueue::tell_overflow() noexcept {
-  std::atomic_ref(*sq_flags_).fetch_or(abi::sq_cq_overflow, std::memory_order_relaxed);
+  std::atomic_ref(*sq_flags_).fetch_or(uapi::sq_cq_overflow, std::memory_order_relaxed);
 }
 
 void CompletionQueue::tell_no_overflow() noexcept {
-  std::atomic_ref(*sq_flags_).fetch_and(~abi::sq_cq_overflow, std::memory_order_relaxed);
+  std::atomic_ref(*sq_flags_).fetch_and(~uapi::sq_cq_overflow, std::memory_order_relaxed);
 }
 
 bool CompletionQueue::post_more(const Cqe& cqe) noexcept {

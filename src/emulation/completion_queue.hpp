@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace corering::emulation {
 

@@ -53,7 +53,7 @@ int try_real_ring() noexcept {
   RingParams smallest{.sq_entries = 1};
   std::unique_ptr<KernelRing> ring;
   const int result = real_kernel().open_ring(smallest, ring);
-  if (result == 0 && (smallest.features & abi::feature_ext_arg) == 0) return -ENOSYS;
+  if (result == 0 && (smallest.features & uapi::feature_ext_arg) == 0) return -ENOSYS;
   return result == -EPERM || result == -ENOSYS || result == -EACCES ? result : 0;
 }
 

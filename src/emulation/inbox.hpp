@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "emulation/slot_table.hpp"
 #include "emulation/world.hpp"

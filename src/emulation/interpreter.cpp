@@ -44,7 +44,7 @@ bool Interpreter::take_one(const Sqe& sqe) noexcept {
     completions_.post({.user_data = sqe.user_data, .res = -ENOMEM, .flags = 0});
     return false;
   }
-  operation->skips_cqe = operation->has_flag(abi::sqe_cqe_skip_success);
+  operation->skips_cqe = operation->has_flag(uapi::sqe_cqe_skip_success);
   const int error = check(*operation);
   if (error < 0) fail(*operation, error);
   if (chain_ == nullptr && !operation->is_linked_on()) {
@@ -181,10 +181,10 @@ void Interpreter::note_failure(Submission& operation, std::int32_t result) noexc
 
 void Interpreter::answer(Submission& operation, std::int32_t result, std::uint32_t flags) noexcept {
   if (operation.notifies) {
-    post(operation, result, flags | abi::cqe_more);
-    const bool reports = (operation.sqe.ioprio & abi::send_zc_report_usage) != 0;
-    return post(operation, reports ? static_cast<std::int32_t>(abi::notif_usage_zc_copied) : 0,
-                abi::cqe_notif);
+    post(operation, result, flags | uapi::cqe_more);
+    const bool reports = (operation.sqe.ioprio & uapi::send_zc_report_usage) != 0;
+    return post(operation, reports ? static_cast<std::int32_t>(uapi::notif_usage_zc_copied) : 0,
+                uapi::cqe_notif);
   }
   if (!operation.skips_cqe) post(operation, result, flags);
 }
@@ -192,7 +192,7 @@ void Interpreter::answer(Submission& operation, std::int32_t result, std::uint32
 void Interpreter::follow_links(Submission& operation) noexcept {
   Submission* const next = operation.next_link;
   if (next == nullptr) return;
-  if (operation.has_failed && !operation.has_flag(abi::sqe_io_hardlink)) return cancel_links(operation);
+  if (operation.has_failed && !operation.has_flag(uapi::sqe_io_hardlink)) return cancel_links(operation);
   operation.next_link = nullptr;
   queue(*next, NextStep::begin);
 }
@@ -217,9 +217,9 @@ void Interpreter::post(const Submission& operation, std::int32_t result, std::ui
 bool Interpreter::post_more(Submission& operation, std::int32_t result, std::uint32_t flags) noexcept {
   if (world_->ends_multishot() ||
       !completions_.post_more(
-          {.user_data = operation.sqe.user_data, .res = result, .flags = flags | abi::cqe_more}))
+          {.user_data = operation.sqe.user_data, .res = result, .flags = flags | uapi::cqe_more}))
     return false;
-  record_posted(operation, result, flags | abi::cqe_more);
+  record_posted(operation, result, flags | uapi::cqe_more);
   ++operation.shots;
   if (is_timeout(operation)) ++posted_by_timeouts_;
   note_posted();

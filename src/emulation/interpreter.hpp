@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <corering/trace/recorder.hpp>
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "emulation/buffer_rings.hpp"
 #include "emulation/completion_queue.hpp"
@@ -94,7 +94,7 @@ class Interpreter {
   void try_plain() noexcept;
   void post_plain(const Sqe& sqe, std::int32_t result) noexcept;
   [[nodiscard]] int descriptor_of(const Sqe& sqe) const noexcept {
-    const bool is_slot = (sqe.flags & abi::sqe_fixed_file) != 0;
+    const bool is_slot = (sqe.flags & uapi::sqe_fixed_file) != 0;
     return is_slot ? files_.at(static_cast<std::uint32_t>(sqe.fd)) : sqe.fd;
   }
   void begin_chain() noexcept;
@@ -195,11 +195,11 @@ class Interpreter {
   void discard_result(Submission& operation, const Answer& answer) noexcept;
 
   int register_files(unsigned opcode, void* argument, unsigned count) noexcept;
-  int update_buffers(const abi::RsrcUpdate2& update) noexcept;
-  int restrict(std::span<const abi::Restriction> allowed) noexcept;
+  int update_buffers(const uapi::RsrcUpdate2& update) noexcept;
+  int restrict(std::span<const uapi::Restriction> allowed) noexcept;
   [[nodiscard]] bool make_buffers(std::uint32_t count) noexcept;
-  int register_buffers(const abi::RsrcRegister& wish) noexcept;
-  static int probe(abi::Probe& answer, unsigned count) noexcept;
+  int register_buffers(const uapi::RsrcRegister& wish) noexcept;
+  static int probe(uapi::Probe& answer, unsigned count) noexcept;
 
   std::unique_ptr<World> world_;
   CompletionQueue completions_;

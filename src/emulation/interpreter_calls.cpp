@@ -36,7 +36,7 @@ bool is_zero_copy(Opcode opcode) noexcept {
   return opcode == Opcode::send_zc || opcode == Opcode::sendmsg_zc;
 }
 bool is_bundle(const Submission& operation) noexcept {
-  return operation.selects_buffer() && (operation.sqe.ioprio & abi::recvsend_bundle) != 0 &&
+  return operation.selects_buffer() && (operation.sqe.ioprio & uapi::recvsend_bundle) != 0 &&
          (operation.opcode() == Opcode::recv || operation.opcode() == Opcode::send);
 }
 
@@ -67,7 +67,7 @@ std::uint64_t expected_of(const Submission& operation) noexcept {
     return (sqe.op_flags & MSG_WAITALL) == 0 ? 0 : length_of({message.msg_iov, message.msg_iovlen});
   }
   const bool is_vectorized_send = (operation.opcode() == Opcode::send || is_zero_copy(operation.opcode())) &&
-                                  (sqe.ioprio & abi::send_vectorized) != 0;
+                                  (sqe.ioprio & uapi::send_vectorized) != 0;
   if (!is_vector(operation.opcode()) && !is_vectorized_send) return sqe.len;
   return length_of({reinterpret_cast<const iovec*>(sqe.addr), sqe.len});
 }
@@ -77,17 +77,17 @@ std::uint64_t expected_of(const Submission& operation) noexcept {
 // ---- from the SQE to the call ----
 
 int Interpreter::resolve(Submission& operation) noexcept {
-  if (!operation.has_flag(abi::sqe_fixed_file)) return 0;
+  if (!operation.has_flag(uapi::sqe_fixed_file)) return 0;
   operation.sqe.fd = files_.at(static_cast<std::uint32_t>(operation.sqe.fd));
   return operation.sqe.fd < 0 ? -EBADF : 0;
 }
 
 int Interpreter::resolve_second_descriptor(Submission& operation) noexcept {
   if (operation.opcode() != Opcode::splice && operation.opcode() != Opcode::tee) return 0;
-  if ((operation.sqe.op_flags & abi::splice_fd_in_fixed) == 0) return 0;
+  if ((operation.sqe.op_flags & uapi::splice_fd_in_fixed) == 0) return 0;
   const int fd = files_.at(operation.sqe.file_index);
   operation.sqe.file_index = static_cast<std::uint32_t>(fd);
-  operation.sqe.op_flags &= ~abi::splice_fd_in_fixed;
+  operation.sqe.op_flags &= ~uapi::splice_fd_in_fixed;
   return fd < 0 ? -EBADF : 0;
 }
 
@@ -112,7 +112,7 @@ int Interpreter::check_fixed_buffer(const Submission& operation) const noexcept 
   const Opcode opcode = operation.opcode();
   if (opcode == Opcode::readv_fixed || opcode == Opcode::writev_fixed) return check_fixed_parts(sqe);
   const bool is_fixed = opcode == Opcode::read_fixed || opcode == Opcode::write_fixed ||
-                        (is_zero_copy(opcode) && (sqe.ioprio & abi::recvsend_fixed_buf) != 0);
+                        (is_zero_copy(opcode) && (sqe.ioprio & uapi::recvsend_fixed_buf) != 0);
   if (!is_fixed || opcode == Opcode::sendmsg_zc) return 0;
   return is_registered(sqe.buf_index, sqe.addr, sqe.len) ? 0 : -EFAULT;
 }
@@ -130,7 +130,7 @@ Step Interpreter::call(Submission& operation) noexcept {
   }
   remember(operation);
   const bool waits_first =
-      !operation.selects_buffer() && (operation.sqe.ioprio & abi::recvsend_poll_first) != 0;
+      !operation.selects_buffer() && (operation.sqe.ioprio & uapi::recvsend_poll_first) != 0;
   if (waits_first && (operation.opcode() == Opcode::recv || operation.opcode() == Opcode::recvmsg))
     return wait_for(operation, Answer::waits(operation.sqe.fd, POLLIN));
   return attempt(operation);
@@ -138,7 +138,7 @@ Step Interpreter::call(Submission& operation) noexcept {
 
 void Interpreter::remember(Submission& operation) noexcept {
   operation.named_fd = operation.sqe.fd;
-  operation.wants_helper = operation.has_flag(abi::sqe_async);
+  operation.wants_helper = operation.has_flag(uapi::sqe_async);
   operation.original_addr = operation.sqe.addr;
   operation.original_len = operation.sqe.len;
   operation.expected = expected_of(operation);
@@ -316,13 +316,13 @@ int Interpreter::choose_for_message(Submission& operation) noexcept {
 /// A multishot recvmsg puts a header, the sender's address, the control data and the payload into its buffer.
 int Interpreter::divide_for_message(OwnMessage& own, const msghdr& given) noexcept {
   auto* const at = static_cast<std::byte*>(own.part.iov_base);
-  const std::size_t before = sizeof(abi::RecvmsgOut) + given.msg_namelen + given.msg_controllen;
+  const std::size_t before = sizeof(uapi::RecvmsgOut) + given.msg_namelen + given.msg_controllen;
   if (own.part.iov_len < before) {
     return -EFAULT;
   }
-  own.header.msg_name = given.msg_namelen == 0 ? nullptr : at + sizeof(abi::RecvmsgOut);
+  own.header.msg_name = given.msg_namelen == 0 ? nullptr : at + sizeof(uapi::RecvmsgOut);
   own.header.msg_control =
-      given.msg_controllen == 0 ? nullptr : at + sizeof(abi::RecvmsgOut) + given.msg_namelen;
+      given.msg_controllen == 0 ? nullptr : at + sizeof(uapi::RecvmsgOut) + given.msg_namelen;
   own.part = {at + before, own.part.iov_len - before};
   return 0;
 }
@@ -330,11 +330,11 @@ int Interpreter::divide_for_message(OwnMessage& own, const msghdr& given) noexce
 std::int32_t Interpreter::fill_message_header(Submission& operation, std::int32_t received) noexcept {
   const OwnMessage& own = *operation.message;
   const auto& given = *reinterpret_cast<const msghdr*>(operation.original_addr);
-  const std::size_t before = sizeof(abi::RecvmsgOut) + given.msg_namelen + given.msg_controllen;
-  const abi::RecvmsgOut out = {.name_length = own.header.msg_namelen,
-                               .control_length = static_cast<std::uint32_t>(own.header.msg_controllen),
-                               .payload_length = static_cast<std::uint32_t>(received),
-                               .flags = static_cast<std::uint32_t>(own.header.msg_flags)};
+  const std::size_t before = sizeof(uapi::RecvmsgOut) + given.msg_namelen + given.msg_controllen;
+  const uapi::RecvmsgOut out = {.name_length = own.header.msg_namelen,
+                                .control_length = static_cast<std::uint32_t>(own.header.msg_controllen),
+                                .payload_length = static_cast<std::uint32_t>(received),
+                                .flags = static_cast<std::uint32_t>(own.header.msg_flags)};
   std::byte* const into = static_cast<std::byte*>(own.part.iov_base) - before;
   const kernel_memory::Lifted lifted(into, sizeof out);
   std::memcpy(into, &out, sizeof out);
@@ -353,7 +353,7 @@ std::int32_t Interpreter::keep_file(Submission& operation, std::int32_t result) 
 
 std::int32_t Interpreter::keep_pipe(Submission& operation, std::int32_t result) noexcept {
   auto* const ends = reinterpret_cast<std::int32_t*>(operation.sqe.addr);
-  const bool anywhere = operation.slot == abi::file_index_alloc;
+  const bool anywhere = operation.slot == uapi::file_index_alloc;
   for (std::uint32_t i = 0; i < 2; ++i) {
     const int kept = files_.put(anywhere ? operation.slot : operation.slot + i, ends[i]);
     if (kept < 0) {

@@ -63,11 +63,11 @@ bool Interpreter::make_buffers(std::uint32_t count) noexcept try {
   return false;
 }
 
-int Interpreter::register_buffers(const abi::RsrcRegister& wish) noexcept {
+int Interpreter::register_buffers(const uapi::RsrcRegister& wish) noexcept {
   if (!fixed_buffers_.empty()) return -EBUSY;
   constexpr std::uint32_t most_buffers = 1U << 14;
   if (wish.count == 0 || wish.count > most_buffers) return -EINVAL;
-  const bool is_sparse = (wish.flags & abi::rsrc_register_sparse) != 0;
+  const bool is_sparse = (wish.flags & uapi::rsrc_register_sparse) != 0;
   if (is_sparse != (wish.data == 0)) return wish.data == 0 ? -EFAULT : -EINVAL;
   if (!make_buffers(wish.count)) return -ENOMEM;
   if (!is_sparse)
@@ -75,7 +75,7 @@ int Interpreter::register_buffers(const abi::RsrcRegister& wish) noexcept {
   return 0;
 }
 
-int Interpreter::update_buffers(const abi::RsrcUpdate2& update) noexcept {
+int Interpreter::update_buffers(const uapi::RsrcUpdate2& update) noexcept {
   if (fixed_buffers_.empty()) return -ENXIO;
   if (update.count == 0 || std::uint64_t{update.offset} + update.count > fixed_buffers_.size())
     return -EINVAL;
@@ -84,34 +84,34 @@ int Interpreter::update_buffers(const abi::RsrcUpdate2& update) noexcept {
   return static_cast<int>(update.count);
 }
 
-int Interpreter::probe(abi::Probe& answer, unsigned count) noexcept {
+int Interpreter::probe(uapi::Probe& answer, unsigned count) noexcept {
   answer.last_op = static_cast<std::uint8_t>(Opcode::pipe);
   answer.ops_len = static_cast<std::uint8_t>(std::min<unsigned>(count, answer.last_op + 1U));
   for (std::uint8_t i = 0; i < answer.ops_len; ++i) {
     answer.ops[i].op = i;
-    answer.ops[i].flags = is_offered(static_cast<Opcode>(i)) ? abi::probe_op_supported : 0;
+    answer.ops[i].flags = is_offered(static_cast<Opcode>(i)) ? uapi::probe_op_supported : 0;
   }
   return 0;
 }
 
 int Interpreter::register_files(unsigned opcode, void* argument, unsigned count) noexcept {
   const auto lock = Inbox::lock_out_senders();
-  if (opcode == abi::unregister_files) return files_.close();
-  if (opcode == abi::register_files2) {
-    const auto& wish = *static_cast<const abi::RsrcRegister*>(argument);
-    const bool is_sparse = (wish.flags & abi::rsrc_register_sparse) != 0;
+  if (opcode == uapi::unregister_files) return files_.close();
+  if (opcode == uapi::register_files2) {
+    const auto& wish = *static_cast<const uapi::RsrcRegister*>(argument);
+    const bool is_sparse = (wish.flags & uapi::rsrc_register_sparse) != 0;
     if (is_sparse != (wish.data == 0)) return wish.data == 0 ? -EFAULT : -EINVAL;
     return files_.open(wish.count, reinterpret_cast<const std::int32_t*>(wish.data));
   }
-  const auto& update = *static_cast<const abi::RsrcUpdate*>(argument);
+  const auto& update = *static_cast<const uapi::RsrcUpdate*>(argument);
   return files_.update(update.offset, reinterpret_cast<const std::int32_t*>(update.data), count);
 }
 
-int Interpreter::restrict(std::span<const abi::Restriction> allowed) noexcept {
+int Interpreter::restrict(std::span<const uapi::Restriction> allowed) noexcept {
   if (is_restricted_) return -EBUSY;
-  for (const abi::Restriction& one : allowed) {
-    if (one.what == abi::Restriction::What::sqe_op) allowed_opcodes_.set(one.value);
-    if (one.what == abi::Restriction::What::register_op) allowed_registrations_.set(one.value);
+  for (const uapi::Restriction& one : allowed) {
+    if (one.what == uapi::Restriction::What::sqe_op) allowed_opcodes_.set(one.value);
+    if (one.what == uapi::Restriction::What::register_op) allowed_registrations_.set(one.value);
   }
   is_restricted_ = true;
   return 0;
@@ -120,26 +120,26 @@ int Interpreter::restrict(std::span<const abi::Restriction> allowed) noexcept {
 int Interpreter::register_resource(unsigned opcode, void* argument, unsigned count) noexcept {
   if (is_restricted_ && !allowed_registrations_.test(opcode % allowed_registrations_.size())) return -EACCES;
   switch (opcode) {
-    case abi::register_restrictions:
-      return restrict({static_cast<const abi::Restriction*>(argument), count});
-    case abi::register_probe:
-      return probe(*static_cast<abi::Probe*>(argument), count);
-    case abi::register_files2:
-    case abi::register_files_update:
-    case abi::unregister_files:
+    case uapi::register_restrictions:
+      return restrict({static_cast<const uapi::Restriction*>(argument), count});
+    case uapi::register_probe:
+      return probe(*static_cast<uapi::Probe*>(argument), count);
+    case uapi::register_files2:
+    case uapi::register_files_update:
+    case uapi::unregister_files:
       return register_files(opcode, argument, count);
-    case abi::register_buffers2:
-      return register_buffers(*static_cast<const abi::RsrcRegister*>(argument));
-    case abi::register_buffers_update:
-      return update_buffers(*static_cast<const abi::RsrcUpdate2*>(argument));
-    case abi::unregister_buffers:
+    case uapi::register_buffers2:
+      return register_buffers(*static_cast<const uapi::RsrcRegister*>(argument));
+    case uapi::register_buffers_update:
+      return update_buffers(*static_cast<const uapi::RsrcUpdate2*>(argument));
+    case uapi::unregister_buffers:
       if (fixed_buffers_.empty()) return -ENXIO;
       fixed_buffers_.clear();
       return 0;
-    case abi::register_pbuf_ring:
-      return buffer_rings_.add(*static_cast<const abi::BufferRingRegister*>(argument));
-    case abi::unregister_pbuf_ring:
-      return buffer_rings_.remove(static_cast<const abi::BufferRingRegister*>(argument)->group);
+    case uapi::register_pbuf_ring:
+      return buffer_rings_.add(*static_cast<const uapi::BufferRingRegister*>(argument));
+    case uapi::unregister_pbuf_ring:
+      return buffer_rings_.remove(static_cast<const uapi::BufferRingRegister*>(argument)->group);
     default:
       return -EINVAL;
   }

@@ -34,7 +34,7 @@ Step Interpreter::unsupported(Submission& /*operation*/) noexcept { return Step:
 
 Step Interpreter::nop(Submission& operation) noexcept {
   const std::uint32_t flags = operation.sqe.op_flags;
-  if ((flags & ~abi::nop_inject_result) != 0) return Step::end(-EINVAL);
+  if ((flags & ~uapi::nop_inject_result) != 0) return Step::end(-EINVAL);
   return Step::end(flags == 0 ? 0 : static_cast<std::int32_t>(operation.sqe.len));
 }
 
@@ -43,16 +43,16 @@ Step Interpreter::nop(Submission& operation) noexcept {
 namespace {
 
 constexpr std::int64_t nanoseconds_a_second = 1'000'000'000;
-constexpr std::uint32_t clock_flags = abi::timeout_boottime | abi::timeout_realtime;
+constexpr std::uint32_t clock_flags = uapi::timeout_boottime | uapi::timeout_realtime;
 
 ClockKind clock_of(std::uint32_t flags) noexcept {
-  if ((flags & abi::timeout_realtime) != 0) return ClockKind::realtime;
-  return (flags & abi::timeout_boottime) != 0 ? ClockKind::boottime : ClockKind::monotonic;
+  if ((flags & uapi::timeout_realtime) != 0) return ClockKind::realtime;
+  return (flags & uapi::timeout_boottime) != 0 ? ClockKind::boottime : ClockKind::monotonic;
 }
 
 /// Returns a number below 0 for a time that no clock shows.
 std::int64_t read_time(std::uint64_t address) noexcept {
-  const auto& time = *reinterpret_cast<const abi::Timespec*>(address);
+  const auto& time = *reinterpret_cast<const uapi::Timespec*>(address);
   if (time.seconds < 0 || time.nanoseconds < 0 || time.nanoseconds >= nanoseconds_a_second) return -1;
   if (time.seconds >= INT64_MAX / nanoseconds_a_second - 1) return INT64_MAX;
   return time.seconds * nanoseconds_a_second + time.nanoseconds;
@@ -69,8 +69,8 @@ int Interpreter::read_timeout(Submission& operation) noexcept {
   const Sqe& sqe = operation.sqe;
   const std::uint32_t flags = sqe.op_flags;
   constexpr std::uint32_t known =
-      abi::timeout_abs | clock_flags | abi::timeout_etime_success | abi::timeout_multishot;
-  constexpr std::uint32_t not_together = abi::timeout_abs | abi::timeout_multishot;
+      uapi::timeout_abs | clock_flags | uapi::timeout_etime_success | uapi::timeout_multishot;
+  constexpr std::uint32_t not_together = uapi::timeout_abs | uapi::timeout_multishot;
   if (sqe.len != 1 || sqe.buf_index != 0 || sqe.file_index != 0 || (flags & ~known) != 0) return -EINVAL;
   if ((flags & clock_flags) == clock_flags || (flags & not_together) == not_together) return -EINVAL;
   if (sqe.addr == 0) return -EFAULT;
@@ -80,7 +80,7 @@ int Interpreter::read_timeout(Submission& operation) noexcept {
 }
 
 Step Interpreter::start_timer(Submission& operation) noexcept {
-  const bool is_absolute = (operation.sqe.op_flags & abi::timeout_abs) != 0;
+  const bool is_absolute = (operation.sqe.op_flags & uapi::timeout_abs) != 0;
   // As in the kernel: whoever sets the clock does not change how long somebody waits.
   if (!is_absolute && operation.clock == ClockKind::realtime) operation.clock = ClockKind::monotonic;
   operation.deadline =
@@ -94,7 +94,7 @@ Step Interpreter::start_timer(Submission& operation) noexcept {
 }
 
 Step Interpreter::timeout(Submission& operation) noexcept {
-  const bool is_many = (operation.sqe.op_flags & abi::timeout_multishot) != 0;
+  const bool is_many = (operation.sqe.op_flags & uapi::timeout_multishot) != 0;
   if (operation.sqe.off != 0 && !is_many) {
     operation.target = completions_.posted() - posted_by_timeouts_ + operation.sqe.off;
     try {
@@ -117,7 +117,7 @@ void Interpreter::fire(Submission& operation) noexcept {
   }
   if (operation.opcode() != Opcode::timeout) return settle(operation, attempt(operation));  // `later`
   std::erase(counted_, &operation);
-  const bool is_many = (operation.sqe.op_flags & abi::timeout_multishot) != 0;
+  const bool is_many = (operation.sqe.op_flags & uapi::timeout_multishot) != 0;
   const bool is_last = !is_many || (operation.sqe.off != 0 && operation.shots + 1 >= operation.sqe.off);
   if (is_last || !post_more(operation, -ETIME, 0)) return end(operation, -ETIME, 0);
   operation.deadline = plus(operation.deadline, operation.interval);
@@ -128,10 +128,11 @@ void Interpreter::fire(Submission& operation) noexcept {
 Step Interpreter::timeout_remove(Submission& request) noexcept {
   const Sqe& sqe = request.sqe;
   constexpr std::uint32_t known =
-      abi::timeout_update | abi::link_timeout_update | abi::timeout_abs | clock_flags;
+      uapi::timeout_update | uapi::link_timeout_update | uapi::timeout_abs | clock_flags;
   if (sqe.buf_index != 0 || sqe.len != 0 || sqe.file_index != 0 || (sqe.op_flags & ~known) != 0)
     return Step::end(-EINVAL);
-  if ((sqe.op_flags & (abi::timeout_update | abi::link_timeout_update)) != 0) return change_timeout(request);
+  if ((sqe.op_flags & (uapi::timeout_update | uapi::link_timeout_update)) != 0)
+    return change_timeout(request);
   if (sqe.op_flags != 0) return Step::end(-EINVAL);
   Submission* const found = table_.find(
       sqe.addr, [](const Submission& operation) { return operation.opcode() == Opcode::timeout; });
@@ -140,7 +141,7 @@ Step Interpreter::timeout_remove(Submission& request) noexcept {
 
 Step Interpreter::change_timeout(Submission& request) noexcept {
   const std::uint32_t flags = request.sqe.op_flags;
-  const Opcode wanted = (flags & abi::link_timeout_update) != 0 ? Opcode::link_timeout : Opcode::timeout;
+  const Opcode wanted = (flags & uapi::link_timeout_update) != 0 ? Opcode::link_timeout : Opcode::timeout;
   if ((flags & clock_flags) != 0) return Step::end(-EINVAL);  // it keeps its clock
   const std::int64_t time = request.sqe.off == 0 ? -1 : read_time(request.sqe.off);
   if (time < 0) return Step::end(request.sqe.off == 0 ? -EFAULT : -EINVAL);
@@ -152,7 +153,7 @@ Step Interpreter::change_timeout(Submission& request) noexcept {
   std::erase(counted_, found);  // from now on it waits for the time alone
   found->interval = time;
   found->clock = clock_of(found->sqe.op_flags);
-  found->sqe.op_flags = (found->sqe.op_flags & ~abi::timeout_abs) | (flags & abi::timeout_abs);
+  found->sqe.op_flags = (found->sqe.op_flags & ~uapi::timeout_abs) | (flags & uapi::timeout_abs);
   if (const Step started = start_timer(*found); started.has_ended) queue_end(*found, started.result);
   return Step::end(0);
 }
@@ -161,14 +162,14 @@ Step Interpreter::change_timeout(Submission& request) noexcept {
 
 namespace {
 
-bool is_many(const Submission& poll) noexcept { return (poll.sqe.len & abi::poll_add_multi) != 0; }
+bool is_many(const Submission& poll) noexcept { return (poll.sqe.len & uapi::poll_add_multi) != 0; }
 
 constexpr std::uint32_t always_told = POLLERR | POLLHUP | POLLNVAL | POLLRDHUP;
 
 }  // namespace
 
 Step Interpreter::poll_add(Submission& operation) noexcept {
-  if ((operation.sqe.len & ~abi::poll_add_multi) != 0 || operation.sqe.buf_index != 0 ||
+  if ((operation.sqe.len & ~uapi::poll_add_multi) != 0 || operation.sqe.buf_index != 0 ||
       operation.sqe.off != 0 || operation.sqe.addr != 0 || (is_many(operation) && operation.skips_cqe))
     return Step::end(-EINVAL);
   if (const int error = resolve(operation); error < 0) return Step::end(error);
@@ -207,8 +208,8 @@ Step Interpreter::take_poll_report(Submission& operation, std::uint32_t events) 
 Step Interpreter::poll_remove(Submission& request) noexcept {
   const Sqe& sqe = request.sqe;
   constexpr std::uint32_t update_user_data = 1U << 2;
-  constexpr std::uint32_t known = abi::poll_add_multi | abi::poll_update_events | update_user_data;
-  const std::uint32_t changes = sqe.len & (abi::poll_update_events | update_user_data);
+  constexpr std::uint32_t known = uapi::poll_add_multi | uapi::poll_update_events | update_user_data;
+  const std::uint32_t changes = sqe.len & (uapi::poll_update_events | update_user_data);
   if ((sqe.len & ~known) != 0 || sqe.buf_index != 0 || sqe.file_index != 0) return Step::end(-EINVAL);
   if (changes == 0 && (sqe.len != 0 || sqe.off != 0 || sqe.op_flags != 0)) return Step::end(-EINVAL);
   Submission* const found = table_.find(
@@ -223,9 +224,9 @@ Step Interpreter::poll_remove(Submission& request) noexcept {
   }
   table_.remove(*found);
   if ((changes & update_user_data) != 0) found->sqe.user_data = sqe.off;
-  if ((changes & abi::poll_update_events) != 0) {
+  if ((changes & uapi::poll_update_events) != 0) {
     found->sqe.op_flags = sqe.op_flags;
-    found->sqe.len = sqe.len & abi::poll_add_multi;
+    found->sqe.len = sqe.len & uapi::poll_add_multi;
   }
   const Step step = waits_for_memory ? Step::pending() : watch_poll(*found);
   if (step.has_ended) {
@@ -284,16 +285,16 @@ struct Wanted {
       : flags(sqe.op_flags), fd(sqe.fd), user_data(sqe.addr), opcode(static_cast<std::uint8_t>(sqe.len)) {}
 
   [[nodiscard]] bool by_user_data() const noexcept {
-    constexpr std::uint32_t others = abi::cancel_fd | abi::cancel_any | abi::cancel_op;
+    constexpr std::uint32_t others = uapi::cancel_fd | uapi::cancel_any | uapi::cancel_op;
     return (flags & others) == 0 || (flags & cancel_user_data) != 0;
   }
 
   [[nodiscard]] bool is(const Submission& operation) const noexcept {
     if (operation.opcode() == Opcode::link_timeout) return false;
-    if ((flags & abi::cancel_any) != 0) return true;
-    if ((flags & abi::cancel_fd) != 0 && (!uses_file(operation.opcode()) || operation.named_fd != fd))
+    if ((flags & uapi::cancel_any) != 0) return true;
+    if ((flags & uapi::cancel_fd) != 0 && (!uses_file(operation.opcode()) || operation.named_fd != fd))
       return false;
-    if ((flags & abi::cancel_op) != 0 && operation.sqe.opcode != opcode) return false;
+    if ((flags & uapi::cancel_op) != 0 && operation.sqe.opcode != opcode) return false;
     return !by_user_data() || operation.sqe.user_data == user_data;
   }
 
@@ -318,21 +319,22 @@ std::int64_t Interpreter::find_and_cancel(const Submission& request) noexcept {
     if (next == nullptr) break;
     next->cancel_round = cancel_round_;
     const int result = cancel(*next);
-    if ((wanted.flags & (abi::cancel_all | abi::cancel_any)) == 0) return result;
+    if ((wanted.flags & (uapi::cancel_all | uapi::cancel_any)) == 0) return result;
     ++found;
   }
-  return (wanted.flags & (abi::cancel_all | abi::cancel_any)) != 0 ? found : -ENOENT;
+  return (wanted.flags & (uapi::cancel_all | uapi::cancel_any)) != 0 ? found : -ENOENT;
 }
 
 Step Interpreter::async_cancel(Submission& request) noexcept {
   const Sqe& sqe = request.sqe;
-  constexpr std::uint32_t known = abi::cancel_all | abi::cancel_fd | abi::cancel_any | abi::cancel_fd_fixed |
-                                  cancel_user_data | abi::cancel_op;
-  const bool is_any = (sqe.op_flags & abi::cancel_any) != 0;
+  constexpr std::uint32_t known = uapi::cancel_all | uapi::cancel_fd | uapi::cancel_any |
+                                  uapi::cancel_fd_fixed | cancel_user_data | uapi::cancel_op;
+  const bool is_any = (sqe.op_flags & uapi::cancel_any) != 0;
   if (sqe.off != 0 || sqe.file_index != 0 || (sqe.op_flags & ~known) != 0) return Step::end(-EINVAL);
-  if (is_any && (sqe.op_flags & (abi::cancel_fd | abi::cancel_op)) != 0) return Step::end(-EINVAL);
-  if ((sqe.op_flags & abi::cancel_fd) != 0) {
-    const bool is_slot = request.has_flag(abi::sqe_fixed_file) || (sqe.op_flags & abi::cancel_fd_fixed) != 0;
+  if (is_any && (sqe.op_flags & (uapi::cancel_fd | uapi::cancel_op)) != 0) return Step::end(-EINVAL);
+  if ((sqe.op_flags & uapi::cancel_fd) != 0) {
+    const bool is_slot =
+        request.has_flag(uapi::sqe_fixed_file) || (sqe.op_flags & uapi::cancel_fd_fixed) != 0;
     if (is_slot) request.sqe.fd = files_.at(static_cast<std::uint32_t>(sqe.fd));
     if (is_slot ? request.sqe.fd < 0 : world_->poll(sqe.fd, 0) < 0) return Step::end(-EBADF);
   }
@@ -352,7 +354,7 @@ bool names_only_a_file(const Sqe& sqe) noexcept {
 
 bool is_sound_data(const Sqe& sqe) noexcept {
   const bool passes = (sqe.op_flags & message_passes_flags) != 0;
-  return sqe.addr == abi::msg_data && sqe.addr3 == 0 && (sqe.op_flags & message_skips_cqe) == 0 &&
+  return sqe.addr == uapi::msg_data && sqe.addr3 == 0 && (sqe.op_flags & message_skips_cqe) == 0 &&
          (sqe.file_index == 0 || passes);
 }
 
@@ -364,7 +366,7 @@ Step Interpreter::message(Submission& operation) noexcept {
     return Step::end(-EINVAL);
   if (const int error = resolve(operation); error < 0) return Step::end(error);
   if (world_->poll(sqe.fd, 0) < 0) return Step::end(-EBADF);
-  if (sqe.addr == abi::msg_send_fd) return send_file(operation);
+  if (sqe.addr == uapi::msg_send_fd) return send_file(operation);
   if (!is_sound_data(sqe)) return Step::end(-EINVAL);
   return Step::end(Inbox::send(
       sqe.fd, {.user_data = sqe.off, .res = static_cast<std::int32_t>(sqe.len), .flags = sqe.file_index}));
@@ -389,11 +391,11 @@ Step Interpreter::send_file(Submission& operation) noexcept {
 Step Interpreter::close(Submission& operation) noexcept {
   const Sqe& sqe = operation.sqe;
   if (!names_only_a_file(sqe) || sqe.op_flags != 0) return Step::end(-EINVAL);
-  if (operation.has_flag(abi::sqe_fixed_file)) return Step::end(-EBADF);
+  if (operation.has_flag(uapi::sqe_fixed_file)) return Step::end(-EBADF);
   if (sqe.file_index == 0) return call(operation);
   if (sqe.fd != 0) return Step::end(-EINVAL);
-  return operation.has_flag(abi::sqe_async) ? lend_close(operation)
-                                            : Step::end(files_.remove(sqe.file_index - 1));
+  return operation.has_flag(uapi::sqe_async) ? lend_close(operation)
+                                             : Step::end(files_.remove(sqe.file_index - 1));
 }
 
 /// A socket that lingers keeps its close waiting, and that must not be the worker.
@@ -404,19 +406,20 @@ Step Interpreter::lend_close(Submission& operation) noexcept {
 
 Step Interpreter::files_update(Submission& operation) noexcept {
   const Sqe& sqe = operation.sqe;
-  if (operation.has_flag(abi::sqe_fixed_file) || sqe.op_flags != 0 || sqe.len == 0) return Step::end(-EINVAL);
+  if (operation.has_flag(uapi::sqe_fixed_file) || sqe.op_flags != 0 || sqe.len == 0)
+    return Step::end(-EINVAL);
   auto* const files = reinterpret_cast<std::int32_t*>(sqe.addr);
-  if (sqe.off == abi::file_index_alloc) return Step::end(files_.update_anywhere(files, sqe.len));
+  if (sqe.off == uapi::file_index_alloc) return Step::end(files_.update_anywhere(files, sqe.len));
   return Step::end(files_.update(static_cast<std::uint32_t>(sqe.off), files, sqe.len));
 }
 
 Step Interpreter::install_file(Submission& operation) noexcept {
   const Sqe& sqe = operation.sqe;
-  if (!names_only_a_file(sqe) || sqe.file_index != 0 || (sqe.op_flags & ~abi::fixed_fd_no_cloexec) != 0)
+  if (!names_only_a_file(sqe) || sqe.file_index != 0 || (sqe.op_flags & ~uapi::fixed_fd_no_cloexec) != 0)
     return Step::end(-EINVAL);
-  if (!operation.has_flag(abi::sqe_fixed_file)) return Step::end(-EBADF);
+  if (!operation.has_flag(uapi::sqe_fixed_file)) return Step::end(-EBADF);
   if (const int error = resolve(operation); error < 0) return Step::end(error);
-  return Step::end(world_->duplicate(sqe.fd, (sqe.op_flags & abi::fixed_fd_no_cloexec) != 0));
+  return Step::end(world_->duplicate(sqe.fd, (sqe.op_flags & uapi::fixed_fd_no_cloexec) != 0));
 }
 
 }  // namespace corering::emulation

@@ -28,11 +28,11 @@ struct Rule {
 
 constexpr std::uint16_t low(std::uint32_t flags) noexcept { return static_cast<std::uint16_t>(flags); }
 constexpr std::uint16_t recv_flags =
-    low(abi::recvsend_poll_first | abi::recv_multishot | abi::recvsend_bundle | abi::recvsend_fixed_buf);
+    low(uapi::recvsend_poll_first | uapi::recv_multishot | uapi::recvsend_bundle | uapi::recvsend_fixed_buf);
 constexpr std::uint16_t send_flags =
-    low(abi::recvsend_poll_first | abi::recvsend_bundle | abi::recvsend_fixed_buf | abi::send_vectorized);
-constexpr std::uint16_t zero_copy_flags = low(abi::recvsend_poll_first | abi::recvsend_fixed_buf |
-                                              abi::send_zc_report_usage | abi::send_vectorized);
+    low(uapi::recvsend_poll_first | uapi::recvsend_bundle | uapi::recvsend_fixed_buf | uapi::send_vectorized);
+constexpr std::uint16_t zero_copy_flags = low(uapi::recvsend_poll_first | uapi::recvsend_fixed_buf |
+                                              uapi::send_zc_report_usage | uapi::send_vectorized);
 constexpr unsigned transfer = offered | file | whole | plain_ioprio;
 
 constexpr std::array rules = {
@@ -50,7 +50,7 @@ constexpr std::array rules = {
     Rule{Opcode::timeout, offered},
     Rule{Opcode::timeout_remove, offered},
     Rule{Opcode::accept, offered | file | opens,
-         low(abi::accept_multishot | abi::accept_dontwait | abi::accept_poll_first)},
+         low(uapi::accept_multishot | uapi::accept_dontwait | uapi::accept_poll_first)},
     Rule{Opcode::async_cancel, offered},
     Rule{Opcode::link_timeout, offered},
     Rule{Opcode::connect, offered | file},
@@ -113,13 +113,13 @@ bool has(Opcode opcode, unsigned trait) noexcept { return (rule_of(opcode).trait
 
 /// A multishot receive needs buffers to choose, and never waits for all of something.
 int error_of_multishot(const Sqe& sqe, Opcode opcode) noexcept {
-  const bool chooses = (sqe.flags & abi::sqe_buffer_select) != 0;
+  const bool chooses = (sqe.flags & uapi::sqe_buffer_select) != 0;
   if (opcode == Opcode::read_multishot) return chooses ? 0 : -EINVAL;
   if (opcode == Opcode::accept) {
-    const bool is_many = (sqe.ioprio & abi::accept_multishot) != 0;
-    return is_many && sqe.file_index != 0 && sqe.file_index != abi::file_index_alloc ? -EINVAL : 0;
+    const bool is_many = (sqe.ioprio & uapi::accept_multishot) != 0;
+    return is_many && sqe.file_index != 0 && sqe.file_index != uapi::file_index_alloc ? -EINVAL : 0;
   }
-  if ((opcode != Opcode::recv && opcode != Opcode::recvmsg) || (sqe.ioprio & abi::recv_multishot) == 0)
+  if ((opcode != Opcode::recv && opcode != Opcode::recvmsg) || (sqe.ioprio & uapi::recv_multishot) == 0)
     return 0;
   return chooses && (sqe.op_flags & MSG_WAITALL) == 0 ? 0 : -EINVAL;
 }
@@ -131,10 +131,10 @@ int error_of(const Sqe& sqe) noexcept {
   const auto opcode = static_cast<Opcode>(sqe.opcode);
   const Rule& rule = rule_of(opcode);
   constexpr std::uint8_t known_flags = 0x7f;
-  if ((sqe.flags & ~known_flags) != 0 || (sqe.flags & abi::sqe_io_drain) != 0) return -EINVAL;
+  if ((sqe.flags & ~known_flags) != 0 || (sqe.flags & uapi::sqe_io_drain) != 0) return -EINVAL;
   if (sqe.personality != 0) return -EINVAL;
   if ((rule.traits & offered) == 0) return -EOPNOTSUPP;
-  if ((sqe.flags & abi::sqe_buffer_select) != 0 && (rule.traits & selects) == 0) return -EOPNOTSUPP;
+  if ((sqe.flags & uapi::sqe_buffer_select) != 0 && (rule.traits & selects) == 0) return -EOPNOTSUPP;
   if ((rule.traits & plain_ioprio) == 0 && (sqe.ioprio & ~rule.ioprio_flags) != 0) return -EINVAL;
   return error_of_multishot(sqe, opcode);
 }
@@ -143,7 +143,7 @@ bool fails(const Submission& operation, std::int32_t result) noexcept {
   if (result < 0) {
     const bool is_timeout =
         operation.opcode() == Opcode::timeout || operation.opcode() == Opcode::link_timeout;
-    return !(is_timeout && result == -ETIME && (operation.sqe.op_flags & abi::timeout_etime_success) != 0);
+    return !(is_timeout && result == -ETIME && (operation.sqe.op_flags & uapi::timeout_etime_success) != 0);
   }
   if (operation.sqe.opcode >= opcode_count) return true;
   const unsigned traits = rule_of(operation.opcode()).traits;
@@ -155,10 +155,10 @@ bool fails(const Submission& operation, std::int32_t result) noexcept {
 bool is_multishot(const Submission& operation) noexcept {
   switch (operation.opcode()) {
     case Opcode::accept:
-      return (operation.sqe.ioprio & abi::accept_multishot) != 0;
+      return (operation.sqe.ioprio & uapi::accept_multishot) != 0;
     case Opcode::recv:
     case Opcode::recvmsg:
-      return (operation.sqe.ioprio & abi::recv_multishot) != 0;
+      return (operation.sqe.ioprio & uapi::recv_multishot) != 0;
     default:
       return operation.opcode() == Opcode::read_multishot;
   }

@@ -15,7 +15,7 @@ namespace corering::emulation {
     case Opcode::write:
     case Opcode::recv:
     case Opcode::send:
-      return (sqe.flags & ~abi::sqe_fixed_file) == 0 && sqe.ioprio == 0 && sqe.personality == 0;
+      return (sqe.flags & ~uapi::sqe_fixed_file) == 0 && sqe.ioprio == 0 && sqe.personality == 0;
     default:
       return false;
   }

@@ -93,7 +93,7 @@ std::int64_t connected(const Call& call) noexcept {
 namespace calls {
 
 Answer accept(DescriptorRecords&, Call& call) noexcept {
-  const bool may_wait = (call.sqe.ioprio & abi::accept_dontwait) == 0;
+  const bool may_wait = (call.sqe.ioprio & uapi::accept_dontwait) == 0;
   const bool waits = !call.was_ready && would_wait(call.sqe.fd);
   const std::int64_t result = waits ? -EAGAIN : accept_now(call);
   if (result == -EAGAIN && may_wait) return Answer::waits(call.sqe.fd, POLLIN);

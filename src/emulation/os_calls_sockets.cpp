@@ -47,7 +47,7 @@ struct Message {
   void add_what_sends_have(const Call& call) noexcept {
     header.msg_name = pointer<void>(call.sqe.off);
     header.msg_namelen = header.msg_name == nullptr ? 0 : call.sqe.file_index & 0xffff;
-    if ((call.sqe.ioprio & abi::send_vectorized) == 0) return;
+    if ((call.sqe.ioprio & uapi::send_vectorized) == 0) return;
     header.msg_iov = pointer<iovec>(call.sqe.addr);
     header.msg_iovlen = call.sqe.len;
   }
@@ -76,7 +76,7 @@ bool has_one_buffer(const Call& call) noexcept {
   const Opcode opcode = opcode_of(call);
   const bool is_simple = opcode == Opcode::recv || opcode == Opcode::send || opcode == Opcode::send_zc;
   return is_simple && call.part_count == 0 && call.moved == 0 &&
-         (call.sqe.ioprio & abi::send_vectorized) == 0;
+         (call.sqe.ioprio & uapi::send_vectorized) == 0;
 }
 
 Step receive_once(Call& call, int flags) noexcept {
@@ -147,7 +147,7 @@ void note_what_is_left(DescriptorRecords& descriptors, const Call& call, const S
 
 bool waits_first(DescriptorRecords& descriptors, const Call& call) noexcept {
   if (call.was_ready || (call.sqe.op_flags & MSG_DONTWAIT) != 0) return false;
-  if ((call.sqe.ioprio & abi::recvsend_poll_first) != 0 && call.moved == 0) return true;
+  if ((call.sqe.ioprio & uapi::recvsend_poll_first) != 0 && call.moved == 0) return true;
   if (!is_plain(call) || !asks_for_bytes(call)) return false;
   const Record* const record = descriptors.find(call.sqe.fd);
   return record != nullptr && record->is_drained;
@@ -189,7 +189,7 @@ Answer receive(DescriptorRecords& descriptors, Call& call) noexcept {
 
 Answer send(DescriptorRecords&, Call& call) noexcept {
   if (is_zero_copy(call) && !can_do_zero_copy(call.sqe.fd)) return Answer::done(-EOPNOTSUPP);
-  const bool polls_first = (call.sqe.ioprio & abi::recvsend_poll_first) != 0 && call.moved == 0;
+  const bool polls_first = (call.sqe.ioprio & uapi::recvsend_poll_first) != 0 && call.moved == 0;
   const bool may_wait = (call.sqe.op_flags & MSG_DONTWAIT) == 0;
   if (polls_first && may_wait && !call.was_ready) return Answer::waits(call.sqe.fd, POLLOUT);
   const int flags = static_cast<int>(call.sqe.op_flags) | MSG_DONTWAIT | MSG_NOSIGNAL;
@@ -258,13 +258,13 @@ Answer command(DescriptorRecords&, Call& call) noexcept {
   const int name = static_cast<int>(static_cast<std::uint32_t>(call.sqe.addr >> 32));
   if (option_of(call.sqe.fd, SO_TYPE) < 0) return Answer::done(errno == EBADF ? -EBADF : -EOPNOTSUPP);
   switch (call.sqe.off & 0xffff'ffff) {
-    case abi::socket_siocinq:
+    case uapi::socket_siocinq:
       return queue_length(call, SIOCINQ);
-    case abi::socket_siocoutq:
+    case uapi::socket_siocoutq:
       return queue_length(call, SIOCOUTQ);
-    case abi::socket_getsockopt:
+    case uapi::socket_getsockopt:
       return get_option(call, level, name);
-    case abi::socket_setsockopt:
+    case uapi::socket_setsockopt:
       return set_option(call, level, name);
     default:
       return Answer::done(-EOPNOTSUPP);

@@ -185,7 +185,7 @@ int Readiness::wait_precisely(Duration limit) noexcept {
   const int room = static_cast<int>(events_.size());
   if (has_pwait2_) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit);
-    const abi::Timespec time{.seconds = seconds.count(), .nanoseconds = (limit - seconds).count()};
+    const uapi::Timespec time{.seconds = seconds.count(), .nanoseconds = (limit - seconds).count()};
     const long count = ::syscall(SYS_epoll_pwait2, epoll_.get(), events_.data(), room, &time, nullptr, 0);
     if (count >= 0) return static_cast<int>(count);
     if (errno != ENOSYS && errno != EPERM) return -errno;

@@ -47,7 +47,7 @@ int SlotTable::at(std::uint32_t slot) const noexcept {
 
 int SlotTable::put(std::uint32_t file_index, int fd) noexcept {
   if (slots_.empty()) return -ENXIO;
-  if (file_index == abi::file_index_alloc) return put_anywhere(fd);
+  if (file_index == uapi::file_index_alloc) return put_anywhere(fd);
   if (file_index - 1 >= slots_.size()) return -EINVAL;
   if (const int old = slots_[file_index - 1].exchange(fd); old >= 0) world_.close(old);
   return 0;
@@ -110,7 +110,7 @@ int SlotTable::update(std::uint32_t first, const std::int32_t* files, std::uint3
 int SlotTable::update_anywhere(std::int32_t* files, std::uint32_t count) noexcept {
   if (slots_.empty()) return -ENXIO;
   for (std::uint32_t i = 0; i < count; ++i) {
-    const int slot = put_copy(abi::file_index_alloc, files[i]);
+    const int slot = put_copy(uapi::file_index_alloc, files[i]);
     if (slot < 0) return i > 0 ? static_cast<int>(i) : slot;
     files[i] = slot;
   }

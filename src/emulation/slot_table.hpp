@@ -31,7 +31,7 @@ class SlotTable {
   [[nodiscard]] int at(std::uint32_t slot) const noexcept;
 
   /// Puts a descriptor, which the table then owns, into a slot. `file_index` is as in an SQE: from 1, or
-  /// abi::file_index_alloc. Returns 0, or the slot that was picked, or -errno: then the descriptor is still
+  /// uapi::file_index_alloc. Returns 0, or the slot that was picked, or -errno: then the descriptor is still
   /// the caller's.
   int put(std::uint32_t file_index, int fd) noexcept;
   /// Empties a slot, whose descriptor is then the caller's. Returns that, or -errno.

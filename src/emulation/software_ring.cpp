@@ -15,17 +15,18 @@ namespace {
 constexpr std::uint32_t most_sq_entries = 32768;
 constexpr std::uint32_t most_cq_entries = 2 * most_sq_entries;
 constexpr std::uint32_t known_flags =
-    abi::setup_cqsize | abi::setup_clamp | abi::setup_submit_all | abi::setup_coop_taskrun |
-    abi::setup_taskrun_flag | abi::setup_single_issuer | abi::setup_defer_taskrun | abi::setup_r_disabled;
+    uapi::setup_cqsize | uapi::setup_clamp | uapi::setup_submit_all | uapi::setup_coop_taskrun |
+    uapi::setup_taskrun_flag | uapi::setup_single_issuer | uapi::setup_defer_taskrun | uapi::setup_r_disabled;
 
-constexpr std::uint32_t known_enter_flags = abi::enter_getevents | abi::enter_ext_arg | abi::enter_no_iowait;
+constexpr std::uint32_t known_enter_flags =
+    uapi::enter_getevents | uapi::enter_ext_arg | uapi::enter_no_iowait;
 
 /// Decides the sizes as the kernel does. Returns 0 or -EINVAL.
 int settle_sizes(RingParams& params) noexcept {
-  const bool clamps = (params.flags & abi::setup_clamp) != 0;
+  const bool clamps = (params.flags & uapi::setup_clamp) != 0;
   if (params.sq_entries == 0 || (params.sq_entries > most_sq_entries && !clamps)) return -EINVAL;
   params.sq_entries = std::bit_ceil(std::min(params.sq_entries, most_sq_entries));
-  if ((params.flags & abi::setup_cqsize) == 0) {
+  if ((params.flags & uapi::setup_cqsize) == 0) {
     params.cq_entries = 2 * params.sq_entries;
     return 0;
   }
@@ -37,9 +38,9 @@ int settle_sizes(RingParams& params) noexcept {
 }  // namespace
 
 int SoftwareRing::open(RingParams& params) noexcept {
-  constexpr std::uint32_t needs_one_issuer = abi::setup_defer_taskrun;
+  constexpr std::uint32_t needs_one_issuer = uapi::setup_defer_taskrun;
   if ((params.flags & ~known_flags) != 0) return -EINVAL;
-  if ((params.flags & needs_one_issuer) != 0 && (params.flags & abi::setup_single_issuer) == 0)
+  if ((params.flags & needs_one_issuer) != 0 && (params.flags & uapi::setup_single_issuer) == 0)
     return -EINVAL;
   if (const int error = settle_sizes(params); error < 0) return error;
   sqes_.reset(new (std::nothrow) Sqe[params.sq_entries]());
@@ -57,11 +58,11 @@ int SoftwareRing::open(RingParams& params) noexcept {
              .cq_tail = completions.tail(),
              .cqes = completions.cqes(),
              .cq_entries = params.cq_entries};
-  params.features = abi::feature_ext_arg;
+  params.features = uapi::feature_ext_arg;
   // Nobody tells the ring that a descriptor is ready, so an enter is always worth while.
-  sq_flags_ = abi::sq_taskrun;
-  submits_all_ = (params.flags & abi::setup_submit_all) != 0;
-  is_disabled_ = (params.flags & abi::setup_r_disabled) != 0;
+  sq_flags_ = uapi::sq_taskrun;
+  submits_all_ = (params.flags & uapi::setup_submit_all) != 0;
+  is_disabled_ = (params.flags & uapi::setup_r_disabled) != 0;
   return 0;
 }
 
@@ -92,11 +93,11 @@ int SoftwareRing::submit(unsigned most) noexcept {
 
 namespace {
 
-bool has_limit(unsigned flags, const abi::GetEventsArg* arg) noexcept {
-  return (flags & abi::enter_ext_arg) != 0 && arg != nullptr && arg->timespec != 0;
+bool has_limit(unsigned flags, const uapi::GetEventsArg* arg) noexcept {
+  return (flags & uapi::enter_ext_arg) != 0 && arg != nullptr && arg->timespec != 0;
 }
 
-Duration limit_of(const abi::Timespec& time) noexcept {
+Duration limit_of(const uapi::Timespec& time) noexcept {
   const auto most = std::chrono::duration_cast<std::chrono::seconds>(Duration::max()).count() / 2;
   return std::chrono::seconds(std::min<std::int64_t>(time.seconds, most)) +
          std::chrono::nanoseconds(std::min<std::int64_t>(time.nanoseconds, 1'000'000'000));
@@ -105,15 +106,15 @@ Duration limit_of(const abi::Timespec& time) noexcept {
 }  // namespace
 
 int SoftwareRing::enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-                        const abi::GetEventsArg* arg) noexcept {
+                        const uapi::GetEventsArg* arg) noexcept {
   if ((flags & ~known_enter_flags) != 0) return -EINVAL;
   if (!may_enter()) return -EEXIST;
   if (is_disabled_) return -EBADFD;
   const int submitted = to_submit == 0 ? 0 : submit(to_submit);
   if (submitted == -EAGAIN) (void)interpreter_.gather(0, Duration::zero());  // what ends gives memory back
-  if ((flags & abi::enter_getevents) == 0 || submitted < static_cast<int>(to_submit)) return submitted;
+  if ((flags & uapi::enter_getevents) == 0 || submitted < static_cast<int>(to_submit)) return submitted;
   std::optional<Duration> limit;
-  if (has_limit(flags, arg)) limit = limit_of(*reinterpret_cast<const abi::Timespec*>(arg->timespec));
+  if (has_limit(flags, arg)) limit = limit_of(*reinterpret_cast<const uapi::Timespec*>(arg->timespec));
   if (limit && *limit < Duration::zero()) return submitted > 0 ? submitted : -EINVAL;
   const int waited = interpreter_.gather(min_complete, limit);
   return submitted > 0 ? submitted : waited;
@@ -121,9 +122,9 @@ int SoftwareRing::enter(unsigned to_submit, unsigned min_complete, unsigned flag
 
 int SoftwareRing::register_resource(unsigned opcode, void* arg, unsigned count) noexcept {
   if (!may_enter()) return -EEXIST;
-  const bool is_set_up = opcode == abi::register_restrictions || opcode == abi::register_enable_rings;
+  const bool is_set_up = opcode == uapi::register_restrictions || opcode == uapi::register_enable_rings;
   if (is_set_up && !is_disabled_) return -EBADFD;
-  if (opcode != abi::register_enable_rings) return interpreter_.register_resource(opcode, arg, count);
+  if (opcode != uapi::register_enable_rings) return interpreter_.register_resource(opcode, arg, count);
   is_disabled_ = false;
   return 0;
 }

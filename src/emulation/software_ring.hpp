@@ -27,7 +27,7 @@ class SoftwareRing final : public KernelRing {
 
   const RingMemory& memory() const noexcept override { return memory_; }
   int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-            const abi::GetEventsArg* arg) noexcept override;
+            const uapi::GetEventsArg* arg) noexcept override;
   int descriptor() const noexcept override { return interpreter_.descriptor(); }
   std::optional<Duration> until_due() const noexcept override { return interpreter_.until_due(); }
   int register_resource(unsigned opcode, void* arg, unsigned count) noexcept override;

@@ -83,10 +83,10 @@ struct Submission : Call {
   [[nodiscard]] Opcode opcode() const noexcept { return static_cast<Opcode>(sqe.opcode); }
   [[nodiscard]] bool has_flag(std::uint32_t flag) const noexcept { return (sqe.flags & flag) != 0; }
   [[nodiscard]] bool is_linked_on() const noexcept {
-    return has_flag(abi::sqe_io_link | abi::sqe_io_hardlink);
+    return has_flag(uapi::sqe_io_link | uapi::sqe_io_hardlink);
   }
   [[nodiscard]] bool closes_a_slot() const noexcept { return opcode() == Opcode::close && held_fd >= 0; }
-  [[nodiscard]] bool selects_buffer() const noexcept { return has_flag(abi::sqe_buffer_select); }
+  [[nodiscard]] bool selects_buffer() const noexcept { return has_flag(uapi::sqe_buffer_select); }
 };
 
 }  // namespace corering::emulation

@@ -13,7 +13,7 @@
 #include <corering/base/intrusive_list.hpp>
 #include <corering/base/time.hpp>
 #include <corering/engine/completion.hpp>
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace corering {
 

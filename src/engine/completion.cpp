@@ -50,7 +50,7 @@ bool needs_helper_thread(std::uint32_t head) noexcept {
                                                     Opcode::futex_waitv,
                                                     Opcode::recv_zc,
                                                     Opcode::epoll_wait};
-  const bool forced = (head >> 8 & abi::sqe_async) != 0;
+  const bool forced = (head >> 8 & uapi::sqe_async) != 0;
   return forced ||
          std::ranges::find(waits_for_an_event, static_cast<Opcode>(head & 0xff)) == waits_for_an_event.end();
 }
@@ -208,8 +208,8 @@ Reply Completion::with_parts(const Reply& last) const noexcept {
 }
 
 void Completion::add_part(const Cqe& cqe) noexcept {
-  CORERING_DEBUG_ASSERT((cqe.flags & abi::cqe_more) != 0, "only the last answer is the whole");
-  reply_ = with_parts({.res = cqe.res, .flags = cqe.flags & ~abi::cqe_more});
+  CORERING_DEBUG_ASSERT((cqe.flags & uapi::cqe_more) != 0, "only the last answer is the whole");
+  reply_ = with_parts({.res = cqe.res, .flags = cqe.flags & ~uapi::cqe_more});
   has_part_ = 1;
   if (state_ == State::in_flight) state_ = State::in_parts;
 }
@@ -217,10 +217,10 @@ void Completion::add_part(const Cqe& cqe) noexcept {
 // The result comes first. If a notification follows, it says whether the kernel copied the data in the end.
 void NotifiedCompletion::received(const Reply& reply) noexcept {
   Reply total = reply;
-  if ((reply.flags & abi::cqe_notif) != 0) {
-    const auto usage = static_cast<std::uint32_t>(reply.res) & abi::notif_usage_zc_copied;
+  if ((reply.flags & uapi::cqe_notif) != 0) {
+    const auto usage = static_cast<std::uint32_t>(reply.res) & uapi::notif_usage_zc_copied;
     total = {.res = has_result_ ? this->reply().res : 0,
-             .flags = (has_result_ ? this->reply().flags & ~abi::cqe_more : 0) | reply.flags | usage};
+             .flags = (has_result_ ? this->reply().flags & ~uapi::cqe_more : 0) | reply.flags | usage};
   } else if (has_result_ && is_zero_copy() && this->reply().res >= 0) {
     total.res = reply.res >= 0 ? sum_of(this->reply().res, reply.res) : this->reply().res;
   }

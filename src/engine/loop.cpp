@@ -245,11 +245,11 @@ bool is_of_one_answer(const Cqe& cqe) noexcept { return (cqe.user_data & tag_bit
 bool is_out_of_the_ordinary(const Cqe& cqe) noexcept {
   // The byte with the sign of res, and the first three of the flags: that is one instruction less than the
   // flags alone.
-  static_assert(std::endian::native == std::endian::little && abi::cqe_more < 0x100 &&
+  static_assert(std::endian::native == std::endian::little && uapi::cqe_more < 0x100 &&
                 offsetof(Cqe, flags) == offsetof(Cqe, res) + sizeof cqe.res);
   std::uint32_t bytes = 0;
   std::memcpy(&bytes, reinterpret_cast<const char*>(&cqe) + offsetof(Cqe, res) + 3, sizeof bytes);
-  return (bytes & (abi::cqe_more << 8 | 0x80U)) != 0;
+  return (bytes & (uapi::cqe_more << 8 | 0x80U)) != 0;
 }
 
 }  // namespace
@@ -276,7 +276,7 @@ template <bool observed>
   const auto file_until = [&](const Cqe* stop, auto look_ahead) {
     for (; cqe < stop && is_of_one_answer(*cqe); ++cqe) {
       if (is_out_of_the_ordinary(*cqe)) [[unlikely]] {
-        if ((cqe->flags & abi::cqe_more) != 0) break;
+        if ((cqe->flags & uapi::cqe_more) != 0) break;
         if (cqe->res != -ETIME) count_failed(*reinterpret_cast<const Completion*>(cqe->user_data));
       }
       // Mostly this is an address that will soon be written to. If it is not an address, or a stale one, a
@@ -491,14 +491,14 @@ void Loop::file_one_of_many(const Cqe& cqe) noexcept {
   auto& completion = *reinterpret_cast<Completion*>(cqe.user_data - many_tag);
   if (!completion.is_with_kernel()) [[unlikely]]
     fail_unknown(cqe);
-  if ((cqe.flags & abi::cqe_more) == 0) {
+  if ((cqe.flags & uapi::cqe_more) == 0) {
     CORERING_ASSERT(in_flight_ > 0, "each operation gets one last answer");
     --in_flight_;
     leaves_kernel(completion);
     completion.state_ = Completion::State::answered;
   }
   // A notification is no answer, and a stream that is paused is cancelled and goes on later.
-  if (cqe.res < 0 && (cqe.flags & abi::cqe_notif) == 0 && cqe.res != -ECANCELED) count_failed(completion);
+  if (cqe.res < 0 && (cqe.flags & uapi::cqe_notif) == 0 && cqe.res != -ECANCELED) count_failed(completion);
   completion.received({.res = cqe.res, .flags = cqe.flags});
 }
 

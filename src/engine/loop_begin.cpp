@@ -70,7 +70,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
   cpu_set_t set = processors;
   // The size is in bytes. An older kernel (before 5.14) refuses this; then the helper threads stay where they
   // are.
-  ring_.register_resource(abi::register_iowq_aff, &set, sizeof set);
+  ring_.register_resource(uapi::register_iowq_aff, &set, sizeof set);
 }
 
 // 0 changes nothing. An older kernel (before 5.15) refuses this, and so does the emulated one, which has
@@ -78,7 +78,7 @@ void Loop::keep_helpers_on(const cpu_set_t& processors) noexcept {
 void Loop::limit_helpers() noexcept {
   std::array<std::uint32_t, 2> most = {std::min<std::uint32_t>(options_.file_helpers, INT_MAX),
                                        std::min<std::uint32_t>(options_.waiting_helpers, INT_MAX)};
-  ring_.register_resource(abi::register_iowq_max_workers, most.data(), most.size());
+  ring_.register_resource(uapi::register_iowq_max_workers, most.data(), most.size());
 }
 
 namespace {

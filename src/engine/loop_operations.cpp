@@ -96,7 +96,7 @@ bool Loop::close_by_helper(int fd) noexcept {
   if (sqe == nullptr) return false;
   lose_uses_of(fd);
   *sqe = Sqe{.opcode = static_cast<std::uint8_t>(Opcode::close),
-             .flags = static_cast<std::uint8_t>(abi::sqe_async),
+             .flags = static_cast<std::uint8_t>(uapi::sqe_async),
              .fd = fd,
              .user_data = static_cast<std::uint64_t>(fd) << 3 | detail::closing_tag};
   ++closes_in_flight_;
@@ -136,8 +136,8 @@ namespace {
 
 /// Request::is_for_a_helper() in fewer instructions, for an opcode that is no constant. None is above 63.
 constexpr bool goes_to_a_helper(std::uint32_t head) noexcept {
-  return (((head >> 8 & abi::sqe_async) != 0 ? ~std::uint64_t{0} : opcodes_for_helpers) >> (head & 63) & 1) !=
-         0;
+  return (((head >> 8 & uapi::sqe_async) != 0 ? ~std::uint64_t{0} : opcodes_for_helpers) >> (head & 63) &
+          1) != 0;
 }
 static_assert([] {
   for (std::uint32_t head = 0; head < 1 << 13; head = (head & 0xff) < 63 ? head + 1 : (head | 0xff) + 1) {
@@ -260,7 +260,7 @@ bool has_descriptor(Opcode opcode) noexcept {
 }
 
 bool names(const Sqe& sqe, int fd) noexcept {
-  return sqe.fd == fd && (sqe.flags & abi::sqe_fixed_file) == 0 &&
+  return sqe.fd == fd && (sqe.flags & uapi::sqe_fixed_file) == 0 &&
          has_descriptor(static_cast<Opcode>(sqe.opcode));
 }
 
@@ -269,7 +269,7 @@ bool names(const Sqe& sqe, int fd) noexcept {
 bool reads_from(const Sqe& sqe, int fd) noexcept {
   const auto opcode = static_cast<Opcode>(sqe.opcode);
   return (opcode == Opcode::splice || opcode == Opcode::tee) &&
-         sqe.file_index == static_cast<std::uint32_t>(fd) && (sqe.op_flags & abi::splice_fd_in_fixed) == 0;
+         sqe.file_index == static_cast<std::uint32_t>(fd) && (sqe.op_flags & uapi::splice_fd_in_fixed) == 0;
 }
 
 }  // namespace

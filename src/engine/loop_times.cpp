@@ -8,7 +8,7 @@
 
 #include <corering/base/assert.hpp>
 #include <corering/trace/recorder.hpp>
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "trace/ticks.hpp"
 

@@ -13,8 +13,8 @@
 #include <corering/base/assert.hpp>
 #include <corering/base/process_generation.hpp>
 #include <corering/engine/post.hpp>
-#include <corering/uring/abi.hpp>
 #include <corering/uring/kernel.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "engine/woken_queue.hpp"
 

@@ -17,13 +17,13 @@ void attach_resource(RingResource& resource) noexcept {
   require_loop("a ring's resources are made on its worker").attach_resource(resource);
 }
 
-int register_buffer_ring(abi::BufferRingRegister& wish) noexcept {
+int register_buffer_ring(uapi::BufferRingRegister& wish) noexcept {
   Loop& here = require_loop("buffer rings are made on a worker");
   int registered = -EEXIST;
   // The numbers wrap around, and some may still be taken.
   for (int tries = 0; registered == -EEXIST && tries < 65536; ++tries) {
     wish.group = here.next_buffer_group();
-    registered = here.ring().register_resource(abi::register_pbuf_ring, &wish, 1);
+    registered = here.ring().register_resource(uapi::register_pbuf_ring, &wish, 1);
   }
   return registered;
 }

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string_view>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace corering::replay {
 namespace {

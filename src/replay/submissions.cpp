@@ -61,7 +61,7 @@ bool has_offset(Opcode opcode) noexcept {
 /// Returns true for what is about another request, which it names.
 bool names_user_data(const Sqe& sqe) noexcept {
   const auto opcode = static_cast<Opcode>(sqe.opcode);
-  const bool by_user_data = (sqe.op_flags & ~abi::cancel_all) == 0;
+  const bool by_user_data = (sqe.op_flags & ~uapi::cancel_all) == 0;
   return (opcode == Opcode::async_cancel && by_user_data) || opcode == Opcode::poll_remove ||
          opcode == Opcode::timeout_remove;
 }
@@ -102,7 +102,7 @@ void take_in_units(Submission& submission, std::uint64_t address, std::size_t si
 
 void take_answer_of_command(Submission& submission) {
   const Sqe& sqe = submission.sqe;
-  if ((sqe.off & 0xffff'ffff) != abi::socket_getsockopt) return;
+  if ((sqe.off & 0xffff'ffff) != uapi::socket_getsockopt) return;
   take_in_units(submission, sqe.addr3, sqe.file_index, 1);
 }
 
@@ -113,7 +113,7 @@ void take_payload(Submission& submission, bool selects) {
 
 void take_memory(Submission& submission) {
   const Sqe& sqe = submission.sqe;
-  const bool selects = (sqe.flags & abi::sqe_buffer_select) != 0;
+  const bool selects = (sqe.flags & uapi::sqe_buffer_select) != 0;
   switch (submission.opcode()) {
     case Opcode::read:
     case Opcode::recv:
@@ -157,8 +157,8 @@ std::vector<Written> first_of(const std::vector<Written>& parts, std::size_t siz
 
 // ---- provided buffers ----
 
-ProvidedBuffers::ProvidedBuffers(const abi::BufferRingRegister& ring)
-    : ring_(at<const abi::RingBuffer>(ring.address)), entries_(ring.entries), used_(ring.entries) {
+ProvidedBuffers::ProvidedBuffers(const uapi::BufferRingRegister& ring)
+    : ring_(at<const uapi::RingBuffer>(ring.address)), entries_(ring.entries), used_(ring.entries) {
   CORERING_ASSERT(std::has_single_bit(ring.entries), "a ring of buffers has a power of two of them");
 }
 
@@ -174,10 +174,10 @@ void ProvidedBuffers::look() noexcept {
 }
 
 void ProvidedBuffers::fill(std::uint32_t cqe_flags, std::size_t size, std::vector<Written>& pieces) noexcept {
-  const auto first = place_of_.find(static_cast<std::uint16_t>(cqe_flags >> abi::cqe_buffer_shift));
+  const auto first = place_of_.find(static_cast<std::uint16_t>(cqe_flags >> uapi::cqe_buffer_shift));
   if (first == place_of_.end()) return;
   for (std::size_t place = first->second; size > 0; place = (place + 1) & (entries_.size() - 1)) {
-    const abi::RingBuffer& entry = entries_[place];
+    const uapi::RingBuffer& entry = entries_[place];
     const std::size_t length = std::min<std::size_t>(size, entry.length - used_[place]);
     if (length == 0) return;  // MSG_TRUNC: more came than there was room for
     pieces.push_back(memory_at(entry.address + used_[place], length));
@@ -214,9 +214,9 @@ Written control_messages(const Submission& submission, const Effects& effects) n
     const auto& message = *at<msghdr>(submission.sqe.addr);
     return {message.msg_control, message.msg_controllen};
   }
-  const std::size_t begin = sizeof(abi::RecvmsgOut) + submission.message.name_size;
+  const std::size_t begin = sizeof(uapi::RecvmsgOut) + submission.message.name_size;
   if (effects.control.empty() || effects.control[0].size < begin) return {};
-  abi::RecvmsgOut header;
+  uapi::RecvmsgOut header;
   std::memcpy(&header, effects.control[0].at, sizeof header);
   return {static_cast<char*>(effects.control[0].at) + begin,
           std::min<std::size_t>(header.control_length, effects.control[0].size - begin)};
@@ -277,14 +277,14 @@ const Submission* Submissions::find_number(std::uint64_t number) const noexcept 
 // used again. When a chain breaks before one, Linux answers without F_MORE, and notifies all the same.
 void Submissions::answered(const Cqe& cqe) noexcept {
   const auto found = by_user_data_.find(cqe.user_data);
-  if ((cqe.flags & abi::cqe_more) != 0 || found == by_user_data_.end()) return;
-  const bool notifies = (cqe.flags & abi::cqe_notif) != 0;
+  if ((cqe.flags & uapi::cqe_more) != 0 || found == by_user_data_.end()) return;
+  const bool notifies = (cqe.flags & uapi::cqe_notif) != 0;
   if (notifies != found->second.is_notified()) return;
   by_number_.erase(found->second.number);
   by_user_data_.erase(found);
 }
 
-void Submissions::add_buffers(const abi::BufferRingRegister& ring) {
+void Submissions::add_buffers(const uapi::BufferRingRegister& ring) {
   buffers_.insert_or_assign(ring.group, ProvidedBuffers(ring));
 }
 
@@ -301,7 +301,7 @@ Effects Submissions::effects_of(const Submission& submission, std::int32_t res, 
   effects.control =
       submission.unit == 0 ? submission.control : first_of(submission.control, size * submission.unit);
   const auto buffers = buffers_.find(submission.sqe.buf_index);
-  if ((flags & abi::cqe_buffer) == 0 || !reads(submission.opcode()) || buffers == buffers_.end())
+  if ((flags & uapi::cqe_buffer) == 0 || !reads(submission.opcode()) || buffers == buffers_.end())
     return effects;
   // The header of a multishot recvmsg says how long the parts are, so all of it is control.
   const bool has_header = submission.opcode() == Opcode::recvmsg;

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "replay/run_event.hpp"
 
@@ -17,16 +17,16 @@ namespace corering::replay {
 /// thread: one
 class ProvidedBuffers {
  public:
-  explicit ProvidedBuffers(const abi::BufferRingRegister& ring);
+  explicit ProvidedBuffers(const uapi::BufferRingRegister& ring);
   /// Takes note of the buffers that are new in the ring.
   void look() noexcept;
   /// Returns where the kernel has put the next `size` bytes, of one buffer or of several that follow it.
   void fill(std::uint32_t cqe_flags, std::size_t size, std::vector<Written>& pieces) noexcept;
 
  private:
-  const abi::RingBuffer* ring_;
-  std::vector<abi::RingBuffer> entries_;  // as they were provided
-  std::vector<std::uint32_t> used_;       // bytes of each entry
+  const uapi::RingBuffer* ring_;
+  std::vector<uapi::RingBuffer> entries_;  // as they were provided
+  std::vector<std::uint32_t> used_;        // bytes of each entry
   std::unordered_map<std::uint16_t, std::size_t> place_of_;
   std::uint16_t seen_ = 0;
 };
@@ -75,7 +75,7 @@ class Submissions {
   /// Forgets a request that has its last answer.
   void answered(const Cqe& cqe) noexcept;
 
-  void add_buffers(const abi::BufferRingRegister& ring);
+  void add_buffers(const uapi::BufferRingRegister& ring);
   void remove_buffers(std::uint16_t group) noexcept { buffers_.erase(group); }
   void look_for_buffers() noexcept;
 

@@ -19,9 +19,9 @@ std::uint32_t load(const std::uint32_t* word) noexcept {
 }
 
 /// Returns nanoseconds, or all ones without a limit.
-std::uint64_t limit_of(const abi::GetEventsArg* arg) noexcept {
+std::uint64_t limit_of(const uapi::GetEventsArg* arg) noexcept {
   if (arg == nullptr || arg->timespec == 0) return ~std::uint64_t{0};
-  const auto& limit = *reinterpret_cast<const abi::Timespec*>(arg->timespec);
+  const auto& limit = *reinterpret_cast<const uapi::Timespec*>(arg->timespec);
   return static_cast<std::uint64_t>(limit.seconds * 1'000'000'000 + limit.nanoseconds);
 }
 
@@ -74,7 +74,7 @@ int TapedRing::open(Kernel* kernel, RingParams& params) noexcept try {
 // Without the flag that tells of task work, the worker enters each time. The flag would change at any moment.
 int TapedRing::open_real(Kernel* kernel, RingParams& params) noexcept {
   if (const int result = kernel->open_ring(params, ring_); result < 0) return result;
-  params.flags &= ~abi::setup_taskrun_flag;
+  params.flags &= ~uapi::setup_taskrun_flag;
   descriptor_ = ring_->descriptor();
   return 0;
 }
@@ -103,7 +103,7 @@ void TapedRing::make_memory(const RingParams& params) {
 // ---- an enter ----
 
 int TapedRing::enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-                     const abi::GetEventsArg* arg) noexcept {
+                     const uapi::GetEventsArg* arg) noexcept {
   submissions_.look_for_buffers();
   note_submitted();
   Answer answer;
@@ -140,13 +140,13 @@ void TapedRing::note_submitted() noexcept {
 
 // What the program has not yet taken out of our CQ counts as completed: the kernel no longer has it.
 void TapedRing::enter_real(Answer& answer, unsigned to_submit, unsigned min_complete, unsigned flags,
-                           const abi::GetEventsArg* arg) noexcept {
+                           const uapi::GetEventsArg* arg) noexcept {
   CORERING_ASSERT(ring_ != nullptr, "while the tape records, there is a ring that does the work");
   const std::uint32_t head = load(memory_.sq_head);
   answer.result = ring_->enter(to_submit, min_complete - std::min(min_complete, waiting()), flags, arg);
   const RingMemory& real = ring_->memory();
   answer.taken = load(real.sq_head) - head;
-  sq_flags_ = answer.sq_flags = load(real.sq_flags) & ~abi::sq_taskrun;
+  sq_flags_ = answer.sq_flags = load(real.sq_flags) & ~uapi::sq_taskrun;
   answer.completions = std::min(load(real.cq_tail) - load(real.cq_head), memory_.cq_entries - waiting());
 }
 
@@ -241,10 +241,10 @@ int TapedRing::register_resource(unsigned opcode, void* arg, unsigned count) noe
 }
 
 void TapedRing::note_resource(unsigned opcode, const void* arg) noexcept {
-  if (opcode == abi::register_pbuf_ring)
-    submissions_.add_buffers(*static_cast<const abi::BufferRingRegister*>(arg));
-  if (opcode == abi::unregister_pbuf_ring)
-    submissions_.remove_buffers(static_cast<const abi::BufferRingRegister*>(arg)->group);
+  if (opcode == uapi::register_pbuf_ring)
+    submissions_.add_buffers(*static_cast<const uapi::BufferRingRegister*>(arg));
+  if (opcode == uapi::unregister_pbuf_ring)
+    submissions_.remove_buffers(static_cast<const uapi::BufferRingRegister*>(arg)->group);
 }
 
 }  // namespace corering::replay

@@ -29,7 +29,7 @@ class TapedRing final : public KernelRing {
 
   const RingMemory& memory() const noexcept override { return memory_; }
   int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-            const abi::GetEventsArg* arg) noexcept override;
+            const uapi::GetEventsArg* arg) noexcept override;
   int descriptor() const noexcept override { return descriptor_; }
   std::optional<Duration> until_due() const noexcept override;
   int register_resource(unsigned opcode, void* arg, unsigned count) noexcept override;
@@ -47,7 +47,7 @@ class TapedRing final : public KernelRing {
   void make_memory(const RingParams& params);
   void note_submitted() noexcept;
   void enter_real(Answer& answer, unsigned to_submit, unsigned min_complete, unsigned flags,
-                  const abi::GetEventsArg* arg) noexcept;
+                  const uapi::GetEventsArg* arg) noexcept;
   void record_completion(Cqe& cqe) noexcept;
   void record_completions(std::uint32_t count) noexcept;
   void play_completion() noexcept;

@@ -37,12 +37,13 @@ class BufferRing final : public RingResource {
 
   Result<void> open(bool huge_pages) {
     home_ = here::loop();
-    if (!entries_memory_.map(count_ * sizeof(abi::RingBuffer), false)) return failure(ENOMEM);
+    if (!entries_memory_.map(count_ * sizeof(uapi::RingBuffer), false)) return failure(ENOMEM);
     if (!buffers_.map(count_ * size_, huge_pages)) return failure(ENOMEM);
-    entries_ = static_cast<abi::RingBuffer*>(entries_memory_.address());
-    abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(entries_),
-                                 .entries = count_,
-                                 .flags = static_cast<std::uint16_t>(incremental_ ? abi::pbuf_ring_inc : 0)};
+    entries_ = static_cast<uapi::RingBuffer*>(entries_memory_.address());
+    uapi::BufferRingRegister wish{
+        .address = reinterpret_cast<std::uintptr_t>(entries_),
+        .entries = count_,
+        .flags = static_cast<std::uint16_t>(incremental_ ? uapi::pbuf_ring_inc : 0)};
     const int registered = here::register_buffer_ring(wish);
     if (registered < 0) return failure(-registered);
     group_ = wish.group;
@@ -79,7 +80,7 @@ class BufferRing final : public RingResource {
   std::uint32_t account(const Reply& reply) noexcept {
     const std::uint16_t id = id_of(reply);
     const std::size_t room = id < count_ ? size_ - slots_[id].used : 0;
-    return account_piece(id, piece_length(reply, room), (reply.flags & abi::cqe_buf_more) != 0);
+    return account_piece(id, piece_length(reply, room), (reply.flags & uapi::cqe_buf_more) != 0);
   }
 
   /// Returns the piece that account() has recorded.
@@ -144,7 +145,7 @@ class BufferRing final : public RingResource {
   };
 
   static std::uint16_t id_of(const Reply& reply) noexcept {
-    return static_cast<std::uint16_t>(reply.flags >> abi::cqe_buffer_shift);
+    return static_cast<std::uint16_t>(reply.flags >> uapi::cqe_buffer_shift);
   }
 
   /// With MSG_TRUNC the kernel says how long a datagram was, not how much of it the buffer holds.
@@ -193,7 +194,7 @@ class BufferRing final : public RingResource {
   void provide(std::uint16_t id) noexcept {
     CORERING_DEBUG_ASSERT(id < count_ && !slots_[id].in_kernel, "a buffer is given to the kernel once");
     // We do not write the entry as a whole: the last field of the first entry is the ring's tail.
-    abi::RingBuffer& entry = entries_[tail_ & (count_ - 1)];
+    uapi::RingBuffer& entry = entries_[tail_ & (count_ - 1)];
     entry.address = reinterpret_cast<std::uintptr_t>(start_of(id));
     entry.length = static_cast<std::uint32_t>(size_);
     entry.id = id;
@@ -265,8 +266,8 @@ class BufferRing final : public RingResource {
   void destroy() noexcept {
     if (message_.under_way) return;  // when it arrives, it calls this again
     if (open_) {
-      abi::BufferRingRegister which{.group = group_};
-      here::register_resource(abi::unregister_pbuf_ring, &which, 1);
+      uapi::BufferRingRegister which{.group = group_};
+      here::register_resource(uapi::unregister_pbuf_ring, &which, 1);
     }
     for (std::uint32_t id = 0; id < count_; ++id) {
       if (slots_[id].in_kernel) end_watch(static_cast<std::uint16_t>(id), slots_[id].used);
@@ -282,7 +283,7 @@ class BufferRing final : public RingResource {
   std::uint16_t group_ = 0;
   Memory entries_memory_;
   Memory buffers_;
-  abi::RingBuffer* entries_ = nullptr;
+  uapi::RingBuffer* entries_ = nullptr;
 
   // Only its worker uses these, or whoever is left when the worker has ended.
   std::vector<Slot> slots_;
@@ -303,11 +304,11 @@ class BufferRing final : public RingResource {
 };
 
 void LentAnswer::filed(Reply& reply) const noexcept {
-  if ((reply.flags & abi::cqe_buffer) != 0) reply.offset = ring_->account(reply);
+  if ((reply.flags & uapi::cqe_buffer) != 0) reply.offset = ring_->account(reply);
 }
 
 LentBuffer LentAnswer::decode(const Reply& reply) const noexcept {
-  if ((reply.flags & abi::cqe_buffer) == 0) return {};
+  if ((reply.flags & uapi::cqe_buffer) == 0) return {};
   return ring_->piece(reply);
 }
 
@@ -315,7 +316,7 @@ void LentAnswer::dispose(const Reply& reply) const noexcept { (void)decode(reply
 
 void BundleAnswer::filed(Reply& reply) {
   try {
-    if ((reply.flags & abi::cqe_buffer) != 0) ring_->lend_bundle(reply, lent_);
+    if ((reply.flags & uapi::cqe_buffer) != 0) ring_->lend_bundle(reply, lent_);
   } catch (const std::bad_alloc&) {
     end_without_memory("the list of buffers of a bundle");
   }

@@ -18,8 +18,8 @@ class FileSlots final : public RingResource {
   ~FileSlots() = default;
 
   Result<void> open() {
-    abi::RsrcRegister wish{.count = count_, .flags = abi::rsrc_register_sparse};
-    const int registered = here::register_resource(abi::register_files2, &wish, sizeof wish);
+    uapi::RsrcRegister wish{.count = count_, .flags = uapi::rsrc_register_sparse};
+    const int registered = here::register_resource(uapi::register_files2, &wish, sizeof wish);
     if (registered < 0) return failure(-registered);
     home_ = here::loop();
     here::file_table() = this;
@@ -40,8 +40,8 @@ class FileSlots final : public RingResource {
     if (home_ == nullptr) return;
     check_thread("a FixedFile was destroyed on a thread that is not its worker's, before that worker ended");
     std::int32_t nothing = -1;
-    abi::RsrcUpdate update{.offset = number, .data = reinterpret_cast<std::uintptr_t>(&nothing)};
-    here::register_resource(abi::register_files_update, &update, 1);
+    uapi::RsrcUpdate update{.offset = number, .data = reinterpret_cast<std::uintptr_t>(&nothing)};
+    here::register_resource(uapi::register_files_update, &update, 1);
   }
 
   void forget() noexcept { --used_; }
@@ -66,7 +66,7 @@ class FileSlots final : public RingResource {
  private:
   void destroy() noexcept {
     if (home_ != nullptr) {
-      here::register_resource(abi::unregister_files, nullptr, 0);
+      here::register_resource(uapi::unregister_files, nullptr, 0);
       here::file_table() = nullptr;
       unlink();
     }

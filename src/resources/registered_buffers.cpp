@@ -27,8 +27,8 @@ class BufferTable final : public RingResource {
     if (!memory_.map(count_ * size_, huge_pages)) return failure(ENOMEM);
     std::vector<iovec> buffers;
     for (std::uint16_t i = 0; i < count_; ++i) buffers.push_back({bytes_of(i).data(), size_});
-    abi::RsrcRegister wish{.count = count_, .data = reinterpret_cast<std::uintptr_t>(buffers.data())};
-    const int registered = here::register_resource(abi::register_buffers2, &wish, sizeof wish);
+    uapi::RsrcRegister wish{.count = count_, .data = reinterpret_cast<std::uintptr_t>(buffers.data())};
+    const int registered = here::register_resource(uapi::register_buffers2, &wish, sizeof wish);
     if (registered < 0) return failure(-registered);
     for (std::uint16_t i = count_; i > 0; --i) free_.push_back(static_cast<std::uint16_t>(i - 1));
     home_ = here::loop();
@@ -60,7 +60,7 @@ class BufferTable final : public RingResource {
     CORERING_ASSERT(lent() == 0, "RegisteredBuffers were destroyed while one of them was still lent");
     check_thread();
     if (home_ != nullptr) {
-      here::register_resource(abi::unregister_buffers, nullptr, 0);
+      here::register_resource(uapi::unregister_buffers, nullptr, 0);
       here::buffer_table() = nullptr;
       unlink();
     }

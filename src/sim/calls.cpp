@@ -21,7 +21,7 @@ bool has_list(const Call& call) noexcept {
   const Opcode opcode = opcode_of(call);
   const bool sends = opcode == Opcode::send || opcode == Opcode::send_zc;
   return opcode == Opcode::readv || opcode == Opcode::writev || opcode == Opcode::readv_fixed ||
-         opcode == Opcode::writev_fixed || (sends && (call.sqe.ioprio & abi::send_vectorized) != 0);
+         opcode == Opcode::writev_fixed || (sends && (call.sqe.ioprio & uapi::send_vectorized) != 0);
 }
 
 bool has_message(const Call& call) noexcept {
@@ -84,7 +84,7 @@ namespace {
 /// Where the call will write. One that chooses its buffer has none while it waits, and an accept of many
 /// connections writes a name for each.
 std::vector<iovec> memory_of(const Call& call) {
-  if ((call.sqe.flags & abi::sqe_buffer_select) != 0) return {};
+  if ((call.sqe.flags & uapi::sqe_buffer_select) != 0) return {};
   switch (opcode_of(call)) {
     case Opcode::read:
     case Opcode::readv:
@@ -99,7 +99,7 @@ std::vector<iovec> memory_of(const Call& call) {
       if (call.sqe.off == 0) return {};
       return {{pointer_to<void>(call.sqe.off), sizeof(siginfo_t)}};
     case Opcode::accept:
-      if (call.sqe.addr == 0 || (call.sqe.ioprio & abi::accept_multishot) != 0) return {};
+      if (call.sqe.addr == 0 || (call.sqe.ioprio & uapi::accept_multishot) != 0) return {};
       return {{pointer_to<void>(call.sqe.addr), *pointer_to<socklen_t>(call.sqe.off)}};
     default:
       return {};

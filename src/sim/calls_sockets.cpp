@@ -161,7 +161,7 @@ Answer accept(System& system, Object& object, Call& call) {
   auto& listener = static_cast<StreamSocket&>(object);
   if (listener.state != StreamSocket::State::listening) return Answer::done(-EINVAL);
   if (listener.line.empty()) {
-    const bool may_wait = (call.sqe.ioprio & abi::accept_dontwait) == 0 && !listener.is_nonblocking;
+    const bool may_wait = (call.sqe.ioprio & uapi::accept_dontwait) == 0 && !listener.is_nonblocking;
     return may_wait ? Answer::waits(call.sqe.fd, POLLIN) : Answer::done(-EAGAIN);
   }
   if (!system.may_open() || system.strikes(Fault::emfile)) return Answer::done(-EMFILE);
@@ -309,16 +309,16 @@ Answer command(System& system, Object& object, Call& call) {
   const auto name = static_cast<int>(static_cast<std::uint32_t>(call.sqe.addr >> 32));
   socklen_t length = call.sqe.file_index;
   switch (call.sqe.off & 0xffff'ffff) {
-    case abi::socket_getsockopt: {
+    case uapi::socket_getsockopt: {
       if (level != SOL_SOCKET) return Answer::done(-EOPNOTSUPP);
       const int failed =
           system.get_option(call.sqe.fd, level, name, pointer_to<void>(call.sqe.addr3), &length);
       return Answer::done(failed != 0 ? failed : static_cast<std::int64_t>(length));
     }
-    case abi::socket_setsockopt:
+    case uapi::socket_setsockopt:
       return Answer::done(
           system.set_option(call.sqe.fd, level, name, pointer_to<const void>(call.sqe.addr3), length));
-    case abi::socket_siocinq:
+    case uapi::socket_siocinq:
       if (object.kind != Object::Kind::stream || static_cast<Socket&>(object).family == AF_UNIX)
         return Answer::done(-EOPNOTSUPP);
       return Answer::done(static_cast<std::int64_t>(static_cast<StreamSocket&>(object).in.arrived()));

@@ -15,7 +15,7 @@
 
 #include <corering/base/assert.hpp>
 #include <corering/sim/explore.hpp>
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "sim/random.hpp"
 

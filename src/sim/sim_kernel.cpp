@@ -25,7 +25,7 @@ class SimRing final : public KernelRing {
   int open(RingParams& params) noexcept { return ring_.open(params); }
   const RingMemory& memory() const noexcept override { return ring_.memory(); }
   int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-            const abi::GetEventsArg* arg) noexcept override;
+            const uapi::GetEventsArg* arg) noexcept override;
   int descriptor() const noexcept override { return ring_.descriptor(); }
   std::optional<Duration> until_due() const noexcept override { return ring_.until_due(); }
   int register_resource(unsigned opcode, void* arg, unsigned count) noexcept override {
@@ -36,7 +36,7 @@ class SimRing final : public KernelRing {
   void mislead_cancels(unsigned count) noexcept;
 
   int enter_ring(unsigned to_submit, unsigned min_complete, unsigned flags,
-                 const abi::GetEventsArg* arg) noexcept {
+                 const uapi::GetEventsArg* arg) noexcept {
     const int result = ring_.enter(to_submit, min_complete, flags, arg);
     world_.forget_reported();  // a file that was waited for is not kept open until the next enter
     return result;
@@ -49,11 +49,11 @@ class SimRing final : public KernelRing {
 
 // Whoever waits in the kernel gets what it waits for: only enters that look and hand over go wrong.
 int SimRing::enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-                   const abi::GetEventsArg* arg) noexcept {
+                   const uapi::GetEventsArg* arg) noexcept {
   if (min_complete > 0) return enter_ring(to_submit, min_complete, flags, arg);
   if (system_.strikes(Fault::eagain_from_enter)) return -EAGAIN;
   if (system_.strikes(Fault::ebusy_from_enter)) return -EBUSY;
-  if ((flags & abi::enter_getevents) != 0 && to_submit == 0 && system_.strikes(Fault::eintr_from_enter))
+  if ((flags & uapi::enter_getevents) != 0 && to_submit == 0 && system_.strikes(Fault::eintr_from_enter))
     return -EINTR;
   const auto taken = static_cast<unsigned>(system_.cut_short(Fault::partial_submit, to_submit));
   mislead_cancels(taken);
@@ -77,7 +77,7 @@ void SimRing::mislead_cancels(unsigned count) noexcept {
 // As small as it may be: completions overflow, and operations are parked.
 void make_tiny(RingParams& params) noexcept {
   params.sq_entries = std::min(params.sq_entries, 4U);
-  if ((params.flags & abi::setup_cqsize) != 0) params.cq_entries = std::min(params.cq_entries, 8U);
+  if ((params.flags & uapi::setup_cqsize) != 0) params.cq_entries = std::min(params.cq_entries, 8U);
 }
 
 }  // namespace

@@ -24,9 +24,9 @@ class SendRing final : public RingResource {
   ~SendRing() = default;
 
   Result<void> open() {
-    if (!memory_.map(count_ * sizeof(abi::RingBuffer), false)) return failure(ENOMEM);
-    entries_ = static_cast<abi::RingBuffer*>(memory_.address());
-    abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_};
+    if (!memory_.map(count_ * sizeof(uapi::RingBuffer), false)) return failure(ENOMEM);
+    entries_ = static_cast<uapi::RingBuffer*>(memory_.address());
+    uapi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_};
     const int registered = here::register_buffer_ring(wish);
     if (registered < 0) return failure(-registered);
     group_ = wish.group;
@@ -38,7 +38,7 @@ class SendRing final : public RingResource {
   bool push(std::span<const std::byte> bytes) noexcept {
     constexpr std::size_t largest = std::size_t{1} << 30;
     if (buffers() == count_ || bytes.empty() || bytes.size() > largest) return false;
-    abi::RingBuffer& entry = entries_[tail_ & (count_ - 1)];
+    uapi::RingBuffer& entry = entries_[tail_ & (count_ - 1)];
     entry.address = address_of(bytes.data());
     entry.length = static_cast<std::uint32_t>(bytes.size());
     entry.id = static_cast<std::uint16_t>(tail_ & (count_ - 1));
@@ -82,8 +82,8 @@ class SendRing final : public RingResource {
         home_ == nullptr || here::loop() == home_,
         "a SendQueue was destroyed on a thread that is not its worker's, before that worker ended");
     if (home_ != nullptr) {
-      abi::BufferRingRegister which{.group = group_};
-      here::register_resource(abi::unregister_pbuf_ring, &which, 1);
+      uapi::BufferRingRegister which{.group = group_};
+      here::register_resource(uapi::unregister_pbuf_ring, &which, 1);
       unlink();
     }
     delete this;
@@ -97,13 +97,13 @@ class SendRing final : public RingResource {
   void begin_anew() noexcept {
     std::ranges::rotate(queued_, queued_.begin() + (head_ & (count_ - 1)));
     const std::size_t left = buffers();
-    abi::BufferRingRegister wish{
+    uapi::BufferRingRegister wish{
         .address = reinterpret_cast<std::uintptr_t>(entries_), .entries = count_, .group = group_};
-    here::register_resource(abi::unregister_pbuf_ring, &wish, 1);
+    here::register_resource(uapi::unregister_pbuf_ring, &wish, 1);
     head_ = tail_ = 0;
     bytes_ = 0;
     std::atomic_ref(entries_[0].tail).store(0, std::memory_order_release);
-    const int registered = here::register_resource(abi::register_pbuf_ring, &wish, 1);
+    const int registered = here::register_resource(uapi::register_pbuf_ring, &wish, 1);
     CORERING_ASSERT(registered == 0, "the kernel refused to register a SendQueue's ring again");
     for (std::size_t i = 0; i < left; ++i) {
       const iovec part = queued_[i];
@@ -117,7 +117,7 @@ class SendRing final : public RingResource {
   std::vector<iovec> queued_;
   std::vector<iovec> parts_;
   Memory memory_;
-  abi::RingBuffer* entries_ = nullptr;
+  uapi::RingBuffer* entries_ = nullptr;
   Loop* home_ = nullptr;  // null when its ring has been closed
   std::uint16_t group_ = 0;
   std::uint16_t head_ = 0;
@@ -129,7 +129,7 @@ void SendQueueAnswer::rewrite(Request& request, const Capabilities&) noexcept {
   const std::span<iovec> parts = ring_->parts();
   message_.msg_iov = parts.data();
   message_.msg_iovlen = parts.size();
-  request.head = head(Opcode::sendmsg, request.head >> 8 & abi::sqe_fixed_file);
+  request.head = head(Opcode::sendmsg, request.head >> 8 & uapi::sqe_fixed_file);
   request.addr = address_of(&message_);
   request.len = 1;
   request.extra = 0;

@@ -55,14 +55,14 @@ bool is_one_of(const std::array<int, N>& errors, std::int32_t res) noexcept {
 }
 
 Request accept_request(const Descriptor& listener) noexcept {
-  return {.fd = listener.number(), .head = head(Opcode::accept, listener, 0, abi::accept_multishot)};
+  return {.fd = listener.number(), .head = head(Opcode::accept, listener, 0, uapi::accept_multishot)};
 }
 
 Request buffered_request(Opcode opcode, const Descriptor& file, const BufferPool& pool,
                          std::uint32_t ioprio) noexcept {
   return {.fd = file.number(),
           .off = opcode == Opcode::read_multishot ? current_position.sqe_field() : 0,
-          .head = head(opcode, file, abi::sqe_buffer_select, ioprio),
+          .head = head(opcode, file, uapi::sqe_buffer_select, ioprio),
           .extra = in_buffer(detail::group_of(pool.ring()))};
 }
 
@@ -141,7 +141,7 @@ FixedAcceptStream::FixedAcceptStream(const FileTable& table, const Descriptor& l
     : shots_(
           [&listener] {
             Request request = accept_request(listener);
-            request.extra = with_file_index(abi::file_index_alloc);
+            request.extra = with_file_index(uapi::file_index_alloc);
             return request;
           }(),
           detail::HeldSlot(table), limit) {}
@@ -157,7 +157,7 @@ Task<Result<FixedFile>> FixedAcceptStream::next() {
 RecvStream::RecvStream(const Descriptor& socket, const BufferPool& pool)
     : socket_(socket),
       pool_(pool),
-      shots_(buffered_request(Opcode::recv, socket, pool, abi::recv_multishot), detail::HeldLent(pool)) {}
+      shots_(buffered_request(Opcode::recv, socket, pool, uapi::recv_multishot), detail::HeldLent(pool)) {}
 
 Task<Result<LentBuffer>> RecvStream::next() {
   const auto one = [this] { return async_recv(socket_, *pool_); };
@@ -188,7 +188,7 @@ RecvmsgStream::RecvmsgStream(const Descriptor& socket, const BufferPool& pool, s
     : socket_(socket),
       pool_(pool),
       control_size_(control_size),
-      shots_(buffered_request(Opcode::recvmsg, socket, pool, abi::recv_multishot),
+      shots_(buffered_request(Opcode::recvmsg, socket, pool, uapi::recv_multishot),
              detail::HeldMessage(pool, control_size)) {}
 
 // io_uring_recvmsg_out(3): a header, then as much room for the name and the control data as was asked for,
@@ -196,7 +196,7 @@ RecvmsgStream::RecvmsgStream(const Descriptor& socket, const BufferPool& pool, s
 Datagram RecvmsgStream::dissect(LentBuffer buffer) const noexcept {
   Datagram datagram;
   const std::span<std::byte> all = buffer.bytes();
-  abi::RecvmsgOut out;
+  uapi::RecvmsgOut out;
   std::memcpy(&out, all.data(), sizeof out);
   const std::span<std::byte> name = all.subspan(sizeof out, sizeof(sockaddr_storage));
   const std::span<std::byte> control = all.subspan(sizeof out + name.size(), control_size_);
@@ -223,7 +223,7 @@ Task<Result<Datagram>> RecvmsgStream::receive_one() {
     message.msg_iovlen = 1;
     message.msg_control = datagram.own_control_.data();
     message.msg_controllen = control_size_;
-    Request request = detail::message_transfer(head(Opcode::recvmsg, socket_, abi::sqe_buffer_select),
+    Request request = detail::message_transfer(head(Opcode::recvmsg, socket_, uapi::sqe_buffer_select),
                                                socket_, &message, MSG_CMSG_CLOEXEC);
     request.extra = in_buffer(detail::group_of(pool_->ring()));
     const IoOperation<LentBuffer, detail::LentAnswer> receive(request, detail::LentAnswer(pool_->ring()));
@@ -246,7 +246,7 @@ Task<Result<Datagram>> RecvmsgStream::receive_one() {
 
 Task<Result<Datagram>> RecvmsgStream::next() {
   if (pool_->is_incremental()) co_return failure(EINVAL);  // the rest of a buffer may be too small
-  const std::size_t before_payload = sizeof(abi::RecvmsgOut) + sizeof(sockaddr_storage) + control_size_;
+  const std::size_t before_payload = sizeof(uapi::RecvmsgOut) + sizeof(sockaddr_storage) + control_size_;
   if (pool_->buffer_size() < before_payload) co_return failure(EINVAL);
   if (!here::capabilities().has(Feature::recv_multishot)) co_return co_await receive_one();
   for (;;) {
@@ -266,7 +266,7 @@ Task<Result<Datagram>> RecvmsgStream::next() {
 
 PollStream::PollStream(const Descriptor& fd, unsigned events)
     : shots_(Request{.fd = fd.number(),
-                     .len = abi::poll_add_multi,
+                     .len = uapi::poll_add_multi,
                      .head = head(Opcode::poll_add, fd),
                      .op_flags = events}) {}
 
@@ -284,7 +284,7 @@ detail::HeldInterval::HeldInterval(Duration interval) noexcept {
 
 TimeoutStream::TimeoutStream(AnyDuration interval)
     : interval_(interval),
-      shots_(Request{.len = 1, .head = head(Opcode::timeout), .op_flags = abi::timeout_multishot},
+      shots_(Request{.len = 1, .head = head(Opcode::timeout), .op_flags = uapi::timeout_multishot},
              detail::HeldInterval(interval)) {}
 
 // The kernel finds a timeout only between two ticks. If those follow each other too fast, no cancel ever

@@ -115,12 +115,12 @@ bool knows_ioprio(Trial& trial, Opcode opcode, std::uint32_t ioprio, std::uint32
 }
 
 bool knows_timeout_multishot(Trial& trial) {
-  const abi::Timespec soon{.seconds = 0, .nanoseconds = 1};
+  const uapi::Timespec soon{.seconds = 0, .nanoseconds = 1};
   return trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::timeout),
                           .off = 1,
                           .addr = reinterpret_cast<std::uintptr_t>(&soon),
                           .len = 1,
-                          .op_flags = abi::timeout_multishot}) == -ETIME;
+                          .op_flags = uapi::timeout_multishot}) == -ETIME;
 }
 
 // Linux 6.1.192 takes the flag, and then finds nothing. So there is something to find.
@@ -129,7 +129,7 @@ bool knows_cancel_by_opcode(Trial& trial) {
   trial.add({.opcode = static_cast<std::uint8_t>(Opcode::poll_add), .fd = never.get(), .op_flags = POLLIN});
   return trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
                           .len = static_cast<std::uint32_t>(Opcode::poll_add),
-                          .op_flags = abi::cancel_op | abi::cancel_all}) == 1;
+                          .op_flags = uapi::cancel_op | uapi::cancel_all}) == 1;
 }
 
 bool knows_socket_options(Trial& trial) {
@@ -138,7 +138,7 @@ bool knows_socket_options(Trial& trial) {
   const std::int32_t length =
       trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::uring_cmd),
                        .fd = socket.get(),
-                       .off = abi::socket_getsockopt,
+                       .off = uapi::socket_getsockopt,
                        .addr = std::uint64_t{SOL_SOCKET} | std::uint64_t{SO_TYPE} << 32,
                        .file_index = sizeof type,
                        .addr3 = reinterpret_cast<std::uintptr_t>(&type)});
@@ -148,7 +148,7 @@ bool knows_socket_options(Trial& trial) {
 bool knows_nop_inject(Trial& trial) {
   return trial.answer_to({.opcode = static_cast<std::uint8_t>(Opcode::nop),
                           .len = 42,
-                          .op_flags = abi::nop_inject_result}) == 42;
+                          .op_flags = uapi::nop_inject_result}) == 42;
 }
 
 bool knows_incremental_buffers(Trial& trial) {
@@ -156,12 +156,12 @@ bool knows_incremental_buffers(Trial& trial) {
   void* const memory =
       ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (memory == MAP_FAILED) return false;
-  abi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(memory),
-                               .entries = 2,
-                               .group = 0,
-                               .flags = abi::pbuf_ring_inc};
-  const bool knows = trial.ring().register_resource(abi::register_pbuf_ring, &wish, 1) == 0;
-  if (knows) trial.ring().register_resource(abi::unregister_pbuf_ring, &wish, 1);
+  uapi::BufferRingRegister wish{.address = reinterpret_cast<std::uintptr_t>(memory),
+                                .entries = 2,
+                                .group = 0,
+                                .flags = uapi::pbuf_ring_inc};
+  const bool knows = trial.ring().register_resource(uapi::register_pbuf_ring, &wish, 1) == 0;
+  if (knows) trial.ring().register_resource(uapi::unregister_pbuf_ring, &wish, 1);
   ::munmap(memory, page);
   return knows;
 }
@@ -169,13 +169,13 @@ bool knows_incremental_buffers(Trial& trial) {
 bool knows(Trial& trial, Feature feature) {
   switch (feature) {
     case Feature::single_issuer:
-      return (trial.ring().setup_flags() & abi::setup_single_issuer) != 0;
+      return (trial.ring().setup_flags() & uapi::setup_single_issuer) != 0;
     case Feature::defer_taskrun:
-      return (trial.ring().setup_flags() & abi::setup_defer_taskrun) != 0;
+      return (trial.ring().setup_flags() & uapi::setup_defer_taskrun) != 0;
     case Feature::recv_multishot:
-      return knows_ioprio(trial, Opcode::recv, abi::recv_multishot, abi::sqe_buffer_select);
+      return knows_ioprio(trial, Opcode::recv, uapi::recv_multishot, uapi::sqe_buffer_select);
     case Feature::send_zc_report_usage:
-      return knows_ioprio(trial, Opcode::send_zc, abi::send_zc_report_usage);
+      return knows_ioprio(trial, Opcode::send_zc, uapi::send_zc_report_usage);
     case Feature::timeout_multishot:
       return knows_timeout_multishot(trial);
     case Feature::cancel_by_opcode:
@@ -183,17 +183,17 @@ bool knows(Trial& trial, Feature feature) {
     case Feature::socket_options:
       return knows_socket_options(trial);
     case Feature::bundles:
-      return knows_ioprio(trial, Opcode::recv, abi::recvsend_bundle, abi::sqe_buffer_select);
+      return knows_ioprio(trial, Opcode::recv, uapi::recvsend_bundle, uapi::sqe_buffer_select);
     case Feature::accept_dontwait:
-      return knows_ioprio(trial, Opcode::accept, abi::accept_dontwait);
+      return knows_ioprio(trial, Opcode::accept, uapi::accept_dontwait);
     case Feature::nop_inject_result:
       return knows_nop_inject(trial);
     case Feature::incremental_buffers:
       return knows_incremental_buffers(trial);
     case Feature::no_iowait:
-      return (trial.ring().features() & abi::feature_no_iowait) != 0;
+      return (trial.ring().features() & uapi::feature_no_iowait) != 0;
     case Feature::send_vectorized:
-      return knows_ioprio(trial, Opcode::send, abi::send_vectorized);
+      return knows_ioprio(trial, Opcode::send, uapi::send_vectorized);
     case Feature::count_:
       break;
   }
@@ -233,11 +233,11 @@ Mask read_mask(std::string_view names) noexcept {
     if (!name.empty() && !hide(name, mask.hidden) && mask.wrong_name.empty()) mask.wrong_name = name;
   }
   if (mask.hidden.has(Feature::single_issuer)) {
-    mask.setup_flags |= abi::setup_single_issuer | abi::setup_defer_taskrun;  // the second needs the first
+    mask.setup_flags |= uapi::setup_single_issuer | uapi::setup_defer_taskrun;  // the second needs the first
     mask.hidden.set(Feature::defer_taskrun, true);
   }
-  if (mask.hidden.has(Feature::defer_taskrun)) mask.setup_flags |= abi::setup_defer_taskrun;
-  if (mask.hidden.has(Feature::no_iowait)) mask.features |= abi::feature_no_iowait;
+  if (mask.hidden.has(Feature::defer_taskrun)) mask.setup_flags |= uapi::setup_defer_taskrun;
+  if (mask.hidden.has(Feature::no_iowait)) mask.features |= uapi::feature_no_iowait;
   return mask;
 }
 
@@ -298,10 +298,10 @@ std::optional<Capabilities> probe(Kernel& kernel) {
   Trial trial(kernel);
   if (!trial.is_open()) return std::nullopt;
   Capabilities found;
-  abi::Probe probe;
-  if (trial.ring().register_resource(abi::register_probe, &probe, probe.ops.size()) == 0) {
+  uapi::Probe probe;
+  if (trial.ring().register_resource(uapi::register_probe, &probe, probe.ops.size()) == 0) {
     for (std::size_t i = 0; i < probe.ops_len; ++i) {
-      if ((probe.ops[i].flags & abi::probe_op_supported) != 0)
+      if ((probe.ops[i].flags & uapi::probe_op_supported) != 0)
         found.set(static_cast<Opcode>(probe.ops[i].op), true);
     }
   }

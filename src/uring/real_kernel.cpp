@@ -1,7 +1,7 @@
 /// real_kernel.cpp — the seam on Linux, through stock liburing.
 ///
 /// This is the only file of the library that includes liburing. It takes the system calls and the mappings
-/// from it; for everything newer than liburing's headers it uses our own constants (abi.hpp).
+/// from it; for everything newer than liburing's headers it uses our own constants (uapi.hpp).
 #include <cerrno>
 #include <climits>
 #include <liburing.h>
@@ -29,8 +29,8 @@ class RealRing final : public KernelRing {
     // The registration holds a reference: if only the descriptor were closed, the ring would live as long as
     // the thread.
     if (enter_flags_ != 0) {
-      abi::RsrcUpdate update{.offset = static_cast<std::uint32_t>(enter_fd_)};
-      register_resource(abi::unregister_ring_fds, &update, 1);
+      uapi::RsrcUpdate update{.offset = static_cast<std::uint32_t>(enter_fd_)};
+      register_resource(uapi::unregister_ring_fds, &update, 1);
     }
     io_uring_queue_exit(&ring_);
   }
@@ -67,8 +67,8 @@ class RealRing final : public KernelRing {
   const RingMemory& memory() const noexcept override { return memory_; }
 
   int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-            const abi::GetEventsArg* arg) noexcept override {
-    void* what = const_cast<abi::GetEventsArg*>(arg);
+            const uapi::GetEventsArg* arg) noexcept override {
+    void* what = const_cast<uapi::GetEventsArg*>(arg);
     return io_uring_enter2(static_cast<unsigned>(enter_fd_), to_submit, min_complete, flags | enter_flags_,
                            static_cast<sigset_t*>(what), arg == nullptr ? _NSIG / 8 : sizeof *arg);
   }
@@ -84,10 +84,10 @@ class RealRing final : public KernelRing {
   // used.
   void register_own_descriptor() noexcept {
     enter_fd_ = ring_.ring_fd;
-    abi::RsrcUpdate update{.offset = UINT_MAX, .data = static_cast<std::uint64_t>(ring_.ring_fd)};
-    if (register_resource(abi::register_ring_fds, &update, 1) != 1) return;
+    uapi::RsrcUpdate update{.offset = UINT_MAX, .data = static_cast<std::uint64_t>(ring_.ring_fd)};
+    if (register_resource(uapi::register_ring_fds, &update, 1) != 1) return;
     enter_fd_ = static_cast<int>(update.offset);
-    enter_flags_ = abi::enter_registered_ring;
+    enter_flags_ = uapi::enter_registered_ring;
   }
 
   io_uring ring_{};

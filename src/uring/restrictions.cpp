@@ -9,21 +9,21 @@
 namespace corering {
 namespace {
 
-using abi::Restriction;
+using uapi::Restriction;
 
 // How a worker is woken, cancels, and closes what its tasks leave open.
 constexpr std::array needed_by_a_worker = {Opcode::read, Opcode::async_cancel, Opcode::close};
 
 // All of them are about the memory and the descriptors that the process has anyway. Oldest first: a kernel
 // refuses a list with a number that it does not know, so those that came later are left out, step by step.
-constexpr std::array registrations = {abi::unregister_buffers,        abi::unregister_files,
-                                      abi::register_files_update,     abi::register_probe,
-                                      abi::register_files2,           abi::register_buffers2,
-                                      abi::register_buffers_update,                                // 5.13
-                                      abi::register_iowq_aff,                                      // 5.14
-                                      abi::register_iowq_max_workers,                              // 5.15
-                                      abi::register_ring_fds,         abi::unregister_ring_fds,    // 5.18
-                                      abi::register_pbuf_ring,        abi::unregister_pbuf_ring};  // 5.19
+constexpr std::array registrations = {uapi::unregister_buffers,        uapi::unregister_files,
+                                      uapi::register_files_update,     uapi::register_probe,
+                                      uapi::register_files2,           uapi::register_buffers2,
+                                      uapi::register_buffers_update,                                 // 5.13
+                                      uapi::register_iowq_aff,                                       // 5.14
+                                      uapi::register_iowq_max_workers,                               // 5.15
+                                      uapi::register_ring_fds,         uapi::unregister_ring_fds,    // 5.18
+                                      uapi::register_pbuf_ring,        uapi::unregister_pbuf_ring};  // 5.19
 constexpr std::array known_registrations_of = {registrations.size(), std::size_t{11}, std::size_t{9},
                                                std::size_t{8},       std::size_t{7},  std::size_t{4}};
 
@@ -37,7 +37,8 @@ class List {
     for (const Opcode opcode : allowed) allow(opcode);
   }
   int register_with(KernelRing& ring) noexcept {
-    return ring.register_resource(abi::register_restrictions, entries_.data(), static_cast<unsigned>(count_));
+    return ring.register_resource(uapi::register_restrictions, entries_.data(),
+                                  static_cast<unsigned>(count_));
   }
 
  private:
@@ -63,7 +64,7 @@ int restrict_and_enable(KernelRing& ring, std::span<const Opcode> allowed) noexc
   for (auto known = known_registrations_of.begin();
        result == -EINVAL && known != known_registrations_of.end(); ++known)
     result = List(allowed, *known).register_with(ring);
-  return result < 0 ? result : ring.register_resource(abi::register_enable_rings, nullptr, 0);
+  return result < 0 ? result : ring.register_resource(uapi::register_enable_rings, nullptr, 0);
 }
 
 }  // namespace corering

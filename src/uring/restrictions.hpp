@@ -7,7 +7,7 @@
 
 namespace corering {
 
-/// Restricts a ring that was opened with abi::setup_r_disabled to the allowed opcodes and to what a worker
+/// Restricts a ring that was opened with uapi::setup_r_disabled to the allowed opcodes and to what a worker
 /// itself needs, and enables it. Returns 0 or -errno.
 /// since: 5.10 · follows: io_uring_register(2), IORING_REGISTER_RESTRICTIONS
 int restrict_and_enable(KernelRing& ring, std::span<const Opcode> allowed) noexcept;

@@ -11,18 +11,18 @@
 namespace corering {
 namespace {
 
-constexpr std::uint32_t since_5_18 = abi::setup_submit_all | abi::setup_clamp;
-constexpr std::uint32_t since_5_19 = since_5_18 | abi::setup_coop_taskrun | abi::setup_taskrun_flag;
-constexpr std::uint32_t since_6_0 = since_5_19 | abi::setup_single_issuer;
-constexpr std::uint32_t since_6_1 = since_5_18 | abi::setup_single_issuer | abi::setup_defer_taskrun |
-                                    abi::setup_taskrun_flag;  // DEFER_TASKRUN needs SINGLE_ISSUER
+constexpr std::uint32_t since_5_18 = uapi::setup_submit_all | uapi::setup_clamp;
+constexpr std::uint32_t since_5_19 = since_5_18 | uapi::setup_coop_taskrun | uapi::setup_taskrun_flag;
+constexpr std::uint32_t since_6_0 = since_5_19 | uapi::setup_single_issuer;
+constexpr std::uint32_t since_6_1 = since_5_18 | uapi::setup_single_issuer | uapi::setup_defer_taskrun |
+                                    uapi::setup_taskrun_flag;  // DEFER_TASKRUN needs SINGLE_ISSUER
 
 // Best first; each gives up the newest thing of the one before. CLAMP has been there since 5.6.
-constexpr std::array setup_attempts = {since_6_1, since_6_0, since_5_19, since_5_18, abi::setup_clamp};
+constexpr std::array setup_attempts = {since_6_1, since_6_0, since_5_19, since_5_18, uapi::setup_clamp};
 
 // With DEFER_TASKRUN, who polls the descriptor is not woken when a request ends (since 6.3). The way around
 // it, a registered eventfd, loses wakes (6.18): all but the first that come while another eventfd is written.
-constexpr std::uint32_t flags_that_hide = abi::setup_defer_taskrun;
+constexpr std::uint32_t flags_that_hide = uapi::setup_defer_taskrun;
 
 int try_each_setup(Kernel& kernel, RingParams wanted, Ring::Watched watched, RingParams& got,
                    std::unique_ptr<KernelRing>& ring) {
@@ -30,7 +30,7 @@ int try_each_setup(Kernel& kernel, RingParams wanted, Ring::Watched watched, Rin
   for (const std::uint32_t flags : setup_attempts) {
     if (watched == Ring::Watched::from_outside && (flags & flags_that_hide) != 0) continue;
     got = wanted;
-    got.flags = flags | wanted.flags | (wanted.cq_entries > 0 ? abi::setup_cqsize : 0);
+    got.flags = flags | wanted.flags | (wanted.cq_entries > 0 ? uapi::setup_cqsize : 0);
     result = kernel.open_ring(got, ring);
     if (result != -EINVAL) break;  // another errno will not go away by asking for less
   }
@@ -43,11 +43,11 @@ Result<void> Ring::open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t 
                         std::span<const Opcode> allowed) {
   const RingParams wanted{.sq_entries = sq_entries,
                           .cq_entries = cq_entries,
-                          .flags = allowed.empty() ? 0 : abi::setup_r_disabled};
+                          .flags = allowed.empty() ? 0 : uapi::setup_r_disabled};
   if (const int result = try_each_setup(kernel, wanted, watched, params_, ring_); result < 0) {
     return std::unexpected(setup_error(SetupStep::ring, -result));
   }
-  if ((params_.features & abi::feature_ext_arg) == 0) {  // 5.11: waits with a timeout
+  if ((params_.features & uapi::feature_ext_arg) == 0) {  // 5.11: waits with a timeout
     ring_.reset();
     return std::unexpected(setup_error(SetupStep::ring, ENOSYS));
   }
@@ -65,9 +65,9 @@ Result<void> Ring::open(Kernel& kernel, std::uint32_t sq_entries, std::uint32_t 
   sq_.set_full_at(sq_.tail_ + memory_.sq_entries);
   sq_.mask_ = memory_.sq_entries - 1;
   for (std::uint32_t i = 0; i < memory_.sq_entries; ++i) memory_.sq_array[i] = i;
-  wait_flags_ = abi::enter_getevents;
+  wait_flags_ = uapi::enter_getevents;
   // An idle ring should not show as 100 % iowait.
-  if ((params_.features & abi::feature_no_iowait) != 0) wait_flags_ |= abi::enter_no_iowait;
+  if ((params_.features & uapi::feature_no_iowait) != 0) wait_flags_ |= uapi::enter_no_iowait;
   return {};
 }
 

@@ -133,14 +133,14 @@ TEST_P(BufferRings, have_a_power_of_two_entries) {
 }
 
 TEST_P(BufferRings, that_do_not_exist_cannot_be_unregistered) {
-  abi::BufferRingRegister gone{.group = 99};
-  EXPECT_EQ(script.registers(abi::unregister_pbuf_ring, &gone, 1), -ENOENT);
+  uapi::BufferRingRegister gone{.group = 99};
+  EXPECT_EQ(script.registers(uapi::unregister_pbuf_ring, &gone, 1), -ENOENT);
 }
 
 TEST_P(BufferRings, that_are_consumed_in_parts_go_on_in_the_same_buffer) {
   NEEDS(Feature::incremental_buffers);
   const Pair pair = outside.socket_pair();
-  BufferRing buffers(script, 3, 2, 8, abi::pbuf_ring_inc);
+  BufferRing buffers(script, 3, 2, 8, uapi::pbuf_ring_inc);
   buffers.lend_all();
   outside.write(pair.theirs, "abc");
   script.submit({recv_selecting(1, pair.ours, 3)});
@@ -158,7 +158,7 @@ TEST_P(BufferRings, that_are_consumed_in_parts_serve_a_repeating_receive) {
   NEEDS(Feature::incremental_buffers);
   NEEDS(Feature::recv_multishot);
   const Pair pair = outside.socket_pair();
-  BufferRing buffers(script, 3, 2, 8, abi::pbuf_ring_inc);
+  BufferRing buffers(script, 3, 2, 8, uapi::pbuf_ring_inc);
   buffers.lend(0);
   script.submit({recv_multishot(1, pair.ours, 3)});
   outside.write(pair.theirs, "abc");
@@ -177,10 +177,10 @@ TEST_P(BufferRings, give_several_buffers_to_a_bundle) {
   // buffer on.
   int received = 0;
   for (std::uint64_t i = 1; received < 10 && i <= 3; ++i) {
-    script.submit({recv_selecting(i, pair.ours, 3).ioprio(abi::recvsend_bundle)});
+    script.submit({recv_selecting(i, pair.ours, 3).ioprio(uapi::recvsend_bundle)});
     const std::optional<Cqe> cqe = script.next();
     ASSERT_TRUE(cqe && cqe->res > 0);
-    EXPECT_EQ(cqe->flags >> abi::cqe_buffer_shift, static_cast<std::uint32_t>(received / 4));
+    EXPECT_EQ(cqe->flags >> uapi::cqe_buffer_shift, static_cast<std::uint32_t>(received / 4));
     EXPECT_TRUE(cqe->res % 4 == 0 || received + cqe->res == 10) << cqe->res;
     received += cqe->res;
   }
@@ -195,7 +195,7 @@ TEST_P(BufferRings, are_sent_as_a_bundle) {
   const Pair pair = outside.socket_pair();
   BufferRing buffers(script, 3, 4, 4);
   buffers.lend(0).lend(1);
-  script.submit({about(1, Opcode::send, pair.ours, nullptr, 0).from_group(3).ioprio(abi::recvsend_bundle)});
+  script.submit({about(1, Opcode::send, pair.ours, nullptr, 0).from_group(3).ioprio(uapi::recvsend_bundle)});
   script.expect({{1, 8, in_buffer_number(0)}});
   EXPECT_EQ(outside.read(pair.theirs, 16), "........");
 }

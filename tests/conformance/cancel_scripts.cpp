@@ -70,7 +70,7 @@ TEST_P(Cancels, end_one_of_two_of_the_same_name_or_both) {
   std::string& into = outside.room(8);
   script.submit({poll(1, pair.ours, POLLIN), recv(1, pair.ours, into), cancel(2, 1)});
   script.expect({{2, 0}, {1, -ECANCELED}});
-  script.submit({poll(1, pair.ours, POLLIN), cancel(3, 1, abi::cancel_all)});
+  script.submit({poll(1, pair.ours, POLLIN), cancel(3, 1, uapi::cancel_all)});
   script.expect_in_any_order({{3, 2}, {1, -ECANCELED}, {1, -ECANCELED}});
 }
 
@@ -87,7 +87,7 @@ TEST_P(Cancels, of_a_descriptor_end_all_its_requests_and_count_them) {
   std::string& into = outside.room(8);
   std::string& too = outside.room(8);
   script.submit({poll(1, pair.ours, POLLIN), recv(2, pair.ours, into), recv(3, other.ours, too)});
-  script.submit({cancel_of_fd(9, pair.ours, abi::cancel_all)});
+  script.submit({cancel_of_fd(9, pair.ours, uapi::cancel_all)});
   script.expect_in_any_order({{9, 2}, {1, -ECANCELED}, {2, -ECANCELED}});
   outside.write(other.theirs, "hello");
   script.expect({{3, 5}});
@@ -95,7 +95,7 @@ TEST_P(Cancels, of_a_descriptor_end_all_its_requests_and_count_them) {
 
 TEST_P(Cancels, of_a_descriptor_without_requests_find_nothing) {
   const Pair pair = outside.socket_pair();
-  script.submit({cancel_of_fd(1, pair.ours), cancel_of_fd(2, pair.ours, abi::cancel_all)});
+  script.submit({cancel_of_fd(1, pair.ours), cancel_of_fd(2, pair.ours, uapi::cancel_all)});
   script.expect({{1, -ENOENT}, {2, 0}});
 }
 
@@ -112,13 +112,13 @@ TEST_P(Cancels, of_a_slot_end_the_requests_on_its_file) {
   table.put(1, pair.ours);
   std::string& into = outside.room(8);
   script.submit({recv(1, 1, into).in_slot(), poll(2, pair.ours, POLLIN)});
-  script.submit({cancel_of_fd(9, 1, abi::cancel_all | abi::cancel_fd_fixed)});
+  script.submit({cancel_of_fd(9, 1, uapi::cancel_all | uapi::cancel_fd_fixed)});
   script.expect_in_any_order({{9, 2}, {1, -ECANCELED}, {2, -ECANCELED}});
 }
 
 TEST_P(Cancels, of_an_empty_slot_say_so) {
   FileTable table(script, 2);
-  script.submit({cancel_of_fd(9, 1, abi::cancel_fd_fixed)});
+  script.submit({cancel_of_fd(9, 1, uapi::cancel_fd_fixed)});
   script.expect({{9, -EBADF}});
 }
 
@@ -127,7 +127,7 @@ TEST_P(Cancels, of_an_opcode_end_all_of_its_kind) {
   const Pair pair = outside.socket_pair();
   std::string& into = outside.room(8);
   script.submit({poll(1, pair.ours, POLLIN), recv(2, pair.ours, into), poll(3, pair.ours, POLLIN)});
-  script.submit({cancel_of_opcode(9, Opcode::poll_add, abi::cancel_all)});
+  script.submit({cancel_of_opcode(9, Opcode::poll_add, uapi::cancel_all)});
   script.expect_in_any_order({{9, 2}, {1, -ECANCELED}, {3, -ECANCELED}});
   script.submit({cancel_of_opcode(10, Opcode::poll_add), cancel_of_opcode(11, Opcode::recv)});
   script.expect_in_any_order({{10, -ENOENT}, {11, 0}, {2, -ECANCELED}});
@@ -139,7 +139,7 @@ TEST_P(Cancels, of_an_opcode_on_a_descriptor_need_both) {
   const Pair other = outside.socket_pair();
   std::string& into = outside.room(8);
   script.submit({poll(1, pair.ours, POLLIN), recv(2, pair.ours, into), poll(3, other.ours, POLLIN)});
-  Entry both = cancel_of_opcode(9, Opcode::poll_add, abi::cancel_all | abi::cancel_fd);
+  Entry both = cancel_of_opcode(9, Opcode::poll_add, uapi::cancel_all | uapi::cancel_fd);
   both.sqe.fd = pair.ours;
   script.submit({both});
   script.expect_in_any_order({{9, 1}, {1, -ECANCELED}});
@@ -148,14 +148,14 @@ TEST_P(Cancels, of_an_opcode_on_a_descriptor_need_both) {
 TEST_P(Cancels, of_an_opcode_end_timeouts) {
   NEEDS(Feature::cancel_by_opcode);
   script.submit({timeout(1, 1h), timeout(2, 1h)});
-  script.submit({cancel_of_opcode(9, Opcode::timeout, abi::cancel_all)});
+  script.submit({cancel_of_opcode(9, Opcode::timeout, uapi::cancel_all)});
   script.expect_in_any_order({{9, 2}, {1, -ECANCELED}, {2, -ECANCELED}});
 }
 
 TEST_P(Cancels, of_anything_end_everything) {
   const Pair pair = outside.socket_pair();
   script.submit({poll(1, pair.ours, POLLIN), poll(1, pair.ours, POLLIN)});
-  script.submit({request(2, Opcode::async_cancel).flags(abi::cancel_any)});
+  script.submit({request(2, Opcode::async_cancel).flags(uapi::cancel_any)});
   script.expect_in_any_order({{2, 2}, {1, -ECANCELED}, {1, -ECANCELED}});
 }
 
@@ -168,7 +168,7 @@ TEST_P(Cancels, of_everything_count) {
 }
 
 TEST_P(Cancels, of_everything_where_nothing_is_in_flight_count_zero) {
-  script.submit({cancel_everything(1), request(2, Opcode::async_cancel).flags(abi::cancel_any)});
+  script.submit({cancel_everything(1), request(2, Opcode::async_cancel).flags(uapi::cancel_any)});
   script.expect({{1, 0}, {2, 0}});
 }
 
@@ -186,7 +186,7 @@ TEST_P(Cancels, of_a_repeating_poll_are_its_last_answer) {
 
 TEST_P(Cancels, of_a_repeating_accept_are_its_last_answer) {
   const TcpListener listener = outside.tcp_listener();
-  script.submit({accept(1, listener.fd).ioprio(abi::accept_multishot)});
+  script.submit({accept(1, listener.fd).ioprio(uapi::accept_multishot)});
   script.submit({cancel(2, 1)});
   script.expect({{2, 0}, {1, -ECANCELED}});
 }

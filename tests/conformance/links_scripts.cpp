@@ -239,7 +239,7 @@ TEST_P(LinkTimeouts, on_a_hard_link_start_the_next_when_they_fire) {
 TEST_P(LinkTimeouts, at_a_time_that_has_passed_fire_at_once) {
   const Pair pair = outside.socket_pair();
   std::string& into = outside.room(8);
-  script.submit({recv(1, pair.ours, into).linked(), link_timeout(2, 1ns, abi::timeout_abs)});
+  script.submit({recv(1, pair.ours, into).linked(), link_timeout(2, 1ns, uapi::timeout_abs)});
   script.expect_in_any_order({{1, -ECANCELED}, {2, -ETIME}});
 }
 
@@ -252,7 +252,7 @@ TEST_P(LinkTimeouts, can_be_moved) {
   const Pair pair = outside.socket_pair();
   std::string& into = outside.room(8);
   script.submit({recv(1, pair.ours, into).linked(), link_timeout(2, 1h)});
-  script.submit({timeout_update(3, 2, 2ms, abi::link_timeout_update)});
+  script.submit({timeout_update(3, 2, 2ms, uapi::link_timeout_update)});
   script.expect_in_any_order({{1, -ECANCELED}, {2, -ETIME}, {3, 0}});
 }
 

@@ -99,7 +99,7 @@ TEST_P(Multishots, of_a_receive_need_a_group) {
   NEEDS(Feature::recv_multishot);
   const Pair pair = outside.socket_pair();
   std::string& into = outside.room(8);
-  script.submit({recv(1, pair.ours, into).ioprio(abi::recv_multishot)});
+  script.submit({recv(1, pair.ours, into).ioprio(uapi::recv_multishot)});
   script.expect({{1, -EINVAL}});
 }
 
@@ -121,12 +121,12 @@ TEST_P(Multishots, receive_messages_with_their_senders) {
   BufferRing buffers(script, 7, 4, 128);
   buffers.lend_all();
   auto& message = outside.object(msghdr{.msg_namelen = sizeof(sockaddr_in)});
-  script.submit({recvmsg(1, ours, message).from_group(7).ioprio(abi::recv_multishot)});
-  constexpr int header = sizeof(abi::RecvmsgOut) + sizeof(sockaddr_in);
+  script.submit({recvmsg(1, ours, message).from_group(7).ioprio(uapi::recv_multishot)});
+  constexpr int header = sizeof(uapi::RecvmsgOut) + sizeof(sockaddr_in);
   for (std::uint16_t i = 0; i < 2; ++i) {
     outside.write(theirs, "hello");
     script.expect({{1, header + 5, more | in_buffer_number(i)}});
-    abi::RecvmsgOut out;
+    uapi::RecvmsgOut out;
     sockaddr_in sender{};
     std::memcpy(&out, buffers.buffer(i).data(), sizeof out);
     std::memcpy(&sender, buffers.buffer(i).data() + sizeof out, sizeof sender);
@@ -146,7 +146,7 @@ TEST_P(Multishots, of_an_accept_answer_each_connection) {
     const std::optional<Cqe> cqe = script.next();
     ASSERT_TRUE(cqe);
     outside.keep(cqe->res);
-    EXPECT_EQ(cqe->flags & abi::cqe_more, abi::cqe_more);
+    EXPECT_EQ(cqe->flags & uapi::cqe_more, uapi::cqe_more);
   }
 }
 
@@ -185,7 +185,7 @@ TEST_P(Multishots, read_a_pipe_until_its_end) {
   const std::optional<Cqe> last = script.next();
   ASSERT_TRUE(last);
   EXPECT_EQ(last->res, 0);
-  EXPECT_EQ(last->flags & abi::cqe_more, 0U);
+  EXPECT_EQ(last->flags & uapi::cqe_more, 0U);
 }
 
 TEST_P(Multishots, read_an_eventfd_until_there_is_no_buffer) {

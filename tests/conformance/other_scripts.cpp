@@ -349,11 +349,11 @@ TEST_P(ZeroCopies, say_whether_the_kernel_copied) {
   NEEDS(Opcode::send_zc);
   NEEDS(Feature::send_zc_report_usage);
   const Pair pair = outside.tcp_pair();
-  script.submit({send_zc(1, pair.ours, "hello").ioprio(abi::send_zc_report_usage)});
+  script.submit({send_zc(1, pair.ours, "hello").ioprio(uapi::send_zc_report_usage)});
   EXPECT_EQ(outside.read(pair.theirs, 16), "hello");
   script.expect({{1, 5, more},
                  {1,
-                  Answer::either({0, static_cast<int>(abi::notif_usage_zc_copied)},
+                  Answer::either({0, static_cast<int>(uapi::notif_usage_zc_copied)},
                                  "over the loopback device the kernel may copy"),
                   notification}});
 }
@@ -362,11 +362,11 @@ TEST_P(ZeroCopies, take_registered_buffers) {
   NEEDS(Opcode::send_zc);
   std::string& buffer = outside.room(16);
   iovec part{buffer.data(), buffer.size()};
-  abi::RsrcRegister wish{.count = 1, .data = address(&part)};
-  ASSERT_EQ(script.registers(abi::register_buffers2, &wish, sizeof wish), 0);
+  uapi::RsrcRegister wish{.count = 1, .data = address(&part)};
+  ASSERT_EQ(script.registers(uapi::register_buffers2, &wish, sizeof wish), 0);
   const Pair pair = outside.tcp_pair();
   script.submit(
-      {send_zc(1, pair.ours, std::string_view(buffer).substr(0, 5)).ioprio(abi::recvsend_fixed_buf)});
+      {send_zc(1, pair.ours, std::string_view(buffer).substr(0, 5)).ioprio(uapi::recvsend_fixed_buf)});
   EXPECT_EQ(outside.read(pair.theirs, 16), ".....");
   script.expect({{1, 5, more}, {1, 0, notification}});
 }

@@ -167,7 +167,7 @@ Entry Run::entry_of(const Step& step) {
     case Verb::cancel_thing:
       return cancel_of_fd(n, fd);
     case Verb::cancel_all_of_thing:
-      return cancel_of_fd(n, fd, abi::cancel_all);
+      return cancel_of_fd(n, fd, uapi::cancel_all);
     case Verb::cancel_anything:
       return cancel_everything(n);
     case Verb::poll_in:
@@ -234,10 +234,10 @@ Entry Run::entry_of(const Step& step) {
 
 void Run::push(const Step& step) {
   script_.push(entry_of(step).with(step.sqe_flags));
-  const bool is_silent = (step.sqe_flags & abi::sqe_cqe_skip_success) != 0;
+  const bool is_silent = (step.sqe_flags & uapi::sqe_cqe_skip_success) != 0;
   before_[step.number] = chain_;
   if (!is_silent) going_.insert(step.number);
-  chain_ = (step.sqe_flags & (abi::sqe_io_link | abi::sqe_io_hardlink)) != 0 ? step.number : 0;
+  chain_ = (step.sqe_flags & (uapi::sqe_io_link | uapi::sqe_io_hardlink)) != 0 ? step.number : 0;
 }
 
 void Run::act(const Step& step) {
@@ -324,11 +324,11 @@ bool Run::wait_for_own() {
 
 void Run::note(const Cqe& cqe) {
   const Step& step = *requests_.at(cqe.user_data);
-  if ((cqe.flags & abi::cqe_notif) != 0) return;  // it may wait for the reader
-  const bool goes_on = (cqe.flags & abi::cqe_more) != 0 && step.verb != Verb::send_zero_copy;
+  if ((cqe.flags & uapi::cqe_notif) != 0) return;  // it may wait for the reader
+  const bool goes_on = (cqe.flags & uapi::cqe_more) != 0 && step.verb != Verb::send_zero_copy;
   if (!goes_on) going_.erase(cqe.user_data);
   // Events that come soon after each other are told together or one by one.
-  const bool is_news = step.verb == Verb::poll_again && (cqe.flags & abi::cqe_more) != 0;
+  const bool is_news = step.verb == Verb::poll_again && (cqe.flags & uapi::cqe_more) != 0;
   if (is_news && !polled_.insert(cqe.user_data).second) return;
   const std::string line = is_news ? "events" : text_of(cqe, step);
   if (!is_over_) outcome_.add(cqe.user_data, line);
@@ -342,12 +342,12 @@ std::string Run::text_of(const Cqe& cqe, const Step& step) {
   const auto size = static_cast<std::size_t>(std::max(cqe.res, 0));
   if (receives(step.verb) && random_.things[step.thing] != Thing::eventfd)
     line += " '" + rooms_.at(step.number)->substr(0, size) + "'";
-  if ((cqe.flags & abi::cqe_buffer) != 0) {
-    const auto id = static_cast<std::uint16_t>(cqe.flags >> abi::cqe_buffer_shift);
+  if ((cqe.flags & uapi::cqe_buffer) != 0) {
+    const auto id = static_cast<std::uint16_t>(cqe.flags >> uapi::cqe_buffer_shift);
     taken_.push_back(id);
     line += " in buffer " + std::to_string(id) + " '" + ring_->text(id, size) + "'";
   }
-  if ((cqe.flags & abi::cqe_more) != 0 && step.verb != Verb::send_zero_copy) line += " F_MORE";
+  if ((cqe.flags & uapi::cqe_more) != 0 && step.verb != Verb::send_zero_copy) line += " F_MORE";
   return line;
 }
 

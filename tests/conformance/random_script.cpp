@@ -5,7 +5,7 @@
 #include <array>
 #include <utility>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "sim/random.hpp"
 
@@ -185,9 +185,9 @@ class Generator {
     if (repeats(step.verb)) has_repeating_[step.thing] = true;
     const bool may_link = !has(step.verb, cancels) && !has(step.verb, alone);
     if (may_link && random_.one_in(4))
-      step.sqe_flags = random_.one_in(3) ? abi::sqe_io_hardlink : abi::sqe_io_link;
+      step.sqe_flags = random_.one_in(3) ? uapi::sqe_io_hardlink : uapi::sqe_io_link;
     if (step.sqe_flags == 0 && step.verb == Verb::nop && random_.one_in(4))
-      step.sqe_flags = abi::sqe_cqe_skip_success;
+      step.sqe_flags = uapi::sqe_cqe_skip_success;
     batch_has_slow_ = batch_has_slow_ || has(step.verb, slow);
     batch_has_cancel_ = batch_has_cancel_ || has(step.verb, cancels);
     batch_polls_again_ = batch_polls_again_ || step.verb == Verb::poll_again;
@@ -196,7 +196,7 @@ class Generator {
     requests_.push_back(step.number);
     script_.steps.push_back(step);
     ++batch_;
-    const bool is_limited = step.sqe_flags == abi::sqe_io_link && random_.one_in(3);
+    const bool is_limited = step.sqe_flags == uapi::sqe_io_link && random_.one_in(3);
     if (is_limited) add_limit(step);
     if (step.sqe_flags == 0 && (batch_ >= 6 || has(step.verb, alone) || random_.one_in(3))) hand_over();
   }
@@ -210,7 +210,7 @@ class Generator {
   // A link that leads nowhere sends its request to a helper, so the last one has none.
   void hand_over() {
     if (std::exchange(batch_, 0) == 0) return;
-    script_.steps.back().sqe_flags &= ~std::uint32_t{abi::sqe_io_link | abi::sqe_io_hardlink};
+    script_.steps.back().sqe_flags &= ~std::uint32_t{uapi::sqe_io_link | uapi::sqe_io_hardlink};
     batch_has_slow_ = batch_has_cancel_ = batch_polls_again_ = is_linked_ = false;
     batch_is_chain_ = true;
     script_.steps.push_back({.verb = Verb::hand_over});
@@ -245,9 +245,9 @@ std::string text_of(const Step& step, const RandomScript& script) {
             std::to_string(step.thing);
   if (step.verb == Verb::close || step.verb == Verb::cancel_thing || step.verb == Verb::cancel_all_of_thing)
     text += " thing " + std::to_string(step.thing);
-  if ((step.sqe_flags & abi::sqe_io_link) != 0) text += ", linked";
-  if ((step.sqe_flags & abi::sqe_io_hardlink) != 0) text += ", linked hard";
-  if ((step.sqe_flags & abi::sqe_cqe_skip_success) != 0) text += ", silent";
+  if ((step.sqe_flags & uapi::sqe_io_link) != 0) text += ", linked";
+  if ((step.sqe_flags & uapi::sqe_io_hardlink) != 0) text += ", linked hard";
+  if ((step.sqe_flags & uapi::sqe_cqe_skip_success) != 0) text += ", silent";
   return text;
 }
 

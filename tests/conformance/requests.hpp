@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 
 #include <corering/base/time.hpp>
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace corering::conformance {
 
@@ -22,7 +22,7 @@ inline constexpr std::uint32_t msg_ring_cqe_skip = 1U << 0;
 /// An SQE, and the time that it points to, if it does.
 struct Entry {
   Sqe sqe;
-  std::optional<abi::Timespec> time{};
+  std::optional<uapi::Timespec> time{};
   bool time_is_second_address = false;
 
   [[nodiscard]] Entry with(std::uint32_t sqe_flags) const {
@@ -30,15 +30,15 @@ struct Entry {
     entry.sqe.flags = static_cast<std::uint8_t>(entry.sqe.flags | sqe_flags);
     return entry;
   }
-  [[nodiscard]] Entry linked() const { return with(abi::sqe_io_link); }
-  [[nodiscard]] Entry hard_linked() const { return with(abi::sqe_io_hardlink); }
-  [[nodiscard]] Entry async() const { return with(abi::sqe_async); }
-  [[nodiscard]] Entry skipping() const { return with(abi::sqe_cqe_skip_success); }
+  [[nodiscard]] Entry linked() const { return with(uapi::sqe_io_link); }
+  [[nodiscard]] Entry hard_linked() const { return with(uapi::sqe_io_hardlink); }
+  [[nodiscard]] Entry async() const { return with(uapi::sqe_async); }
+  [[nodiscard]] Entry skipping() const { return with(uapi::sqe_cqe_skip_success); }
   /// `fd` is a slot of the table.
-  [[nodiscard]] Entry in_slot() const { return with(abi::sqe_fixed_file); }
+  [[nodiscard]] Entry in_slot() const { return with(uapi::sqe_fixed_file); }
   /// The kernel picks the buffer from this group.
   [[nodiscard]] Entry from_group(std::uint16_t group) const {
-    Entry entry = with(abi::sqe_buffer_select);
+    Entry entry = with(uapi::sqe_buffer_select);
     entry.sqe.buf_index = group;
     return entry;
   }
@@ -55,7 +55,7 @@ struct Entry {
   }
   [[nodiscard]] Entry into_free_slot() const {
     Entry entry = *this;
-    entry.sqe.file_index = abi::file_index_alloc;
+    entry.sqe.file_index = uapi::file_index_alloc;
     return entry;
   }
   [[nodiscard]] Entry ioprio(std::uint32_t flags) const {
@@ -95,12 +95,12 @@ template <class T>
 
 /// A nop that answers what it is told.
 [[nodiscard]] inline Entry nop_that_answers(std::uint64_t user_data, int result) {
-  Entry entry = nop(user_data).flags(abi::nop_inject_result);
+  Entry entry = nop(user_data).flags(uapi::nop_inject_result);
   entry.sqe.len = static_cast<std::uint32_t>(result);
   return entry;
 }
 
-[[nodiscard]] inline abi::Timespec as_timespec(Duration time) {
+[[nodiscard]] inline uapi::Timespec as_timespec(Duration time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   return {.seconds = seconds.count(), .nanoseconds = (time - seconds).count()};
 }
@@ -129,7 +129,7 @@ template <class T>
 
 [[nodiscard]] inline Entry timeout_update(std::uint64_t user_data, std::uint64_t target, Duration time,
                                           std::uint32_t flags = 0) {
-  Entry entry = timeout_remove(user_data, target).flags(abi::timeout_update | flags);
+  Entry entry = timeout_remove(user_data, target).flags(uapi::timeout_update | flags);
   entry.time = as_timespec(time);
   entry.time_is_second_address = true;
   return entry;
@@ -142,17 +142,17 @@ template <class T>
 }
 
 [[nodiscard]] inline Entry cancel_of_fd(std::uint64_t user_data, int fd, std::uint32_t flags = 0) {
-  return request(user_data, Opcode::async_cancel, fd).flags(abi::cancel_fd | flags);
+  return request(user_data, Opcode::async_cancel, fd).flags(uapi::cancel_fd | flags);
 }
 
 [[nodiscard]] inline Entry cancel_of_opcode(std::uint64_t user_data, Opcode opcode, std::uint32_t flags = 0) {
-  Entry entry = request(user_data, Opcode::async_cancel).flags(abi::cancel_op | flags);
+  Entry entry = request(user_data, Opcode::async_cancel).flags(uapi::cancel_op | flags);
   entry.sqe.len = static_cast<std::uint32_t>(opcode);
   return entry;
 }
 
 [[nodiscard]] inline Entry cancel_everything(std::uint64_t user_data) {
-  return request(user_data, Opcode::async_cancel).flags(abi::cancel_any | abi::cancel_all);
+  return request(user_data, Opcode::async_cancel).flags(uapi::cancel_any | uapi::cancel_all);
 }
 
 [[nodiscard]] inline Entry poll(std::uint64_t user_data, int fd, std::uint32_t events) {
@@ -161,7 +161,7 @@ template <class T>
 
 [[nodiscard]] inline Entry poll_multishot(std::uint64_t user_data, int fd, std::uint32_t events) {
   Entry entry = poll(user_data, fd, events);
-  entry.sqe.len = abi::poll_add_multi;
+  entry.sqe.len = uapi::poll_add_multi;
   return entry;
 }
 
@@ -173,7 +173,7 @@ template <class T>
 
 [[nodiscard]] inline Entry poll_update(std::uint64_t user_data, std::uint64_t target, std::uint32_t events) {
   Entry entry = poll_remove(user_data, target).flags(events);
-  entry.sqe.len = abi::poll_update_events;
+  entry.sqe.len = uapi::poll_update_events;
   return entry;
 }
 
@@ -253,7 +253,7 @@ inline constexpr std::uint64_t at_position = ~std::uint64_t{0};  ///< the file's
 [[nodiscard]] inline Entry message_with_file(std::uint64_t user_data, int ring, std::uint64_t their_user_data,
                                              std::uint32_t our_slot) {
   Entry entry = message(user_data, ring, their_user_data, 0);
-  entry.sqe.addr = abi::msg_send_fd;
+  entry.sqe.addr = uapi::msg_send_fd;
   entry.sqe.addr3 = our_slot;
   return entry;
 }
@@ -318,7 +318,7 @@ inline constexpr std::uint64_t at_position = ~std::uint64_t{0};  ///< the file's
 
 /// Receives again and again, into buffers of a group.
 [[nodiscard]] inline Entry recv_multishot(std::uint64_t user_data, int fd, std::uint16_t group) {
-  return about(user_data, Opcode::recv, fd, nullptr, 0).from_group(group).ioprio(abi::recv_multishot);
+  return about(user_data, Opcode::recv, fd, nullptr, 0).from_group(group).ioprio(uapi::recv_multishot);
 }
 
 [[nodiscard]] inline Entry read_multishot(std::uint64_t user_data, int fd, std::uint16_t group) {
@@ -328,7 +328,7 @@ inline constexpr std::uint64_t at_position = ~std::uint64_t{0};  ///< the file's
 }
 
 [[nodiscard]] inline Entry accept_multishot(std::uint64_t user_data, int fd) {
-  return accept(user_data, fd).ioprio(abi::accept_multishot);
+  return accept(user_data, fd).ioprio(uapi::accept_multishot);
 }
 
 [[nodiscard]] inline Entry make_socket(std::uint64_t user_data, int domain, int type, int protocol = 0) {
@@ -348,7 +348,7 @@ inline constexpr std::uint64_t at_position = ~std::uint64_t{0};  ///< the file's
   return about(user_data, Opcode::listen, fd, nullptr, static_cast<std::size_t>(backlog));
 }
 
-/// `command` is abi::socket_getsockopt or abi::socket_setsockopt.
+/// `command` is uapi::socket_getsockopt or uapi::socket_setsockopt.
 [[nodiscard]] inline Entry socket_option(std::uint64_t user_data, std::uint64_t command, int fd, int level,
                                          int name, const int& value) {
   Entry entry = request(user_data, Opcode::uring_cmd, fd);

@@ -29,7 +29,7 @@ TEST_P(Rings, have_a_power_of_two_entries_and_twice_as_many_answers) {
 }
 
 TEST_P(Rings, that_are_too_large_are_cut_or_not_opened) {
-  const Script cut(kernel(), {.sq_entries = 65536, .flags = abi::setup_clamp});
+  const Script cut(kernel(), {.sq_entries = 65536, .flags = uapi::setup_clamp});
   ASSERT_EQ(cut.opened(), 0);
   EXPECT_EQ(cut.params().sq_entries, 32768U);
   const Script refused(kernel(), {.sq_entries = 65536, .flags = 0U});
@@ -43,7 +43,7 @@ TEST_P(Rings, with_fewer_answers_than_requests_are_not_opened) {
 
 TEST_P(Rings, that_defer_have_one_issuer) {
   NEEDS(Feature::defer_taskrun);
-  const Script deferring(kernel(), {.flags = abi::setup_defer_taskrun});
+  const Script deferring(kernel(), {.flags = uapi::setup_defer_taskrun});
   EXPECT_EQ(deferring.opened(), -EINVAL);
 }
 
@@ -59,8 +59,8 @@ TEST_P(Rings, belong_to_the_thread_that_opened_them) {
   int registered = 0;
   std::thread([&] {
     entered = script.enter();
-    abi::RsrcRegister wish{.count = 4, .flags = abi::rsrc_register_sparse};
-    registered = script.registers(abi::register_files2, &wish, sizeof wish);
+    uapi::RsrcRegister wish{.count = 4, .flags = uapi::rsrc_register_sparse};
+    registered = script.registers(uapi::register_files2, &wish, sizeof wish);
   }).join();
   // EINVAL, if the ring's descriptor is registered with the thread: there is no such number in another one.
   EXPECT_TRUE(entered == -EEXIST || entered == -EINVAL) << entered;
@@ -70,9 +70,9 @@ TEST_P(Rings, belong_to_the_thread_that_opened_them) {
 }
 
 TEST_P(Rings, answer_a_probe_with_what_they_know) {
-  auto& probe = outside.object<abi::Probe>();
-  EXPECT_EQ(script.registers(abi::register_probe, &probe, probe.ops.size()), 0);
-  EXPECT_NE(probe.ops[static_cast<std::size_t>(Opcode::recv)].flags & abi::probe_op_supported, 0);
+  auto& probe = outside.object<uapi::Probe>();
+  EXPECT_EQ(script.registers(uapi::register_probe, &probe, probe.ops.size()), 0);
+  EXPECT_NE(probe.ops[static_cast<std::size_t>(Opcode::recv)].flags & uapi::probe_op_supported, 0);
   EXPECT_EQ(script.registers(9999, nullptr, 0), -EINVAL);
 }
 
@@ -94,15 +94,15 @@ TEST_P(Rings, let_go_of_their_files_when_they_are_closed) {
 
 SCRIPTS(Enters);
 
-const abi::GetEventsArg* limited(Outside& outside, Duration limit) {
+const uapi::GetEventsArg* limited(Outside& outside, Duration limit) {
   const auto& time = outside.object(as_timespec(limit));
-  return &outside.object(abi::GetEventsArg{.timespec = address(&time)});
+  return &outside.object(uapi::GetEventsArg{.timespec = address(&time)});
 }
-constexpr unsigned waiting = abi::enter_getevents | abi::enter_ext_arg;
+constexpr unsigned waiting = uapi::enter_getevents | uapi::enter_ext_arg;
 
 /// The end of a real ring goes on in the kernel, which then interrupts waits of this thread that are no
 /// ring's. The emulation waits in epoll_wait(2), so a script that is not about signals enters again.
-int enter_undisturbed(Script& script, unsigned least, const abi::GetEventsArg* limit) {
+int enter_undisturbed(Script& script, unsigned least, const uapi::GetEventsArg* limit) {
   int answer = -EINTR;
   while (answer == -EINTR) answer = script.enter(least, waiting, limit);
   return answer;
@@ -172,7 +172,7 @@ TEST_P(Enters, that_wait_for_several_end_when_a_timeout_fires) {
 
 TEST_P(Enters, without_a_limit_in_their_argument_wait_as_long_as_it_takes) {
   script.push(timeout(1, 2ms));
-  auto& argument = outside.object(abi::GetEventsArg{});
+  auto& argument = outside.object(uapi::GetEventsArg{});
   EXPECT_EQ(script.enter(1, waiting, &argument), 1);
   script.expect({{1, -ETIME}});
 }
@@ -249,9 +249,9 @@ TEST_P(CompletionQueues, end_a_repeating_receive_when_they_have_no_room) {
     const std::optional<Cqe> cqe = small.next();
     ASSERT_TRUE(cqe);
     EXPECT_EQ(cqe->res, 1);
-    EXPECT_EQ(cqe->flags >> abi::cqe_buffer_shift, i);
+    EXPECT_EQ(cqe->flags >> uapi::cqe_buffer_shift, i);
     received += buffers.text(i, 1);
-    if ((cqe->flags & abi::cqe_more) != 0) continue;
+    if ((cqe->flags & uapi::cqe_more) != 0) continue;
     ++ended;  // no error tells why
     small.submit({recv_multishot(1, pair.ours, 7)});
   }
@@ -270,7 +270,7 @@ TEST_P(CompletionQueues, lose_no_answer_of_a_repeating_accept) {
     const std::optional<Cqe> cqe = small.next();
     ASSERT_TRUE(cqe);
     outside.keep(cqe->res);
-    if ((cqe->flags & abi::cqe_more) == 0) small.submit({accept_multishot(1, listener.fd)});
+    if ((cqe->flags & uapi::cqe_more) == 0) small.submit({accept_multishot(1, listener.fd)});
   }
   small.finish();
 }

@@ -26,16 +26,16 @@ std::string number(int res) {
 }
 
 std::uint32_t compared(std::uint32_t flags) noexcept {
-  constexpr std::uint32_t known = abi::cqe_buffer | abi::cqe_more | abi::cqe_notif | abi::cqe_buf_more;
-  return flags & (known | ~0U << abi::cqe_buffer_shift);
+  constexpr std::uint32_t known = uapi::cqe_buffer | uapi::cqe_more | uapi::cqe_notif | uapi::cqe_buf_more;
+  return flags & (known | ~0U << uapi::cqe_buffer_shift);
 }
 
 std::string flags_text(std::uint32_t flags) {
   std::string text;
-  if ((flags & abi::cqe_more) != 0) text += " F_MORE";
-  if ((flags & abi::cqe_notif) != 0) text += " F_NOTIF";
-  if ((flags & abi::cqe_buf_more) != 0) text += " F_BUF_MORE";
-  if ((flags & abi::cqe_buffer) != 0) text += " buffer " + std::to_string(flags >> abi::cqe_buffer_shift);
+  if ((flags & uapi::cqe_more) != 0) text += " F_MORE";
+  if ((flags & uapi::cqe_notif) != 0) text += " F_NOTIF";
+  if ((flags & uapi::cqe_buf_more) != 0) text += " F_BUF_MORE";
+  if ((flags & uapi::cqe_buffer) != 0) text += " buffer " + std::to_string(flags >> uapi::cqe_buffer_shift);
   return text;
 }
 
@@ -76,9 +76,9 @@ bool can_be_told_apart(const std::vector<Expected>& expected) {
 }
 
 std::uint32_t usual_flags(Kernel& kernel) {
-  const std::uint32_t common = abi::setup_submit_all | abi::setup_clamp | abi::setup_taskrun_flag;
+  const std::uint32_t common = uapi::setup_submit_all | uapi::setup_clamp | uapi::setup_taskrun_flag;
   const bool defers = capabilities_of(kernel).has(Feature::defer_taskrun);
-  return common | (defers ? abi::setup_single_issuer | abi::setup_defer_taskrun : abi::setup_coop_taskrun);
+  return common | (defers ? uapi::setup_single_issuer | uapi::setup_defer_taskrun : uapi::setup_coop_taskrun);
 }
 
 }  // namespace
@@ -97,7 +97,7 @@ std::string Answer::text() const {
 Script::Script(Kernel& kernel, const Setup& setup) : kernel_(kernel) {
   params_ = {.sq_entries = setup.sq_entries, .cq_entries = setup.cq_entries};
   params_.flags = setup.flags ? *setup.flags : usual_flags(kernel);
-  if (setup.cq_entries > 0) params_.flags |= abi::setup_cqsize;
+  if (setup.cq_entries > 0) params_.flags |= uapi::setup_cqsize;
   opened_ = kernel.open_ring(params_, ring_);
   if (opened_ < 0) return;
   const RingMemory& memory = ring_->memory();
@@ -118,7 +118,7 @@ void Script::push(const Entry& entry, Place place) {
   (entry.time_is_second_address ? sqe.off : sqe.addr) = reinterpret_cast<std::uintptr_t>(&times_.back());
 }
 
-int Script::enter(unsigned min_complete, unsigned flags, const abi::GetEventsArg* arg) {
+int Script::enter(unsigned min_complete, unsigned flags, const uapi::GetEventsArg* arg) {
   const RingMemory& memory = ring_->memory();
   std::atomic_ref(*memory.sq_tail).store(tail_, std::memory_order_release);
   return ring_->enter(tail_ - load(memory.sq_head), min_complete, flags, arg);
@@ -150,9 +150,9 @@ bool Script::wait_until(TimePoint deadline) {
   const Duration left = deadline - kernel_.now();
   if (left <= Duration(0)) return false;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-  const abi::Timespec time{.seconds = seconds.count(), .nanoseconds = (left - seconds).count()};
-  const abi::GetEventsArg arg{.timespec = reinterpret_cast<std::uintptr_t>(&time)};
-  const int entered = enter(1, abi::enter_getevents | abi::enter_ext_arg, &arg);
+  const uapi::Timespec time{.seconds = seconds.count(), .nanoseconds = (left - seconds).count()};
+  const uapi::GetEventsArg arg{.timespec = reinterpret_cast<std::uintptr_t>(&time)};
+  const int entered = enter(1, uapi::enter_getevents | uapi::enter_ext_arg, &arg);
   return entered >= 0 || entered == -EINTR || entered == -ETIME;
 }
 
@@ -222,7 +222,7 @@ void Script::expect_silence(Place place) {
 }
 
 void Script::expect_silence_without_asking(Place place) {
-  enter(0, abi::enter_getevents);
+  enter(0, uapi::enter_getevents);
   const std::optional<Cqe> cqe = reap();
   if (!cqe) return;
   ADD_FAILURE_AT(place.file_name(), static_cast<int>(place.line()))
@@ -230,7 +230,7 @@ void Script::expect_silence_without_asking(Place place) {
 }
 
 bool Script::has_overflowed() const noexcept {
-  return (load(ring_->memory().sq_flags) & abi::sq_cq_overflow) != 0;
+  return (load(ring_->memory().sq_flags) & uapi::sq_cq_overflow) != 0;
 }
 
 std::uint32_t Script::in_the_ring() const noexcept {

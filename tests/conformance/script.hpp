@@ -49,11 +49,11 @@ class Answer {
 
 // What a script says about `flags`. Whether a socket has more data (SOCK_NONEMPTY) is a hint; it is not
 // compared.
-inline constexpr std::uint32_t more = abi::cqe_more;
-inline constexpr std::uint32_t notification = abi::cqe_notif;
-inline constexpr std::uint32_t buffer_goes_on = abi::cqe_buf_more;
+inline constexpr std::uint32_t more = uapi::cqe_more;
+inline constexpr std::uint32_t notification = uapi::cqe_notif;
+inline constexpr std::uint32_t buffer_goes_on = uapi::cqe_buf_more;
 [[nodiscard]] constexpr std::uint32_t in_buffer_number(std::uint32_t id) noexcept {
-  return abi::cqe_buffer | id << abi::cqe_buffer_shift;
+  return uapi::cqe_buffer | id << uapi::cqe_buffer_shift;
 }
 
 struct Expected {
@@ -88,7 +88,7 @@ class Script {
   /// Fills the next SQE. It goes with the next enter.
   void push(const Entry& entry, Place place = Place::current());
   /// Hands over what was pushed. Returns what the kernel answers: how many it took, or -errno.
-  int enter(unsigned min_complete = 0, unsigned flags = 0, const abi::GetEventsArg* arg = nullptr);
+  int enter(unsigned min_complete = 0, unsigned flags = 0, const uapi::GetEventsArg* arg = nullptr);
   /// The same, but hands over at most `to_submit` of them.
   int enter_with(unsigned to_submit);
   /// Pushes these and hands them over in one enter. The kernel has to take all of them.
@@ -133,7 +133,7 @@ class Script {
   std::unique_ptr<KernelRing> ring_;
   int opened_ = 0;
   std::uint32_t tail_ = 0;
-  std::deque<abi::Timespec> times_;  // the kernel reads them when it is entered
+  std::deque<uapi::Timespec> times_;  // the kernel reads them when it is entered
 };
 
 }  // namespace corering::conformance

@@ -125,7 +125,7 @@ TEST_P(Sockets, do_not_wait_when_told_not_to) {
 TEST_P(Sockets, wait_for_readiness_first_when_told_to) {
   const Pair pair = outside.socket_pair();
   std::string& into = outside.room(16);
-  script.submit({recv(1, pair.ours, into).ioprio(abi::recvsend_poll_first)});
+  script.submit({recv(1, pair.ours, into).ioprio(uapi::recvsend_poll_first)});
   script.expect_silence();
   outside.write(pair.theirs, "hello");
   script.expect({{1, 5}});
@@ -190,7 +190,7 @@ TEST_P(Sockets, send_all_when_told_to_wait_for_all) {
   std::optional<Cqe> cqe;
   while (!cqe && received < much.size()) {
     received += outside.read(pair.theirs, 65536).size();
-    script.enter(0, abi::enter_getevents);
+    script.enter(0, uapi::enter_getevents);
     cqe = script.reap();
   }
   if (!cqe) cqe = script.next();
@@ -238,7 +238,7 @@ TEST_P(Sockets, send_many_parts_in_one_request) {
   const Pair pair = outside.socket_pair();
   auto& from =
       outside.object(std::array<iovec, 2>{{{const_cast<char*>("abcd"), 4}, {const_cast<char*>("efg"), 3}}});
-  script.submit({about(1, Opcode::send, pair.ours, from.data(), 2).ioprio(abi::send_vectorized)});
+  script.submit({about(1, Opcode::send, pair.ours, from.data(), 2).ioprio(uapi::send_vectorized)});
   script.expect({{1, 7}});
   EXPECT_EQ(outside.read(pair.theirs, 16), "abcdefg");
 }
@@ -306,7 +306,7 @@ TEST_P(Sockets, accept_one_each_when_two_ask) {
 TEST_P(Sockets, do_not_wait_for_a_connection_when_told_not_to) {
   NEEDS(Feature::accept_dontwait);
   const TcpListener listener = outside.tcp_listener();
-  script.submit({accept(1, listener.fd).ioprio(abi::accept_dontwait)});
+  script.submit({accept(1, listener.fd).ioprio(uapi::accept_dontwait)});
   script.expect({{1, -EAGAIN}});
 }
 
@@ -389,8 +389,8 @@ TEST_P(Sockets, have_options) {
   const int socket = outside.tcp_socket();
   auto& on = outside.object(1);
   auto& got = outside.object(-1);
-  script.submit({socket_option(1, abi::socket_setsockopt, socket, SOL_SOCKET, SO_KEEPALIVE, on),
-                 socket_option(2, abi::socket_getsockopt, socket, SOL_SOCKET, SO_KEEPALIVE, got)});
+  script.submit({socket_option(1, uapi::socket_setsockopt, socket, SOL_SOCKET, SO_KEEPALIVE, on),
+                 socket_option(2, uapi::socket_getsockopt, socket, SOL_SOCKET, SO_KEEPALIVE, got)});
   script.expect({{1, 0}, {2, sizeof(int)}});
   EXPECT_EQ(got, 1);
 }
@@ -400,7 +400,7 @@ TEST_P(Sockets, count_what_there_is_to_receive) {
   const Pair pair = outside.tcp_pair();
   outside.write(pair.theirs, "hello");
   Entry count = request(1, Opcode::uring_cmd, pair.ours);
-  count.sqe.off = abi::socket_siocinq;
+  count.sqe.off = uapi::socket_siocinq;
   script.submit({count});
   script.expect({{1, 5}});
 }

@@ -37,10 +37,10 @@ TEST_P(FixedFiles, are_not_found_without_a_table) {
 
 TEST_P(FixedFiles, have_one_table) {
   FileTable table(script, 4);
-  abi::RsrcRegister another{.count = 4, .flags = abi::rsrc_register_sparse};
-  EXPECT_EQ(script.registers(abi::register_files2, &another, sizeof another), -EBUSY);
-  EXPECT_EQ(script.registers(abi::unregister_files, nullptr, 0), 0);
-  EXPECT_EQ(script.registers(abi::unregister_files, nullptr, 0), -ENXIO);
+  uapi::RsrcRegister another{.count = 4, .flags = uapi::rsrc_register_sparse};
+  EXPECT_EQ(script.registers(uapi::register_files2, &another, sizeof another), -EBUSY);
+  EXPECT_EQ(script.registers(uapi::unregister_files, nullptr, 0), 0);
+  EXPECT_EQ(script.registers(uapi::unregister_files, nullptr, 0), -ENXIO);
   EXPECT_EQ(table.put(0, 0), -ENXIO);
 }
 
@@ -150,7 +150,7 @@ TEST_P(FixedFiles, may_not_be_close_on_exec) {
 TEST_P(FixedFiles, may_be_connections_that_come_again_and_again) {
   FileTable table(script, 2);
   const TcpListener listener = outside.tcp_listener();
-  script.submit({accept(1, listener.fd, 0).ioprio(abi::accept_multishot).into_free_slot()});
+  script.submit({accept(1, listener.fd, 0).ioprio(uapi::accept_multishot).into_free_slot()});
   outside.connected_to(listener.address);
   script.expect({{1, 0, more}});
   outside.connected_to(listener.address);
@@ -184,7 +184,7 @@ TEST_P(FixedFiles, are_put_into_a_free_slot_by_a_request) {
   FileTable table(script, 4);
   auto& fd = outside.object(outside.file("one"));
   Entry update = about(1, Opcode::files_update, -1, &fd, 1);
-  update.sqe.off = abi::file_index_alloc;
+  update.sqe.off = uapi::file_index_alloc;
   script.submit({update});
   script.expect({{1, 1}});
   EXPECT_EQ(fd, 0) << "the slot stands where the descriptor was";
@@ -210,8 +210,8 @@ SCRIPTS(FixedBuffers);
 /// Registers one buffer; the table's other slot stays empty.
 int register_one(Script& script, std::string& buffer) {
   std::array<iovec, 2> parts{{{buffer.data(), buffer.size()}, {nullptr, 0}}};
-  abi::RsrcRegister wish{.count = 2, .data = address(parts.data())};
-  return script.registers(abi::register_buffers2, &wish, sizeof wish);
+  uapi::RsrcRegister wish{.count = 2, .data = address(parts.data())};
+  return script.registers(uapi::register_buffers2, &wish, sizeof wish);
 }
 
 TEST_P(FixedBuffers, are_read_into_and_written_from) {
@@ -248,14 +248,14 @@ TEST_P(FixedBuffers, are_not_found_without_a_table) {
   const int from = outside.file("hello");
   script.submit({fixed(Opcode::read_fixed, 1, from, buffer.data(), 5, 0)});
   script.expect({{1, -EFAULT}});
-  EXPECT_EQ(script.registers(abi::unregister_buffers, nullptr, 0), -ENXIO);
+  EXPECT_EQ(script.registers(uapi::unregister_buffers, nullptr, 0), -ENXIO);
 }
 
 TEST_P(FixedBuffers, have_one_table) {
   std::string& buffer = outside.room(16);
   EXPECT_EQ(register_one(script, buffer), 0);
   EXPECT_EQ(register_one(script, buffer), -EBUSY);
-  EXPECT_EQ(script.registers(abi::unregister_buffers, nullptr, 0), 0);
+  EXPECT_EQ(script.registers(uapi::unregister_buffers, nullptr, 0), 0);
 }
 
 TEST_P(FixedBuffers, are_exchanged) {
@@ -263,8 +263,8 @@ TEST_P(FixedBuffers, are_exchanged) {
   std::string& other = outside.room(16);
   ASSERT_EQ(register_one(script, buffer), 0);
   iovec part{other.data(), other.size()};
-  abi::RsrcUpdate2 update{.offset = 1, .data = address(&part), .count = 1};
-  EXPECT_EQ(script.registers(abi::register_buffers_update, &update, sizeof update), 1);
+  uapi::RsrcUpdate2 update{.offset = 1, .data = address(&part), .count = 1};
+  EXPECT_EQ(script.registers(uapi::register_buffers_update, &update, sizeof update), 1);
   const int from = outside.file("hello");
   script.submit({fixed(Opcode::read_fixed, 1, from, other.data(), 5, 1)});
   script.expect({{1, 5}});

@@ -18,14 +18,14 @@ namespace corering::conformance {
 class FileTable {
  public:
   FileTable(Script& script, std::uint32_t slots) : script_(script) {
-    abi::RsrcRegister wish{.count = slots, .flags = abi::rsrc_register_sparse};
-    EXPECT_EQ(script.registers(abi::register_files2, &wish, sizeof wish), 0);
+    uapi::RsrcRegister wish{.count = slots, .flags = uapi::rsrc_register_sparse};
+    EXPECT_EQ(script.registers(uapi::register_files2, &wish, sizeof wish), 0);
   }
 
   /// Puts a file there, or empties the slot with -1. Returns what the kernel answers.
   int put(std::uint32_t slot, int fd) {
-    abi::RsrcUpdate update{.offset = slot, .data = address(&fd)};
-    return script_.registers(abi::register_files_update, &update, 1);
+    uapi::RsrcUpdate update{.offset = slot, .data = address(&fd)};
+    return script_.registers(uapi::register_files_update, &update, 1);
   }
 
  private:
@@ -40,13 +40,13 @@ class BufferRing {
       : script_(script), group_(group), entries_(entries), buffers_(entries, std::string(size, '.')) {
     void* const memory = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     EXPECT_NE(memory, MAP_FAILED);
-    ring_ = static_cast<abi::RingBuffer*>(memory);
+    ring_ = static_cast<uapi::RingBuffer*>(memory);
     registered_ = registers(flags);
   }
   BufferRing(BufferRing&&) = delete;
   ~BufferRing() {
-    abi::BufferRingRegister gone{.group = group_};
-    if (registered_ == 0) script_.registers(abi::unregister_pbuf_ring, &gone, 1);
+    uapi::BufferRingRegister gone{.group = group_};
+    if (registered_ == 0) script_.registers(uapi::unregister_pbuf_ring, &gone, 1);
     ::munmap(ring_, page);
   }
 
@@ -55,7 +55,7 @@ class BufferRing {
 
   /// Lends the buffer to the kernel.
   BufferRing& lend(std::uint16_t id) {
-    abi::RingBuffer& entry = ring_[tail_ & (entries_ - 1)];
+    uapi::RingBuffer& entry = ring_[tail_ & (entries_ - 1)];
     entry.address = address(buffers_[id].data());
     entry.length = static_cast<std::uint32_t>(buffers_[id].size());
     entry.id = id;
@@ -76,16 +76,16 @@ class BufferRing {
   static constexpr std::size_t page = 4096;
 
   int registers(std::uint16_t flags) {
-    abi::BufferRingRegister wish{
+    uapi::BufferRingRegister wish{
         .address = address(ring_), .entries = entries_, .group = group_, .flags = flags};
-    return script_.registers(abi::register_pbuf_ring, &wish, 1);
+    return script_.registers(uapi::register_pbuf_ring, &wish, 1);
   }
 
   Script& script_;
   std::uint16_t group_;
   std::uint32_t entries_;
   std::vector<std::string> buffers_;
-  abi::RingBuffer* ring_ = nullptr;
+  uapi::RingBuffer* ring_ = nullptr;
   std::uint16_t tail_ = 0;
   int registered_ = -1;
 };

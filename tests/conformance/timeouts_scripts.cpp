@@ -33,24 +33,24 @@ TEST_P(Timeouts, at_a_time_fire_then_on_every_clock) {
     std::uint32_t flags;
     clockid_t clock;
   };
-  for (const auto& [flags, clock] : {Case{0, CLOCK_MONOTONIC}, Case{abi::timeout_boottime, CLOCK_BOOTTIME},
-                                     Case{abi::timeout_realtime, CLOCK_REALTIME}}) {
+  for (const auto& [flags, clock] : {Case{0, CLOCK_MONOTONIC}, Case{uapi::timeout_boottime, CLOCK_BOOTTIME},
+                                     Case{uapi::timeout_realtime, CLOCK_REALTIME}}) {
     const Duration when = machine->now_of(clock) + 2ms;
-    script.submit({timeout(1, when, flags | abi::timeout_abs)});
+    script.submit({timeout(1, when, flags | uapi::timeout_abs)});
     script.expect({{1, -ETIME}});
     EXPECT_GE(machine->now_of(clock), when);
   }
 }
 
 TEST_P(Timeouts, at_a_time_that_has_passed_fire_at_once_on_every_clock) {
-  for (const std::uint32_t clock : {0U, abi::timeout_boottime, abi::timeout_realtime}) {
-    script.submit({timeout(1, 1s, clock | abi::timeout_abs)});
+  for (const std::uint32_t clock : {0U, uapi::timeout_boottime, uapi::timeout_realtime}) {
+    script.submit({timeout(1, 1s, clock | uapi::timeout_abs)});
     script.expect({{1, -ETIME}});
   }
 }
 
 TEST_P(Timeouts, after_a_time_fire_then_on_every_clock) {
-  for (const std::uint32_t clock : {abi::timeout_boottime, abi::timeout_realtime}) {
+  for (const std::uint32_t clock : {uapi::timeout_boottime, uapi::timeout_realtime}) {
     const TimePoint begin = kernel().now();
     script.submit({timeout(1, 2ms, clock)});
     script.expect({{1, -ETIME}});
@@ -59,7 +59,7 @@ TEST_P(Timeouts, after_a_time_fire_then_on_every_clock) {
 }
 
 TEST_P(Timeouts, on_two_clocks_are_invalid) {
-  script.submit({timeout(1, 1ms, abi::timeout_boottime | abi::timeout_realtime)});
+  script.submit({timeout(1, 1ms, uapi::timeout_boottime | uapi::timeout_realtime)});
   script.expect({{1, -EINVAL}});
 }
 
@@ -100,7 +100,7 @@ TEST_P(Timeouts, read_their_time_when_they_are_handed_over) {
 TEST_P(Timeouts, that_fire_break_a_chain_unless_that_counts_as_success) {
   script.submit({timeout(1, 1ms).linked(), nop(2)});
   script.expect({{1, -ETIME}, {2, -ECANCELED}});
-  script.submit({timeout(3, 1ms, abi::timeout_etime_success).linked(), nop(4)});
+  script.submit({timeout(3, 1ms, uapi::timeout_etime_success).linked(), nop(4)});
   script.expect({{3, -ETIME}, {4, 0}});
 }
 
@@ -152,25 +152,25 @@ TEST_P(Timeouts, can_be_moved_to_a_later_time) {
 
 TEST_P(Timeouts, end_a_wait_for_more_than_one_answer) {
   script.push(timeout(1, 2ms));
-  EXPECT_EQ(script.enter(2, abi::enter_getevents), 1);  // without this rule it waits for ever
+  EXPECT_EQ(script.enter(2, uapi::enter_getevents), 1);  // without this rule it waits for ever
   script.expect({{1, -ETIME}});
 }
 
 TEST_P(Timeouts, can_be_moved_to_a_time_of_the_clock) {
   script.submit({timeout(1, 1h)});
-  script.submit({timeout_update(2, 1, machine->now_of(CLOCK_MONOTONIC) + 2ms, abi::timeout_abs)});
+  script.submit({timeout_update(2, 1, machine->now_of(CLOCK_MONOTONIC) + 2ms, uapi::timeout_abs)});
   script.expect({{2, 0}, {1, -ETIME}});
 }
 
 TEST_P(Timeouts, keep_their_clock_when_they_are_moved) {
-  script.submit({timeout(1, 1h, abi::timeout_realtime)});
-  script.submit({timeout_update(2, 1, machine->now_of(CLOCK_REALTIME) + 2ms, abi::timeout_abs)});
+  script.submit({timeout(1, 1h, uapi::timeout_realtime)});
+  script.submit({timeout_update(2, 1, machine->now_of(CLOCK_REALTIME) + 2ms, uapi::timeout_abs)});
   script.expect({{2, 0}, {1, -ETIME}});
 }
 
 TEST_P(Timeouts, get_no_other_clock_when_they_are_moved) {
   script.submit({timeout(1, 1h)});
-  script.submit({timeout_update(2, 1, 1ms, abi::timeout_realtime)});
+  script.submit({timeout_update(2, 1, 1ms, uapi::timeout_realtime)});
   script.expect({{2, -EINVAL}});
 }
 
@@ -218,14 +218,14 @@ TEST_P(Timeouts, that_count_may_fire_before) {
 TEST_P(Timeouts, that_repeat_end_after_their_count) {
   NEEDS(Feature::timeout_multishot);
   const TimePoint begin = kernel().now();
-  script.submit({timeout(1, 1ms, abi::timeout_multishot, 3)});
+  script.submit({timeout(1, 1ms, uapi::timeout_multishot, 3)});
   script.expect({{1, -ETIME, more}, {1, -ETIME, more}, {1, -ETIME}});
   EXPECT_GE(kernel().now() - begin, 3ms);
 }
 
 TEST_P(Timeouts, that_repeat_for_ever_end_when_they_are_removed) {
   NEEDS(Feature::timeout_multishot);
-  script.submit({timeout(1, 1ms, abi::timeout_multishot)});
+  script.submit({timeout(1, 1ms, uapi::timeout_multishot)});
   script.expect({{1, -ETIME, more}, {1, -ETIME, more}, {1, -ETIME, more}, {1, -ETIME, more}});
   script.submit({timeout_update(2, 1, 1h)});
   while (script.next().value_or(Cqe{}).user_data == 1) continue;  // until the answer to the update
@@ -235,14 +235,14 @@ TEST_P(Timeouts, that_repeat_for_ever_end_when_they_are_removed) {
 
 TEST_P(Timeouts, that_repeat_are_cancelled_by_their_name) {
   NEEDS(Feature::timeout_multishot);
-  script.submit({timeout(1, 1h, abi::timeout_multishot, 5)});
+  script.submit({timeout(1, 1h, uapi::timeout_multishot, 5)});
   script.submit({cancel(2, 1)});
   script.expect_in_any_order({{1, -ECANCELED}, {2, 0}});
 }
 
 TEST_P(Timeouts, that_repeat_do_not_repeat_at_a_time) {
   NEEDS(Feature::timeout_multishot);
-  script.submit({timeout(1, 1s, abi::timeout_multishot | abi::timeout_abs, 3)});
+  script.submit({timeout(1, 1s, uapi::timeout_multishot | uapi::timeout_abs, 3)});
   script.expect({{1, -EINVAL}});
 }
 

@@ -83,8 +83,8 @@ class OuterLoop {
 enum class On : std::uint8_t { best_ring, ring_of_5_19, ring_of_5_18, emulation };
 
 std::uint32_t refused_flags(On on) {
-  if (on == On::ring_of_5_19) return abi::setup_single_issuer;
-  if (on == On::ring_of_5_18) return abi::setup_single_issuer | abi::setup_coop_taskrun;
+  if (on == On::ring_of_5_19) return uapi::setup_single_issuer;
+  if (on == On::ring_of_5_18) return uapi::setup_single_issuer | uapi::setup_coop_taskrun;
   return 0;
 }
 
@@ -415,7 +415,7 @@ TEST(GuestOutOfTheOrdinary, a_descriptor_that_is_refused_can_be_asked_for_again)
 TEST(GuestOutOfTheOrdinary, no_ring_is_asked_for_that_cannot_be_watched) {
   Worker worker;
   ASSERT_TRUE(worker.descriptor());
-  EXPECT_EQ(worker.setup_flags() & abi::setup_defer_taskrun, 0U);
+  EXPECT_EQ(worker.setup_flags() & uapi::setup_defer_taskrun, 0U);
 }
 
 // ---- wrong use ----

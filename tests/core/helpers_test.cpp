@@ -168,7 +168,7 @@ using Limits = std::array<std::uint32_t, 2>;
 // The kernel changes what is not 0, and tells what was.
 Task<int> asks_for_limits(Limits& limits) {
   limits = {};
-  co_return here::register_resource(abi::register_iowq_max_workers, limits.data(), 2);
+  co_return here::register_resource(uapi::register_iowq_max_workers, limits.data(), 2);
 }
 
 TEST(Helpers, have_a_limit_also_when_nobody_asks_for_one) {

@@ -70,7 +70,7 @@ TEST_F(Connections, what_is_made_for_a_table_is_closed_by_exec) {
 TEST_F(Connections, an_accept_that_must_not_wait_fails_with_eagain) {
   const Listener listener;
   TestCall call(Opcode::accept, listener.fd);
-  call.sqe.ioprio = abi::accept_dontwait;
+  call.sqe.ioprio = uapi::accept_dontwait;
   EXPECT_EQ(finish(call), -EAGAIN);
 }
 
@@ -231,7 +231,7 @@ TEST_F(Connections, a_sockets_options_and_queues_are_asked_for) {
   const int client = listener.connect();
   int value = 0;
   TestCall get(Opcode::uring_cmd, client);
-  get.at(abi::socket_getsockopt);
+  get.at(uapi::socket_getsockopt);
   get.sqe.addr = static_cast<std::uint64_t>(SOL_SOCKET) | std::uint64_t{SO_TYPE} << 32;
   get.sqe.addr3 = address(&value);
   get.sqe.file_index = sizeof value;
@@ -239,17 +239,17 @@ TEST_F(Connections, a_sockets_options_and_queues_are_asked_for) {
   EXPECT_EQ(value, SOCK_STREAM);
   const int one = 1;
   TestCall set(Opcode::uring_cmd, client);
-  set.at(abi::socket_setsockopt);
+  set.at(uapi::socket_setsockopt);
   set.sqe.addr = static_cast<std::uint64_t>(SOL_SOCKET) | std::uint64_t{SO_KEEPALIVE} << 32;
   set.sqe.addr3 = address(&one);
   set.sqe.file_index = sizeof one;
   EXPECT_EQ(finish(set), 0);
   TestCall queued(Opcode::uring_cmd, client);
-  queued.at(abi::socket_siocinq);
+  queued.at(uapi::socket_siocinq);
   EXPECT_EQ(finish(queued), 0);
   const Pipe pipe;
   TestCall of_a_pipe(Opcode::uring_cmd, pipe.first);
-  of_a_pipe.at(abi::socket_siocinq);
+  of_a_pipe.at(uapi::socket_siocinq);
   EXPECT_EQ(finish(of_a_pipe), -EOPNOTSUPP);
   TestCall unknown(Opcode::uring_cmd, client);
   unknown.at(999);

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 using test::CheatingKernel;
 
 Cqe part_of(const Cqe& whole, std::int32_t res) {
-  return {.user_data = whole.user_data, .res = res, .flags = whole.flags | abi::cqe_more};
+  return {.user_data = whole.user_data, .res = res, .flags = whole.flags | uapi::cqe_more};
 }
 
 Task<void> reads_in_parts(Result<std::size_t>& got) {

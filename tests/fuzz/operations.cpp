@@ -31,7 +31,7 @@ struct Memory {
   sockaddr_in name{};
   socklen_t name_length = sizeof(sockaddr_in);
   msghdr message{};
-  abi::Timespec time{};
+  uapi::Timespec time{};
   open_how how{};
   struct statx status{};
   std::array<std::int32_t, 4> files{};
@@ -56,7 +56,7 @@ constexpr std::uint64_t of_a_message = 1U << 20;  // the user data of what other
 class Run {
  public:
   explicit Run(Bytes bytes) : bytes_(bytes), system_(1, faults(), disk_.files()), kernel_(system_) {
-    RingParams params{.sq_entries = 16, .cq_entries = 32, .flags = abi::setup_cqsize};
+    RingParams params{.sq_entries = 16, .cq_entries = 32, .flags = uapi::setup_cqsize};
     must(kernel_.open_ring(params, ring_) == 0);
     open_descriptors();
     for (std::size_t i = 0; i < lent_.size(); ++i) give_buffer(static_cast<std::uint16_t>(i));
@@ -144,9 +144,9 @@ class Run {
     fill(sqe, *sent.memory);
     sqe.user_data = user_data;
     // A link's success or failure decides who speaks, so only a chain without the flag has to.
-    skips_ = skips_ || (sqe.flags & abi::sqe_cqe_skip_success) != 0;
+    skips_ = skips_ || (sqe.flags & uapi::sqe_cqe_skip_success) != 0;
     sent.may_be_silent = skips_;
-    if ((sqe.flags & (abi::sqe_io_link | abi::sqe_io_hardlink)) == 0) skips_ = false;
+    if ((sqe.flags & (uapi::sqe_io_link | uapi::sqe_io_hardlink)) == 0) skips_ = false;
     memory.sq_array[at] = at;
     sent_.push_back(std::move(sent));
     ++*memory.sq_tail;
@@ -154,7 +154,7 @@ class Run {
 
   void enter(unsigned wanted) {
     const RingMemory& memory = ring_->memory();
-    (void)ring_->enter(*memory.sq_tail - *memory.sq_head, wanted, abi::enter_getevents, nullptr);
+    (void)ring_->enter(*memory.sq_tail - *memory.sq_head, wanted, uapi::enter_getevents, nullptr);
     reap();
   }
 
@@ -169,8 +169,8 @@ class Run {
     const std::uint64_t index = cqe.user_data - 8;
     must(index < sent_.size());
     must(!sent_[index].has_ended);
-    if ((cqe.flags & abi::cqe_buffer) != 0) must(cqe.flags >> abi::cqe_buffer_shift < lent_.size());
-    if ((cqe.flags & abi::cqe_more) != 0) return;
+    if ((cqe.flags & uapi::cqe_buffer) != 0) must(cqe.flags >> uapi::cqe_buffer_shift < lent_.size());
+    if ((cqe.flags & uapi::cqe_more) != 0) return;
     sent_[index].has_ended = true;
     sent_[index].memory.reset();
   }
@@ -198,9 +198,9 @@ class Run {
     sqe.flags = static_cast<std::uint8_t>(
         bytes_.one_of(std::array{0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 36, 68, 33, 255}));
     sqe.ioprio = static_cast<std::uint16_t>(bytes_.one_of(std::array{0, 0, 0, 1, 2, 3, 4, 16, 18, 32, 8}));
-    sqe.fd = (sqe.flags & abi::sqe_fixed_file) != 0 ? bytes_.next() % 6 : bytes_.one_of(fds_);
+    sqe.fd = (sqe.flags & uapi::sqe_fixed_file) != 0 ? bytes_.next() % 6 : bytes_.one_of(fds_);
     sqe.buf_index = bytes_.next() % 3;
-    sqe.file_index = bytes_.one_of(std::array{0U, 0U, 0U, 1U, 4U, 9U, abi::file_index_alloc});
+    sqe.file_index = bytes_.one_of(std::array{0U, 0U, 0U, 1U, 4U, 9U, uapi::file_index_alloc});
     sqe.op_flags = bytes_.one_of(std::array<std::uint32_t, 14>{0, 0, 0, 1, 2, 4, 8, 16, 32, 64, MSG_WAITALL,
                                                                MSG_DONTWAIT, MSG_PEEK | MSG_TRUNC, ~0U});
     fill_memory(memory);
@@ -252,7 +252,7 @@ class Run {
       case Opcode::send_zc:
         sqe.off = 0;
         sqe.file_index = 0;
-        if ((sqe.ioprio & abi::send_vectorized) != 0) point(sqe, memory.parts.data(), sqe.len % 3);
+        if ((sqe.ioprio & uapi::send_vectorized) != 0) point(sqe, memory.parts.data(), sqe.len % 3);
         return;
       case Opcode::timeout:
       case Opcode::link_timeout:
@@ -304,7 +304,7 @@ class Run {
         sqe.off = address(memory.other_path.c_str());
         return point(sqe, memory.path.c_str(), static_cast<std::uint32_t>(AT_FDCWD));
       case Opcode::files_update:
-        sqe.off = sqe.off == ~0ULL ? abi::file_index_alloc : sqe.off;
+        sqe.off = sqe.off == ~0ULL ? uapi::file_index_alloc : sqe.off;
         return point(sqe, memory.files.data(), sqe.len % 5);
       case Opcode::pipe:
         return point(sqe, memory.files.data(), 0);
@@ -340,32 +340,32 @@ class Run {
 
   void register_something() {
     std::array<std::int32_t, 4> files = {fds_[4], fds_[8], -1, fds_[5]};
-    abi::RsrcRegister wish{.count = 4, .data = address(files.data())};
+    uapi::RsrcRegister wish{.count = 4, .data = address(files.data())};
     const std::array<iovec, 2> fixed = {iovec{room_.data(), 300}, iovec{room_.data() + 300, 200}};
-    abi::RsrcRegister buffers{.count = 2, .data = address(fixed.data())};
-    abi::BufferRingRegister group{.address = address(lent_.data()),
-                                  .entries = static_cast<std::uint32_t>(lent_.size()),
-                                  .group = static_cast<std::uint16_t>(bytes_.next() % 2),
-                                  .flags = 0};
+    uapi::RsrcRegister buffers{.count = 2, .data = address(fixed.data())};
+    uapi::BufferRingRegister group{.address = address(lent_.data()),
+                                   .entries = static_cast<std::uint32_t>(lent_.size()),
+                                   .group = static_cast<std::uint16_t>(bytes_.next() % 2),
+                                   .flags = 0};
     switch (bytes_.next() % 6) {
       case 0:
-        return (void)ring_->register_resource(abi::register_files2, &wish, sizeof wish);
+        return (void)ring_->register_resource(uapi::register_files2, &wish, sizeof wish);
       case 1:
-        return (void)ring_->register_resource(abi::unregister_files, nullptr, 0);
+        return (void)ring_->register_resource(uapi::unregister_files, nullptr, 0);
       case 2:
-        return (void)ring_->register_resource(abi::register_buffers2, &buffers, sizeof buffers);
+        return (void)ring_->register_resource(uapi::register_buffers2, &buffers, sizeof buffers);
       case 3:
-        return (void)ring_->register_resource(abi::unregister_buffers, nullptr, 0);
+        return (void)ring_->register_resource(uapi::unregister_buffers, nullptr, 0);
       case 4:
-        return (void)ring_->register_resource(abi::register_pbuf_ring, &group, 1);
+        return (void)ring_->register_resource(uapi::register_pbuf_ring, &group, 1);
       default:
-        return (void)ring_->register_resource(abi::unregister_pbuf_ring, &group, 1);
+        return (void)ring_->register_resource(uapi::unregister_pbuf_ring, &group, 1);
     }
   }
 
   /// Each buffer is 60 bytes of the room that lives as long as the run.
   void give_buffer(std::uint16_t id) noexcept {
-    abi::RingBuffer& entry = lent_[tail_ % lent_.size()];
+    uapi::RingBuffer& entry = lent_[tail_ % lent_.size()];
     entry.address = address(room_.data() + id * 60);
     entry.length = 60;
     entry.id = id;
@@ -385,7 +385,7 @@ class Run {
     const RingMemory& memory = ring_->memory();
     const std::uint32_t at = *memory.sq_tail & (memory.sq_entries - 1);
     memory.sqes[at] = {.opcode = static_cast<std::uint8_t>(Opcode::async_cancel),
-                       .op_flags = abi::cancel_any | abi::cancel_all,
+                       .op_flags = uapi::cancel_any | uapi::cancel_all,
                        .user_data = of_a_message};
     memory.sq_array[at] = at;
     ++*memory.sq_tail;
@@ -414,7 +414,7 @@ class Run {
   std::vector<Sent> sent_;
   bool skips_ = false;  // the chain that is being pushed
   std::array<char, 500> room_{};
-  std::array<abi::RingBuffer, 8> lent_{};
+  std::array<uapi::RingBuffer, 8> lent_{};
   std::uint16_t tail_ = 0;
 };
 

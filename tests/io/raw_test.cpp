@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 Task<void> raw_multishot(int listener_fd, const test::Listener& listener) {
   Sqe sqe;
   sqe.opcode = static_cast<std::uint8_t>(Opcode::accept);
-  sqe.ioprio = abi::accept_multishot;
+  sqe.ioprio = uapi::accept_multishot;
   sqe.fd = listener_fd;
   sqe.op_flags = SOCK_CLOEXEC;
   RawStream stream(sqe);
@@ -33,13 +33,13 @@ TEST(Raw, a_multishot_sqe_is_a_stream) {
 
 TEST(RawDeathTest, an_sqe_that_is_never_answered_ends_the_program) {
   Sqe silent;
-  silent.flags = abi::sqe_cqe_skip_success;
+  silent.flags = uapi::sqe_cqe_skip_success;
   EXPECT_DEATH((void)async_raw(silent), "can never be awaited");
   Sqe linked;
-  linked.flags = abi::sqe_io_link;
+  linked.flags = uapi::sqe_io_link;
   EXPECT_DEATH((void)async_raw(linked), "use chain()");
   Sqe drain;
-  drain.flags = abi::sqe_io_drain;
+  drain.flags = uapi::sqe_io_drain;
   EXPECT_DEATH((void)async_raw(drain), "always armed");
 }
 

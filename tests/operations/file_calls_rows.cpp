@@ -168,8 +168,8 @@ const OperationRows file_calls_rows({
        Result<FixedFile> file = co_await async_install(*s.table, s.file.get());
        if (!file) co_return file.error();
        std::int32_t nothing = -1;
-       abi::RsrcUpdate update{.offset = file->slot(), .data = reinterpret_cast<std::uintptr_t>(&nothing)};
-       EXPECT_EQ(here::register_resource(abi::register_files_update, &update, 1), 1);
+       uapi::RsrcUpdate update{.offset = file->slot(), .data = reinterpret_cast<std::uintptr_t>(&nothing)};
+       EXPECT_EQ(here::register_resource(uapi::register_files_update, &update, 1), 1);
        co_return co_await error_of(async_close(std::move(*file)));
      },
      std::errc::bad_file_descriptor},

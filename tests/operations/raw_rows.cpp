@@ -11,7 +11,7 @@ const OperationRows raw_rows({
        const Result<Fd> served = co_await async_accept(s.listener.fd);
        if (!served) co_return served.error();
        EXPECT_EQ(sys::send(client.get(), "12345", 5, 0), 5);
-       const Result<Reply> waiting = co_await async_uring_cmd(*served, abi::socket_siocinq);
+       const Result<Reply> waiting = co_await async_uring_cmd(*served, uapi::socket_siocinq);
        if (!here::capabilities().has(Feature::socket_options) && !waiting) {
          // Before Linux 6.7 a socket may have no command. Then the refusal is all that can be seen here.
          EXPECT_EQ(waiting.error(), std::errc::operation_not_supported);

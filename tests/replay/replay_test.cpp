@@ -171,7 +171,7 @@ struct RawRing {
   }
   /// Returns which SQEs have been answered, in order.
   std::vector<std::uint64_t> enter(unsigned submit, unsigned wait) {
-    EXPECT_EQ(ring->enter(submit, wait, abi::enter_getevents, nullptr), static_cast<int>(submit));
+    EXPECT_EQ(ring->enter(submit, wait, uapi::enter_getevents, nullptr), static_cast<int>(submit));
     const RingMemory& memory = ring->memory();
     std::vector<std::uint64_t> answered;
     for (; *memory.cq_head != *memory.cq_tail; ++*memory.cq_head)
@@ -189,7 +189,7 @@ struct RawRing {
 TEST_P(Replay, a_notification_after_the_last_answer_is_of_its_request) {
   const auto broken_chain = [](RawRing raw, int socket) {
     char byte = 'x';
-    raw.add({.opcode = static_cast<std::uint8_t>(Opcode::read), .flags = abi::sqe_io_link, .fd = -1});
+    raw.add({.opcode = static_cast<std::uint8_t>(Opcode::read), .flags = uapi::sqe_io_link, .fd = -1});
     raw.add({.opcode = static_cast<std::uint8_t>(Opcode::send_zc),
              .fd = socket,
              .addr = reinterpret_cast<std::uintptr_t>(&byte),

@@ -217,7 +217,7 @@ class RefusingKernel : public test::FaultyKernel {
         : kernel_(kernel), inner_(std::move(inner)) {}
     const RingMemory& memory() const noexcept override { return inner_->memory(); }
     int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-              const abi::GetEventsArg* arg) noexcept override {
+              const uapi::GetEventsArg* arg) noexcept override {
       const RingMemory& ring = memory();
       for (unsigned i = 0; i < to_submit; ++i) {
         kernel_.replace(ring.sqes[(*ring.sq_head + i) & (ring.sq_entries - 1)]);
@@ -237,7 +237,7 @@ class RefusingKernel : public test::FaultyKernel {
   void replace(Sqe& sqe) noexcept {
     if (errors_.empty() || static_cast<Opcode>(sqe.opcode) != Opcode::accept) return;
     sqe = {.user_data = sqe.user_data};
-    sqe.op_flags = abi::nop_inject_result;
+    sqe.op_flags = uapi::nop_inject_result;
     sqe.len = static_cast<std::uint32_t>(-errors_.front());
     errors_.erase(errors_.begin());
   }

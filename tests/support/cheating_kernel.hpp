@@ -52,7 +52,7 @@ class CheatingKernel : public Kernel {
     }
     const RingMemory& memory() const noexcept override { return shown_; }
     int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-              const abi::GetEventsArg* arg) noexcept override {
+              const uapi::GetEventsArg* arg) noexcept override {
       for (unsigned i = 0; i < to_submit; ++i) {
         const std::uint32_t at = *real_.sq_tail - to_submit + i;
         Sqe& sqe = real_.sqes[at & (real_.sq_entries - 1)];
@@ -99,7 +99,7 @@ inline std::vector<Cqe> in_two_parts(const CheatingKernel& kernel, const Cqe& re
     part.res = real.res / 2;
     rest.res = real.res - part.res;
   }
-  part.flags |= abi::cqe_more;
+  part.flags |= uapi::cqe_more;
   return {part, rest};
 }
 

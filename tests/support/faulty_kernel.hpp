@@ -78,7 +78,7 @@ class FaultyKernel : public Kernel {
         : kernel_(kernel), inner_(std::move(inner)) {}
     const RingMemory& memory() const noexcept override { return inner_->memory(); }
     int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-              const abi::GetEventsArg* arg) noexcept override {
+              const uapi::GetEventsArg* arg) noexcept override {
       const int refused = kernel_.on_enter ? kernel_.on_enter(to_submit) : 0;
       if (refused < 0) return refused;
       if (min_complete > 0) {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 #include <gtest/gtest.h>
 
 #include "iotrace/render.hpp"

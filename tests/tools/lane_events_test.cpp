@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 #include <gtest/gtest.h>
 
 #include "iotrace/tracepoints.hpp"
@@ -22,7 +22,7 @@ constexpr std::uint64_t ring = 0xffff'8881'0000'1000, other_ring = 0xffff'8881'0
 constexpr std::uint64_t first = 0xffff'8882'0000'0100, second = 0xffff'8882'0000'0200;
 constexpr std::int32_t owner = 7, helper = 8, stranger = 99;
 constexpr std::uint64_t anybody = 0;
-constexpr std::uint32_t more = corering::abi::cqe_more, notification = corering::abi::cqe_notif;
+constexpr std::uint32_t more = corering::uapi::cqe_more, notification = corering::uapi::cqe_notif;
 
 /// Writes down what a kernel reports, one thing each microsecond.
 class Kernel {
@@ -126,15 +126,15 @@ TEST(LaneEvents, an_end_carries_the_opcode_and_the_result) {
 }
 
 TEST(LaneEvents, a_begin_carries_the_ring_and_the_flags_of_the_sqe) {
-  const LaneRequests got = Kernel().began(first, 5, Opcode::read, corering::abi::sqe_async).requests();
+  const LaneRequests got = Kernel().began(first, 5, Opcode::read, corering::uapi::sqe_async).requests();
   const TimedEvent& begin = got.threads.at(0).events.at(0);
-  EXPECT_EQ(begin.b >> 56, corering::abi::sqe_async);
+  EXPECT_EQ(begin.b >> 56, corering::uapi::sqe_async);
   EXPECT_EQ(begin.b & corering::trace::Event::id_mask, ring & corering::trace::Event::id_mask);
 }
 
 // CQE_SKIP_SUCCESS: there is no end to report, and the request is not open for ever.
 TEST(LaneEvents, who_asks_for_no_cqe_is_not_open_for_ever) {
-  constexpr std::uint8_t skips = corering::abi::sqe_cqe_skip_success;
+  constexpr std::uint8_t skips = corering::uapi::sqe_cqe_skip_success;
   const LaneRequests got =
       Kernel().began(first, 5, Opcode::nop, skips).began(first, 6).ended(first, 6).requests();
   EXPECT_EQ(got.counts.without_cqe, 1U);
@@ -145,7 +145,7 @@ TEST(LaneEvents, who_asks_for_no_cqe_is_not_open_for_ever) {
 }
 
 TEST(LaneEvents, who_asks_for_no_cqe_may_fail_and_get_one) {
-  constexpr std::uint8_t skips = corering::abi::sqe_cqe_skip_success;
+  constexpr std::uint8_t skips = corering::uapi::sqe_cqe_skip_success;
   const LaneRequests got = Kernel().began(first, 5, Opcode::nop, skips).ended(first, 5).requests();
   EXPECT_EQ(got.counts.without_cqe, 0U);
   EXPECT_EQ(got.counts.ended, 1U);

@@ -110,7 +110,7 @@ TEST(Operations, a_request_that_stays_armed_begins_once_and_is_answered_often) {
   Thread thread("worker", 2);
   thread.begins(1000, Opcode::accept, read_id, task).enters(1100, 2000, 1);
   for (int i = 0; i < 3; ++i)
-    thread.at(2100 + i, Kind::processed, read_id, cqe(7 + i, corering::abi::cqe_more));
+    thread.at(2100 + i, Kind::processed, read_id, cqe(7 + i, corering::uapi::cqe_more));
   const Trace trace = make_trace(recording_of({thread}));
   ASSERT_EQ(trace.operations.size(), 1U);
   EXPECT_EQ(trace.operations[0].completions, 3U);

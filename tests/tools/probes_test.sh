@@ -9,7 +9,7 @@ cd "$dir"
 # ---- the scripts know every kind of operation and wait by the name that the library has for it ----
 names() { sed -n "/$2/,/};/p" "$schema/$1" | grep -o "$3" | tr -d '",' | sort; }
 known() { grep -o '@name\[[0-9]*\] = "[a-z0-9_]*"' "$scripts/$1" | sed 's/.*"\(.*\)"/\1/' | sort; }
-diff <(names uring/abi.hpp 'opcode_names = ' '"[a-z0-9_]*"') <(known operations.bt) || fail "operations.bt lacks a name, or has one too many"
+diff <(names uring/uapi.hpp 'opcode_names = ' '"[a-z0-9_]*"') <(known operations.bt) || fail "operations.bt lacks a name, or has one too many"
 diff <(sed -n '/enum class WaitFor/,/};/p' "$schema/trace/event_schema.hpp" | sed -n 's/^  \([a-z_]*\),.*/\1/p' | sort) <(known waits.bt) ||
   fail "waits.bt lacks a name, or has one too many"
 

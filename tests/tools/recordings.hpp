@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <corering/trace/recording.hpp>
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace iotrace::test {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace iotrace {
 namespace {

@@ -165,8 +165,8 @@ std::string flag_names(std::uint32_t flags) {
     const char* name;
   };
   constexpr std::array all = {
-      Flag{abi::setup_defer_taskrun, " DEFER_TASKRUN"}, Flag{abi::setup_single_issuer, " SINGLE_ISSUER"},
-      Flag{abi::setup_coop_taskrun, " COOP_TASKRUN"}, Flag{abi::setup_submit_all, " SUBMIT_ALL"}};
+      Flag{uapi::setup_defer_taskrun, " DEFER_TASKRUN"}, Flag{uapi::setup_single_issuer, " SINGLE_ISSUER"},
+      Flag{uapi::setup_coop_taskrun, " COOP_TASKRUN"}, Flag{uapi::setup_submit_all, " SUBMIT_ALL"}};
   std::string names;
   for (const auto& [bit, name] : all) {
     if ((flags & bit) != 0) names += name;

@@ -8,7 +8,7 @@
 #include <span>
 #include <utility>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace iotrace {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace iotrace {
 
@@ -205,7 +205,7 @@ void Join::processed(std::uint32_t thread, const Event& event) {
   operation.cqe_flags = static_cast<std::uint32_t>(event.a);
   operation.thread = thread;
   ++operation.completions;
-  operation.has_ended = (operation.cqe_flags & corering::abi::cqe_more) == 0;
+  operation.has_ended = (operation.cqe_flags & corering::uapi::cqe_more) == 0;
 }
 
 void Join::resumed(std::uint32_t thread, const Event& event) {
@@ -396,7 +396,7 @@ void Join::take_of_stranger(std::uint32_t thread, const Event& event, At moment)
   Operation& operation = at(found->second);
   ++operation.completions;
   operation.cqe_flags = static_cast<std::uint32_t>(event.b);
-  operation.has_ended = (operation.cqe_flags & corering::abi::cqe_more) == 0;
+  operation.has_ended = (operation.cqe_flags & corering::uapi::cqe_more) == 0;
 }
 
 void Join::take_of_kernel(std::uint32_t thread, const Event& event) {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace iotrace {
 namespace {
@@ -15,7 +15,7 @@ using corering::trace::Kind;
 using corering::trace::ThreadRecording;
 using corering::trace::TimedEvent;
 
-namespace abi = corering::abi;
+namespace uapi = corering::uapi;
 
 /// A request that has begun, and whose last CQE has not been seen.
 struct InFlight {
@@ -96,7 +96,7 @@ class Join {
                           .user_data = event.user_data,
                           .began_ns = event.ns,
                           .opcode = event.opcode,
-                          .skips_cqe = (event.sqe_flags & abi::sqe_cqe_skip_success) != 0};
+                          .skips_cqe = (event.sqe_flags & uapi::sqe_cqe_skip_success) != 0};
     if (event.request != 0) by_request_[event.request] = number;
     Namesakes& namesakes = namesakes_[{event.ring, event.user_data}];
     namesakes.numbers ^= number;
@@ -127,7 +127,7 @@ class Join {
     }
     event.opcode = found->second.opcode;
     ++found->second.cqes;
-    if ((event.cqe_flags & abi::cqe_more) != 0) return number;
+    if ((event.cqe_flags & uapi::cqe_more) != 0) return number;
     ++done_.counts.ended;
     if (found->second.cqes == 1) times_[event.opcode].push_back(event.ns - found->second.began_ns);
     remove(number, found->second);
@@ -139,7 +139,7 @@ class Join {
     const auto namesakes = may_be_by_user_data(event) ? find_namesakes(event) : namesakes_.end();
     if (namesakes == namesakes_.end()) {
       ++done_.counts.foreign;
-    } else if ((event.cqe_flags & abi::cqe_more) == 0) {
+    } else if ((event.cqe_flags & uapi::cqe_more) == 0) {
       ++namesakes->second.ended;
       ++done_.counts.ended;
     }
@@ -156,7 +156,7 @@ class Join {
   [[nodiscard]] bool may_be_by_user_data(const LaneEvent& event) const {
     const bool is_told = event.kind == Kind::kernel_ended && names_requests_;
     // A kernel that names requests leaves the name out only in the middle of a multishot, or in a message.
-    return !is_told || (event.cqe_flags & (abi::cqe_more | abi::cqe_notif)) != 0;
+    return !is_told || (event.cqe_flags & (uapi::cqe_more | uapi::cqe_notif)) != 0;
   }
 
   std::uint64_t number_of_ended(const LaneEvent& event) {

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <numeric>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace iotrace {
 namespace {

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <utility>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "join.hpp"
 

@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "evidence.hpp"
 #include "why_foreign.hpp"
@@ -297,7 +297,7 @@ class Explainer {
       return {Cause::slow_sync, sentence(part, ", because the device took so long to write everything")};
     if (op_.missed_cache || is_file_read())
       return {Cause::page_cache_miss, sentence(part, ", because the page cache did not have the data")};
-    if (op_.time(At::kernel_lent) != unseen || (op_.sqe_flags & corering::abi::sqe_async) != 0)
+    if (op_.time(At::kernel_lent) != unseen || (op_.sqe_flags & corering::uapi::sqe_async) != 0)
       return {Cause::lent_to_helper, sentence(part, ", where a helper thread made the call")};
     if (is_any_of(op_, {Opcode::send, Opcode::sendmsg, Opcode::send_zc, Opcode::sendmsg_zc}))
       return {Cause::peer_reads_slowly,

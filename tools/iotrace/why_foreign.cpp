@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 #include "evidence.hpp"
 

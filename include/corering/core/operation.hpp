@@ -282,7 +282,7 @@ class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation
   Task<Result<T>> on(Worker& worker) const { return detail::await_on<T>(worker, *this); }
 
   /// The same operation, but a helper thread of the kernel does it from the start (IOSQE_ASYNC).
-  [[nodiscard]] IoOperation forced_async() const noexcept { return with(abi::sqe_async << 8); }
+  [[nodiscard]] IoOperation forced_async() const noexcept { return with(uapi::sqe_async << 8); }
   /// The same operation, with more bits in Request::head.
   [[nodiscard]] IoOperation with(std::uint32_t bits) const noexcept {
     IoOperation changed = *this;

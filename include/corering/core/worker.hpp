@@ -216,7 +216,7 @@ class Worker {
   /// thread: any
   [[nodiscard]] std::string_view kernel_name() const noexcept { return options_.kernel->name(); }
 
-  /// Returns the flags that the ring was granted (abi::setup_*), or 0 before it is open.
+  /// Returns the flags that the ring was granted (uapi::setup_*), or 0 before it is open.
   [[nodiscard]] std::uint32_t setup_flags() const noexcept;
 
   /// Returns the worker whose loop runs the calling code, or null.

@@ -11,20 +11,20 @@
 #include <corering/engine/loop_front.hpp>
 #include <corering/engine/scope.hpp>
 #include <corering/trace/recorder.hpp>
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace corering {
 
 /// What the kernel says in one CQE.
 struct Reply {
   std::int32_t res = 0;     ///< a result, or -errno
-  std::uint32_t flags = 0;  ///< abi::cqe_*
+  std::uint32_t flags = 0;  ///< uapi::cqe_*
   /// Where in its buffer a piece begins. It is noted when the reply is filed, because it depends on the order
   /// of the CQEs.
   std::uint32_t offset = 0;
 
   /// Returns true if no other CQE of the same request will follow.
-  [[nodiscard]] bool is_last() const noexcept { return (flags & abi::cqe_more) == 0; }
+  [[nodiscard]] bool is_last() const noexcept { return (flags & uapi::cqe_more) == 0; }
 };
 
 /// The wait for one operation. It lies in the frame of the coroutine that waits. While it waits, the kernel
@@ -137,7 +137,7 @@ class Completion : public Wait {
 
   /// The descriptor that the request is about, or the slot of a FileTable.
   [[nodiscard]] std::int32_t descriptor() const noexcept { return fd_; }
-  [[nodiscard]] bool is_on_slot() const noexcept { return (head_ >> 8 & abi::sqe_fixed_file) != 0; }
+  [[nodiscard]] bool is_on_slot() const noexcept { return (head_ >> 8 & uapi::sqe_fixed_file) != 0; }
 
   [[nodiscard]] bool is_idle() const noexcept { return state_ == State::idle; }
   void become_idle() noexcept { state_ = State::idle; }

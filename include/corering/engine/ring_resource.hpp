@@ -38,7 +38,7 @@ int register_resource(unsigned opcode, void* argument, unsigned count) noexcept;
 void attach_resource(RingResource& resource) noexcept;
 
 /// Registers a ring of buffers under a free number, which it writes into `wish`. Returns 0 or -errno.
-[[nodiscard]] int register_buffer_ring(abi::BufferRingRegister& wish) noexcept;
+[[nodiscard]] int register_buffer_ring(uapi::BufferRingRegister& wish) noexcept;
 
 /// The resource that holds the current ring's only table of files, or its only table of buffers; null if
 /// there is none.

@@ -116,7 +116,7 @@ class [[nodiscard]] ChainAwaiter : public ChainBase {
   }
   template <std::size_t... I>
   void prepare(std::index_sequence<I...>) noexcept {
-    (std::get<I>(links_).prepare_link(link_handle(), is_linked_to_next(kind_, I) ? abi::sqe_io_link : 0),
+    (std::get<I>(links_).prepare_link(link_handle(), is_linked_to_next(kind_, I) ? uapi::sqe_io_link : 0),
      ...);
   }
   std::span<Completion* const> links() const noexcept override { return completions_; }

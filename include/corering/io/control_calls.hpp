@@ -27,7 +27,7 @@ inline IoOperation<void> async_nop() noexcept {
 inline ProbedOperation<std::int32_t> async_nop(std::int32_t result) noexcept {
   return ProbedOperation<std::int32_t>(Request{.len = static_cast<std::uint32_t>(result),
                                                .head = head(Opcode::nop),
-                                               .op_flags = abi::nop_inject_result},
+                                               .op_flags = uapi::nop_inject_result},
                                        {.need = Feature::nop_inject_result});
 }
 
@@ -45,7 +45,7 @@ inline IoOperation<unsigned> async_poll(const Descriptor& fd, unsigned events) n
 /// | POLL_REMOVE (UPDATE_EVENTS) | 5.13 | io_uring_enter(2) | `poll` | ENOENT: not in flight; EALREADY |
 inline IoOperation<void> async_poll_update(const OperationTag& poll, unsigned events) noexcept {
   return IoOperation<void>(Request{.addr = poll.user_data(),
-                                   .len = abi::poll_update_events,
+                                   .len = uapi::poll_update_events,
                                    .head = head(Opcode::poll_remove),
                                    .op_flags = events});
 }
@@ -63,7 +63,7 @@ inline IoOperation<void> async_poll_remove(const OperationTag& poll) noexcept {
 /// that is in use, first cancel, then let the operations end, then close.
 /// | ASYNC_CANCEL (FD) | 5.19 | io_uring_enter(2) | - | - |
 inline IoOperation<unsigned> async_cancel(const Descriptor& fd) noexcept {
-  const std::uint32_t flags = abi::cancel_fd | abi::cancel_all | (fd.is_slot() ? abi::cancel_fd_fixed : 0);
+  const std::uint32_t flags = uapi::cancel_fd | uapi::cancel_all | (fd.is_slot() ? uapi::cancel_fd_fixed : 0);
   return IoOperation<unsigned>(
       Request{.fd = fd.number(), .head = head(Opcode::async_cancel), .op_flags = flags});
 }
@@ -79,7 +79,7 @@ inline IoOperation<void> async_cancel(const OperationTag& tag) noexcept {
 inline ProbedOperation<unsigned> async_cancel(Opcode opcode) noexcept {
   return ProbedOperation<unsigned>(Request{.len = static_cast<std::uint32_t>(opcode),
                                            .head = head(Opcode::async_cancel),
-                                           .op_flags = abi::cancel_op | abi::cancel_all},
+                                           .op_flags = uapi::cancel_op | uapi::cancel_all},
                                    {.need = Feature::cancel_by_opcode});
 }
 
@@ -88,7 +88,7 @@ inline ProbedOperation<unsigned> async_cancel(Opcode opcode) noexcept {
 /// | ASYNC_CANCEL (ANY) | 5.19 | io_uring_enter(2) | - | - |
 inline IoOperation<unsigned> async_cancel_all() noexcept {
   return IoOperation<unsigned>(
-      Request{.head = head(Opcode::async_cancel), .op_flags = abi::cancel_any | abi::cancel_all});
+      Request{.head = head(Opcode::async_cancel), .op_flags = uapi::cancel_any | uapi::cancel_all});
 }
 
 // ---- the ring's timeouts ----
@@ -108,7 +108,7 @@ class Timed : public Answer<T> {
   [[nodiscard]] std::uint64_t address() const noexcept { return reinterpret_cast<std::uintptr_t>(&time_); }
 
  private:
-  abi::Timespec time_;
+  uapi::Timespec time_;
 };
 
 /// ETIME says that the time has come.
@@ -146,8 +146,8 @@ enum class TimeoutClock : std::uint8_t { monotonic, boottime, realtime };
 
 namespace detail {
 inline std::uint32_t timeout_flags(TimeoutClock clock) noexcept {
-  if (clock == TimeoutClock::boottime) return abi::timeout_boottime;
-  return clock == TimeoutClock::realtime ? abi::timeout_realtime : 0;
+  if (clock == TimeoutClock::boottime) return uapi::timeout_boottime;
+  return clock == TimeoutClock::realtime ? uapi::timeout_realtime : 0;
 }
 }  // namespace detail
 
@@ -172,7 +172,7 @@ inline IoOperation<void, detail::TimeoutAnswer> async_timeout_at(
   return IoOperation<void, detail::TimeoutAnswer>(
       Request{.len = 1,
               .head = head(Opcode::timeout),
-              .op_flags = abi::timeout_abs | detail::timeout_flags(clock)},
+              .op_flags = uapi::timeout_abs | detail::timeout_flags(clock)},
       detail::TimeoutAnswer(time));
 }
 
@@ -180,10 +180,10 @@ inline IoOperation<void, detail::TimeoutAnswer> async_timeout_at(
 /// | TIMEOUT_REMOVE (UPDATE) | 5.11 | io_uring_enter(2) | `timeout` | ENOENT: not in flight; EALREADY |
 inline IoOperation<void, detail::TimeoutUpdateAnswer> async_timeout_update(const OperationTag& timeout,
                                                                            AnyDuration duration) noexcept {
-  return IoOperation<void, detail::TimeoutUpdateAnswer>(
-      Request{
-          .addr = timeout.user_data(), .head = head(Opcode::timeout_remove), .op_flags = abi::timeout_update},
-      detail::TimeoutUpdateAnswer(duration));
+  return IoOperation<void, detail::TimeoutUpdateAnswer>(Request{.addr = timeout.user_data(),
+                                                                .head = head(Opcode::timeout_remove),
+                                                                .op_flags = uapi::timeout_update},
+                                                        detail::TimeoutUpdateAnswer(duration));
 }
 
 /// Ends the timeout that `timeout` names. That timeout fails with ECANCELED.

@@ -179,7 +179,7 @@ inline IoOperation<LentBuffer, detail::LentAnswer> async_read(const Descriptor& 
                                                               FileOffset offset,
                                                               std::size_t most = 0) noexcept {
   Request request =
-      detail::transfer(head(Opcode::read, file, abi::sqe_buffer_select), file, nullptr, most, offset, 0);
+      detail::transfer(head(Opcode::read, file, uapi::sqe_buffer_select), file, nullptr, most, offset, 0);
   request.extra = in_buffer(detail::group_of(pool.ring()));
   return IoOperation<LentBuffer, detail::LentAnswer>(request, detail::LentAnswer(pool.ring()));
 }
@@ -193,7 +193,7 @@ enum class Sync : std::uint8_t { everything, data_only };
 inline IoOperation<void> async_fsync(const Descriptor& file, Sync what_to_sync = Sync::everything) noexcept {
   return IoOperation<void>(Request{.fd = file.number(),
                                    .head = head(Opcode::fsync, file),
-                                   .op_flags = what_to_sync == Sync::data_only ? abi::fsync_datasync : 0});
+                                   .op_flags = what_to_sync == Sync::data_only ? uapi::fsync_datasync : 0});
 }
 
 /// sync_file_range(2): begins or awaits the write-out of a range. It says nothing about the file's metadata.
@@ -269,7 +269,7 @@ class [[nodiscard]] CloseAwaiter : private Completion {
   void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
     if (!is_on_slot()) here::before_close_by_ring(request_.fd);
     if constexpr (std::same_as<Owner, Fd>) {
-      if (here::lingers(owned_.get())) request_.head |= abi::sqe_async << 8;  // not on the worker's thread
+      if (here::lingers(owned_.get())) request_.head |= uapi::sqe_async << 8;  // not on the worker's thread
     }
     begin(coroutine, promise_of(coroutine), request_);
   }
@@ -308,7 +308,7 @@ class [[nodiscard("a close does nothing until it is awaited")]] CloseOperation {
 
   /// The same, but a helper thread of the kernel does it from the start (IOSQE_ASYNC).
   [[nodiscard]] CloseOperation forced_async() && noexcept {
-    request_.head |= abi::sqe_async << 8;
+    request_.head |= uapi::sqe_async << 8;
     return std::move(*this);
   }
 
@@ -350,7 +350,7 @@ inline CloseOperation<FixedFile> async_close(FixedFile file) noexcept {
 inline IoOperation<FixedFile, detail::InstalledAnswer> async_install(const FileTable& table,
                                                                      int fd) noexcept {
   return IoOperation<FixedFile, detail::InstalledAnswer>(
-      Request{.len = 1, .off = abi::file_index_alloc, .head = head(Opcode::files_update)},
+      Request{.len = 1, .off = uapi::file_index_alloc, .head = head(Opcode::files_update)},
       detail::InstalledAnswer(table, fd));
 }
 

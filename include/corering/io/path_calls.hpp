@@ -76,7 +76,7 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_openat(const FileTable& 
                                                                const char* path, int flags,
                                                                mode_t mode = 0) noexcept {
   Request request = detail::open_request(directory, path, flags, mode);
-  request.extra = with_file_index(abi::file_index_alloc);
+  request.extra = with_file_index(uapi::file_index_alloc);
   return IoOperation<FixedFile, detail::SlotAnswer>(request, detail::SlotAnswer(table));
 }
 
@@ -95,7 +95,7 @@ inline IoOperation<Fd, detail::OpenHow<Answer<Fd>>> async_openat2(int directory,
 inline IoOperation<FixedFile, detail::OpenHow<detail::SlotAnswer>> async_openat2(
     const FileTable& table, int directory, const char* path, const open_how& how) noexcept {
   Request request = detail::openat2_request(directory, path);
-  request.extra = with_file_index(abi::file_index_alloc);
+  request.extra = with_file_index(uapi::file_index_alloc);
   return IoOperation<FixedFile, detail::OpenHow<detail::SlotAnswer>>(
       request, detail::OpenHow<detail::SlotAnswer>(how, detail::SlotAnswer(table)));
 }

@@ -36,7 +36,7 @@ inline Request splice_request(Opcode opcode, const Descriptor& from, FileOffset 
           .len = clamp_length(length),
           .off = to_offset.sqe_field(),
           .head = head(opcode, to),
-          .op_flags = flags | (from.is_slot() ? abi::splice_fd_in_fixed : 0),
+          .op_flags = flags | (from.is_slot() ? uapi::splice_fd_in_fixed : 0),
           .extra = with_file_index(static_cast<std::uint32_t>(from.number()))};
 }
 

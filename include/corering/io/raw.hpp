@@ -22,12 +22,12 @@ struct RawAnswer {
 };
 
 inline Request checked(const Sqe& sqe) noexcept {
-  CORERING_ASSERT((sqe.flags & abi::sqe_cqe_skip_success) == 0,
+  CORERING_ASSERT((sqe.flags & uapi::sqe_cqe_skip_success) == 0,
                   "an SQE that asks for no CQE (IOSQE_CQE_SKIP_SUCCESS) can never be awaited");
-  CORERING_ASSERT((sqe.flags & (abi::sqe_io_link | abi::sqe_io_hardlink)) == 0,
+  CORERING_ASSERT((sqe.flags & (uapi::sqe_io_link | uapi::sqe_io_hardlink)) == 0,
                   "a linked SQE would also link the next SQE, which may belong to another coroutine: use "
                   "chain() (io/chain.hpp)");
-  CORERING_ASSERT((sqe.flags & abi::sqe_io_drain) == 0,
+  CORERING_ASSERT((sqe.flags & uapi::sqe_io_drain) == 0,
                   "an SQE that waits for all SQEs before it (IOSQE_IO_DRAIN) would never start, because the "
                   "worker's own wake-up is always armed");
   return Request::of(sqe);

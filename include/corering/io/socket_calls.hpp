@@ -127,7 +127,7 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_socket(const FileTable& 
                                                             .len = static_cast<std::uint32_t>(protocol),
                                                             .off = static_cast<std::uint32_t>(type),
                                                             .head = head(Opcode::socket),
-                                                            .extra = with_file_index(abi::file_index_alloc)},
+                                                            .extra = with_file_index(uapi::file_index_alloc)},
                                                     detail::SlotAnswer(table));
 }
 
@@ -177,7 +177,7 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_accept(const FileTable& 
                                                                const Descriptor& listener) noexcept {
   return IoOperation<FixedFile, detail::SlotAnswer>(Request{.fd = listener.number(),
                                                             .head = head(Opcode::accept, listener),
-                                                            .extra = with_file_index(abi::file_index_alloc)},
+                                                            .extra = with_file_index(uapi::file_index_alloc)},
                                                     detail::SlotAnswer(table));
 }
 
@@ -185,7 +185,7 @@ inline IoOperation<FixedFile, detail::SlotAnswer> async_accept(const FileTable& 
 /// | ACCEPT (DONTWAIT) | 6.10 | accept(2) | - | EAGAIN: none is there; EMFILE |
 inline ProbedOperation<Fd> async_accept_now(const Descriptor& listener) noexcept {
   return ProbedOperation<Fd>(Request{.fd = listener.number(),
-                                     .head = head(Opcode::accept, listener, 0, abi::accept_dontwait),
+                                     .head = head(Opcode::accept, listener, 0, uapi::accept_dontwait),
                                      .op_flags = SOCK_CLOEXEC},
                              {.need = Feature::accept_dontwait});
 }
@@ -224,7 +224,7 @@ inline IoOperation<std::size_t> async_recv(const Descriptor& socket, std::span<s
 inline IoOperation<LentBuffer, detail::LentAnswer> async_recv(const Descriptor& socket,
                                                               const BufferPool& pool,
                                                               int flags = 0) noexcept {
-  Request request = detail::socket_transfer(head(Opcode::recv, socket, abi::sqe_buffer_select), socket,
+  Request request = detail::socket_transfer(head(Opcode::recv, socket, uapi::sqe_buffer_select), socket,
                                             nullptr, 0, static_cast<std::uint32_t>(flags));
   request.extra = in_buffer(detail::group_of(pool.ring()));
   return IoOperation<LentBuffer, detail::LentAnswer>(request, detail::LentAnswer(pool.ring()));
@@ -245,7 +245,7 @@ class BundleOrOne : public BundleAnswer {
 inline auto async_recv_bundle(const Descriptor& socket, const BufferPool& pool, int flags = 0) noexcept {
   CORERING_ASSERT(!pool.is_incremental(), "bundles need a pool of whole buffers, not an incremental pool");
   Request request =
-      detail::socket_transfer(head(Opcode::recv, socket, abi::sqe_buffer_select, abi::recvsend_bundle),
+      detail::socket_transfer(head(Opcode::recv, socket, uapi::sqe_buffer_select, uapi::recvsend_bundle),
                               socket, nullptr, 0, static_cast<std::uint32_t>(flags));
   request.extra = in_buffer(detail::group_of(pool.ring()));
   return ProbedOperation<std::vector<LentBuffer>, detail::BundleOrOne>(request, {.need = Feature::bundles},
@@ -291,7 +291,7 @@ inline auto async_sendv(const Descriptor& socket, std::span<const iovec> from, i
       Request{.addr = detail::address_of(from.data()),
               .fd = socket.number(),
               .len = static_cast<std::uint32_t>(from.size()),
-              .head = head(Opcode::send, socket, 0, abi::send_vectorized),
+              .head = head(Opcode::send, socket, 0, uapi::send_vectorized),
               .op_flags = detail::quietly(flags)},
       {.need = Feature::send_vectorized}, detail::SeveralBuffers(from));
 }
@@ -335,14 +335,14 @@ struct ZeroCopyAnswer {
     if (plain) {
       sent.copied = ZeroCopySend::Copied::yes;
     } else if (reports) {
-      const bool copied = (reply.flags & abi::notif_usage_zc_copied) != 0;
+      const bool copied = (reply.flags & uapi::notif_usage_zc_copied) != 0;
       sent.copied = copied ? ZeroCopySend::Copied::yes : ZeroCopySend::Copied::no;
     }
     return sent;
   }
   void rewrite(Request& request, const Capabilities& there) noexcept {
     reports = false;
-    request.head &= ~(abi::send_zc_report_usage << 16);
+    request.head &= ~(uapi::send_zc_report_usage << 16);
     if (there.has(ZeroCopy)) return;
     plain = true;
     request.head = head(Plain, request.head >> 8 & 0xff);
@@ -364,7 +364,7 @@ using ZeroCopyMessageAnswer = ZeroCopyAnswer<Opcode::sendmsg_zc, Opcode::sendmsg
 /// | SEND_ZC | 6.0 | send(2) | `from` | EPIPE, ECONNRESET, ENOMEM, EOPNOTSUPP |
 inline auto async_send_zc(const Descriptor& socket, std::span<const std::byte> from, int flags = 0) noexcept {
   return ProbedOperation<ZeroCopySend, detail::ZeroCopySendAnswer>(
-      detail::socket_transfer(head(Opcode::send_zc, socket, 0, abi::send_zc_report_usage), socket,
+      detail::socket_transfer(head(Opcode::send_zc, socket, 0, uapi::send_zc_report_usage), socket,
                               from.data(), from.size(), detail::quietly(flags)),
       {.need = Feature::send_zc_report_usage});
 }
@@ -372,7 +372,7 @@ inline auto async_send_zc(const Descriptor& socket, std::span<const std::byte> f
 /// The same, out of a registered buffer.
 /// | SEND_ZC (FIXED_BUF) | 6.0 | send(2) | `from` | EPIPE, ECONNRESET, EFAULT |
 inline auto async_send_zc(const Descriptor& socket, const FixedSpan& from, int flags = 0) noexcept {
-  constexpr std::uint32_t ioprio = abi::send_zc_report_usage | abi::recvsend_fixed_buf;
+  constexpr std::uint32_t ioprio = uapi::send_zc_report_usage | uapi::recvsend_fixed_buf;
   Request request = detail::socket_transfer(head(Opcode::send_zc, socket, 0, ioprio), socket,
                                             from.bytes().data(), from.size(), detail::quietly(flags));
   request.extra = in_buffer(from.index());
@@ -406,7 +406,7 @@ class ZeroCopyTo : public ZeroCopySendAnswer {
 /// | SEND_ZC (to an address) | 6.0 | sendto(2) | `from`, `to` | EMSGSIZE, ECONNREFUSED, EOPNOTSUPP |
 inline auto async_sendto_zc(const Descriptor& socket, std::span<const std::byte> from, const sockaddr* to,
                             socklen_t to_length, int flags = 0) noexcept {
-  Request request = detail::socket_transfer(head(Opcode::send_zc, socket, 0, abi::send_zc_report_usage),
+  Request request = detail::socket_transfer(head(Opcode::send_zc, socket, 0, uapi::send_zc_report_usage),
                                             socket, from.data(), from.size(), detail::quietly(flags));
   request.off = detail::address_of(to);
   request.extra = with_file_index(to_length);
@@ -418,7 +418,7 @@ inline auto async_sendto_zc(const Descriptor& socket, std::span<const std::byte>
 /// | SENDMSG_ZC | 6.1 | sendmsg(2) | `message` and what it points to | EPIPE, ECONNRESET, ENOMEM |
 inline auto async_sendmsg_zc(const Descriptor& socket, const msghdr& message, int flags = 0) noexcept {
   return ProbedOperation<ZeroCopySend, detail::ZeroCopyMessageAnswer>(
-      detail::message_transfer(head(Opcode::sendmsg_zc, socket, 0, abi::send_zc_report_usage), socket,
+      detail::message_transfer(head(Opcode::sendmsg_zc, socket, 0, uapi::send_zc_report_usage), socket,
                                &message, detail::quietly(flags)),
       {.need = Feature::send_zc_report_usage});
 }
@@ -446,7 +446,7 @@ inline auto async_send_auto(const Descriptor& socket, std::span<const std::byte>
 template <class T, class Payload>
 [[nodiscard]] IoOperation<T, Payload> poll_first(const IoOperation<T, Payload>& operation) noexcept {
   const bool accepts = operation.request().opcode() == Opcode::accept;
-  return operation.with((accepts ? abi::accept_poll_first : abi::recvsend_poll_first) << 16);
+  return operation.with((accepts ? uapi::accept_poll_first : uapi::recvsend_poll_first) << 16);
 }
 
 // ---- options ----
@@ -464,7 +464,7 @@ inline ProbedOperation<std::size_t> async_getsockopt(const Descriptor& socket, i
     return failed != 0 ? -errno : static_cast<std::int32_t>(length);
   };
   return ProbedOperation<std::size_t>(
-      detail::socket_command(abi::socket_getsockopt, socket, level, name, value.data(), value.size()),
+      detail::socket_command(uapi::socket_getsockopt, socket, level, name, value.data(), value.size()),
       {.need = Feature::socket_options, .call = socket.is_slot() ? nullptr : +call});
 }
 
@@ -478,21 +478,21 @@ inline ProbedOperation<void> async_setsockopt(const Descriptor& socket, int leve
         reinterpret_cast<const void*>(request.addr3), static_cast<socklen_t>(request.extra >> 32)));
   };
   return ProbedOperation<void>(
-      detail::socket_command(abi::socket_setsockopt, socket, level, name, value.data(), value.size()),
+      detail::socket_command(uapi::socket_setsockopt, socket, level, name, value.data(), value.size()),
       {.need = Feature::socket_options, .call = socket.is_slot() ? nullptr : +call});
 }
 
 /// Returns how many bytes wait to be received: ioctl(2), SIOCINQ.
 /// | URING_CMD (SIOCINQ) | 6.7 | tcp(7), udp(7) | - | EOPNOTSUPP |
 inline ProbedOperation<std::size_t> async_bytes_to_receive(const Descriptor& socket) noexcept {
-  return ProbedOperation<std::size_t>(detail::socket_command(abi::socket_siocinq, socket, 0, 0, nullptr, 0),
+  return ProbedOperation<std::size_t>(detail::socket_command(uapi::socket_siocinq, socket, 0, 0, nullptr, 0),
                                       {.need = Feature::socket_options});
 }
 
 /// Returns how many bytes have been sent but not acknowledged: ioctl(2), SIOCOUTQ.
 /// | URING_CMD (SIOCOUTQ) | 6.7 | tcp(7) | - | EOPNOTSUPP |
 inline ProbedOperation<std::size_t> async_bytes_to_send(const Descriptor& socket) noexcept {
-  return ProbedOperation<std::size_t>(detail::socket_command(abi::socket_siocoutq, socket, 0, 0, nullptr, 0),
+  return ProbedOperation<std::size_t>(detail::socket_command(uapi::socket_siocoutq, socket, 0, 0, nullptr, 0),
                                       {.need = Feature::socket_options});
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <corering/base/fd.hpp>
-#include <corering/uring/abi.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace corering {
 
@@ -16,7 +16,7 @@ class Descriptor {
   /// Names slot `number` of the worker's table of files. FixedFile uses this.
   [[nodiscard]] static Descriptor slot(std::uint32_t number) noexcept {
     Descriptor made(static_cast<int>(number));
-    made.sqe_flags_ = abi::sqe_fixed_file;
+    made.sqe_flags_ = uapi::sqe_fixed_file;
     return made;
   }
 

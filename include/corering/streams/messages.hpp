@@ -104,7 +104,7 @@ class FileInbox {
 /// Sends a number to an inbox, from any worker. The coroutine resumes when the number is in the other ring.
 /// | MSG_RING | 5.18 | io_uring_enter(2) | the inbox's worker | EOVERFLOW; EBADFD: that ring is not running |
 inline IoOperation<void> async_msg_ring(const InboxAddress& to, std::int32_t number) noexcept {
-  return IoOperation<void>(Request{.addr = abi::msg_data,
+  return IoOperation<void>(Request{.addr = uapi::msg_data,
                                    .fd = to.ring,
                                    .len = static_cast<std::uint32_t>(number),
                                    .off = to.user_data,
@@ -114,11 +114,11 @@ inline IoOperation<void> async_msg_ring(const InboxAddress& to, std::int32_t num
 /// Sends a file to an inbox. After that the file is in both tables.
 /// | MSG_RING (SEND_FD) | 6.0 | io_uring_enter(2) | `file`, the inbox's worker | ENFILE: no free slot there; ENXIO: no table |
 inline IoOperation<void> async_msg_ring(const InboxAddress& to, const FixedFile& file) noexcept {
-  return IoOperation<void>(Request{.addr = abi::msg_send_fd,
+  return IoOperation<void>(Request{.addr = uapi::msg_send_fd,
                                    .fd = to.ring,
                                    .off = to.user_data,
                                    .head = head(Opcode::msg_ring),
-                                   .extra = with_file_index(abi::file_index_alloc),
+                                   .extra = with_file_index(uapi::file_index_alloc),
                                    .addr3 = file.is_open() ? file.slot() : ~0U});
 }
 

@@ -77,7 +77,7 @@ class SendQueueAnswer {
 /// | SEND (BUNDLE) | 6.10 | send(2) | `queue` and its buffers | EPIPE, ECONNRESET; ENOBUFS: it is empty |
 inline auto async_send_bundle(const Descriptor& socket, const SendQueue& queue, int flags = 0) noexcept {
   Request request =
-      detail::socket_transfer(head(Opcode::send, socket, abi::sqe_buffer_select, abi::recvsend_bundle),
+      detail::socket_transfer(head(Opcode::send, socket, uapi::sqe_buffer_select, uapi::recvsend_bundle),
                               socket, nullptr, 0, detail::quietly(flags | MSG_WAITALL));
   request.extra = in_buffer(detail::group_of(queue.ring()));
   return ProbedOperation<std::size_t, detail::SendQueueAnswer>(request, {.need = Feature::bundles},

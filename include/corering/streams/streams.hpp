@@ -81,7 +81,7 @@ class HeldInterval : public Answer<void> {
   void prepare(Request& request) const noexcept { request.addr = reinterpret_cast<std::uintptr_t>(&time_); }
 
  private:
-  abi::Timespec time_;
+  uapi::Timespec time_;
 };
 
 /// Waits for the reply that brings the next connection. Errors that pass by themselves are not returned.

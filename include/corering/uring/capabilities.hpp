@@ -14,8 +14,8 @@
 #include <string_view>
 #include <system_error>
 
-#include <corering/uring/abi.hpp>
 #include <corering/uring/kernel.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace corering {
 

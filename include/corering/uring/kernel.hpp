@@ -13,8 +13,8 @@
 #include <string_view>
 
 #include <corering/base/time.hpp>
-#include <corering/uring/abi.hpp>
 #include <corering/uring/doorbell.hpp>
+#include <corering/uring/uapi.hpp>
 
 namespace corering {
 
@@ -51,13 +51,13 @@ class KernelRing {
   /// Returns the ring's memory, which is valid until this object is destroyed.
   [[nodiscard]] virtual const RingMemory& memory() const noexcept = 0;
 
-  /// `flags` are abi::enter_*. `arg` may be null.
+  /// `flags` are uapi::enter_*. `arg` may be null.
   /// follows: io_uring_enter(2)
   virtual int enter(unsigned to_submit, unsigned min_complete, unsigned flags,
-                    const abi::GetEventsArg* arg) noexcept = 0;
+                    const uapi::GetEventsArg* arg) noexcept = 0;
 
   /// Returns the ring's descriptor, for messages from other rings, or -1 if it has none. Unless the ring was
-  /// given abi::setup_defer_taskrun, it can be polled: it is readable while an enter would make CQEs appear.
+  /// given uapi::setup_defer_taskrun, it can be polled: it is readable while an enter would make CQEs appear.
   [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
 
   /// Returns when an enter would make completions appear although the descriptor does not show it: a ring

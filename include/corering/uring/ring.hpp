@@ -79,10 +79,10 @@ class Ring {
 
   [[nodiscard]] bool is_open() const noexcept { return ring_ != nullptr; }
 
-  /// Returns the setup flags (abi::setup_*) that this kernel granted.
+  /// Returns the setup flags (uapi::setup_*) that this kernel granted.
   [[nodiscard]] std::uint32_t setup_flags() const noexcept { return params_.flags; }
 
-  /// Returns what the kernel says about itself (abi::feature_*).
+  /// Returns what the kernel says about itself (uapi::feature_*).
   [[nodiscard]] std::uint32_t features() const noexcept { return params_.features; }
 
   /// Registers or unregisters a resource of the ring.
@@ -136,13 +136,14 @@ class Ring {
   /// Returns true if an enter may make completions appear that the kernel has put aside. Always true if the
   /// kernel does not tell.
   [[nodiscard]] bool has_task_work() const noexcept {
-    return (params_.flags & abi::setup_taskrun_flag) == 0 ||
-           (load(memory_.sq_flags, std::memory_order_relaxed) & (abi::sq_taskrun | abi::sq_cq_overflow)) != 0;
+    return (params_.flags & uapi::setup_taskrun_flag) == 0 ||
+           (load(memory_.sq_flags, std::memory_order_relaxed) & (uapi::sq_taskrun | uapi::sq_cq_overflow)) !=
+               0;
   }
 
   /// Returns true if there were more completions than the CQ holds: an enter brings the rest.
   [[nodiscard]] bool has_overflown() const noexcept {
-    return (load(memory_.sq_flags, std::memory_order_relaxed) & abi::sq_cq_overflow) != 0;
+    return (load(memory_.sq_flags, std::memory_order_relaxed) & uapi::sq_cq_overflow) != 0;
   }
 
   /// Hands over what is unsubmitted, and runs no completion work. Returns how many SQEs were taken, or
@@ -150,16 +151,16 @@ class Ring {
   int submit() noexcept { return enter(0, 0, nullptr); }
 
   /// Hands over what is unsubmitted and lets completions appear, without waiting.
-  int submit_and_peek() noexcept { return enter(0, abi::enter_getevents, nullptr); }
+  int submit_and_peek() noexcept { return enter(0, uapi::enter_getevents, nullptr); }
 
   /// Hands over what is unsubmitted and waits for one completion, at most for `limit` (or for ever, without a
   /// limit).
   int submit_and_wait(std::optional<Duration> limit) noexcept {
     if (!limit) return enter(1, wait_flags_, nullptr);
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*limit);
-    const abi::Timespec timeout{.seconds = seconds.count(), .nanoseconds = (*limit - seconds).count()};
-    const abi::GetEventsArg arg{.timespec = reinterpret_cast<std::uintptr_t>(&timeout)};
-    return enter(1, wait_flags_ | abi::enter_ext_arg, &arg);
+    const uapi::Timespec timeout{.seconds = seconds.count(), .nanoseconds = (*limit - seconds).count()};
+    const uapi::GetEventsArg arg{.timespec = reinterpret_cast<std::uintptr_t>(&timeout)};
+    return enter(1, wait_flags_ | uapi::enter_ext_arg, &arg);
   }
 
   /// The CQEs that are there, oldest first. Those after the place where the CQ wraps around come the next
@@ -186,7 +187,7 @@ class Ring {
     return std::atomic_ref(*word).load(order);
   }
 
-  int enter(unsigned min_complete, unsigned flags, const abi::GetEventsArg* arg) noexcept {
+  int enter(unsigned min_complete, unsigned flags, const uapi::GetEventsArg* arg) noexcept {
     std::atomic_ref(*memory_.sq_tail).store(sq_.tail_, std::memory_order_release);
     const std::uint32_t handed_over = unsubmitted();
     CORERING_DEBUG_ASSERT(handed_over <= memory_.sq_entries, "no more SQEs are filled than the SQ holds");

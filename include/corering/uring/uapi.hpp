@@ -1,4 +1,4 @@
-/// abi.hpp — what we share with the kernel: SQE, CQE, opcodes, flags.
+/// uapi.hpp — what we share with the kernel: SQE, CQE, opcodes, flags.
 ///
 /// These are our own copies, because the headers of a distribution know fewer operations than the kernels
 /// that it runs on. A test compares them with the system's <linux/io_uring.h> wherever that header knows the
@@ -264,7 +264,7 @@ struct Request {
   return std::uint64_t{index} << 32;
 }
 
-namespace abi {
+namespace uapi {
 
 // io_uring_setup(2), params.flags
 inline constexpr std::uint32_t setup_cqsize = 1U << 3;
@@ -477,5 +477,5 @@ struct RsrcUpdate {
   std::uint64_t data = 0;
 };
 
-}  // namespace abi
+}  // namespace uapi
 }  // namespace corering
