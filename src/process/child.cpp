@@ -199,10 +199,7 @@ Result<Child> Child::spawn(const std::vector<std::string>& arguments, const Chil
 
 Task<Result<ChildExit>> Child::wait() {
   // Otherwise a child that reads to the end would wait for us. The object stays, because it may be in use.
-  if (input_ && input_->fd().is_open()) {
-    const Result<void> closed = co_await input_->close();
-    if (input_->fd().is_open()) co_return std::unexpected(closed.error());
-  }
+  if (input_ && input_->fd().is_open()) (void)co_await input_->close();
   if (!pidfd_.is_open()) co_return no_status();
   siginfo_t how{};
   const Result<void> ended = co_await async_waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), how, WEXITED);

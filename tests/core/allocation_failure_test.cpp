@@ -181,6 +181,21 @@ Task<void> cancelled_tasks() {
   (void)co_await std::move(handle);
 }
 
+/// Whatever there is no memory for, the input is closed, so that the child ends, too.
+Task<void> children() {
+  Result<Child> child =
+      Child::spawn({"cat"}, {.input = ChildOptions::Stream::pipe, .output = ChildOptions::Stream::nothing});
+  if (!child) co_return;
+  Result<ChildExit> ended = failure(ENOMEM);
+  while (!ended && ended.error() == std::errc::not_enough_memory) {
+    try {
+      ended = co_await child->wait();
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  if (!ended || !ended->success()) std::abort();
+}
+
 Task<void> recorded() {
   (void)trace::start(64);  // without memory nothing is recorded
   for (int i = 0; i < 3; ++i) (void)co_await async_nop();
@@ -317,7 +332,7 @@ INSTANTIATE_TEST_SUITE_P(Of, WithoutMemory,
                                          Story{"channels", channels, "the value of a cancelled receive"},
                                          Story{"buffers_from_elsewhere", buffers_from_elsewhere},
                                          Story{"cancelled_tasks", cancelled_tasks},
-                                         Story{"recorded", recorded},
+                                         Story{"children", children}, Story{"recorded", recorded},
                                          Story{"more_ready_than_ever", more_ready_than_ever,
                                                "the queue of ready coroutines", 16 * 1024}),
                          [](const testing::TestParamInfo<Story>& info) { return info.param.name; });

@@ -68,8 +68,7 @@ class Child {
   /// must read at the same time (when_all), because a pipe holds only 64 KiB.
   /// cancelled: it can be awaited again
   /// errors: ECHILD after it has succeeded once, or if other code of this process has waited for the child;
-  ///   ChildErrc::status_unknown, which equals ECHILD, if SIGCHLD is ignored: the child has ended then;
-  ///   ENOMEM if there was no memory for closing input(), and nothing has happened: await it again
+  ///   ChildErrc::status_unknown, which equals ECHILD, if SIGCHLD is ignored: the child has ended then
   /// thread: a worker
   [[nodiscard]] Task<Result<ChildExit>> wait();
 
