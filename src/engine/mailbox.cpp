@@ -27,6 +27,9 @@ void Mailbox::request_stop() noexcept {
 bool Mailbox::push(PostNode& node) noexcept {
   if (trace::counts()) [[unlikely]]
     return push_on_record(node);
+#if !defined(NDEBUG) || defined(CORERING_CHECKS)
+  kernel_.posted();
+#endif
   const Pushed pushed = queue_.push(node);
   if (pushed == Pushed::must_wake) wake();
   return pushed != Pushed::closed;

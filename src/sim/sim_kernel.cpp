@@ -101,10 +101,14 @@ int SimKernel::open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) 
 
 int SimKernel::open_eventfd() noexcept { return system_.open(std::make_shared<Counter>()); }
 
-int SimKernel::wake(int eventfd) noexcept {
+void SimKernel::posted() noexcept {
   CORERING_ASSERT(std::this_thread::get_id() == thread_,
                   "another thread posts to a worker of a simulated world, when no seed has decided: use "
                   "World::after()");
+}
+
+int SimKernel::wake(int eventfd) noexcept {
+  posted();
   const std::shared_ptr<Object>* const object = system_.find(eventfd);
   CORERING_ASSERT(object != nullptr && (*object)->kind == Object::Kind::counter,
                   "a worker's eventfd is open");

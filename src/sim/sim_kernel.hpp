@@ -36,6 +36,7 @@ class SimKernel final : public Kernel {
   int open_ring(RingParams& params, std::unique_ptr<KernelRing>& ring) noexcept override;
   int open_eventfd() noexcept override;
   int wake(int eventfd) noexcept override;
+  void posted() noexcept override;
   void nap(Duration how_long) noexcept override;
   void close(int fd) noexcept override { (void)system_.close(fd); }
   std::int32_t read_now(int fd, void* into, std::size_t size, std::int64_t offset) noexcept override;

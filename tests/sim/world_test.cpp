@@ -218,6 +218,22 @@ TEST(SimWorldDeathTest, is_not_entered_by_another_thread) {
   EXPECT_DEATH(posts_from_outside(), "another thread posts to a worker of a simulated world");
 }
 
+// The worker that a thread posts to here is awake, so it has not to be woken.
+Task<void> starts_a_thread_that_posts(Worker& worker) {
+  std::thread([&worker] { (void)worker.spawn(ends_at_once()); }).join();
+  co_return;
+}
+
+TEST(SimWorldDeathTest, is_not_entered_by_another_thread_while_its_worker_runs) {
+  const auto posts_from_outside = [] {
+    // Builds with checks look at each post, and the others at those whose times are kept.
+    (void)trace::start({.level = trace::Level::hist, .file = {}});
+    sim::World world;
+    (void)world.run(starts_a_thread_that_posts(world.worker()));
+  };
+  EXPECT_DEATH(posts_from_outside(), "another thread posts to a worker of a simulated world");
+}
+
 // ---- a real worker on the thread of a world ----
 
 TEST(SimWorld, does_not_answer_what_the_process_remembers_of_its_kernel) {
