@@ -156,10 +156,10 @@ void Interpreter::end(Submission& operation, std::int32_t result, std::uint32_t 
   if (operation.chosen.count > 0 && operation.chosen.is_taken) flags |= buffer_rings_.commit(operation, 0);
   note_failure(operation, result);
   if (operation.link_timeout != nullptr) end_limit(operation);
-  if (operation.held_fd >= 0) world_->close(operation.held_fd);
+  if (operation.held_fd >= 0) world_->close(std::exchange(operation.held_fd, -1));
   answer(operation, result, flags);
   follow_links(operation);
-  pool_.give_back(operation);
+  if (!operation.notifies || !notifies_later(operation)) pool_.give_back(operation);
 }
 
 void Interpreter::end_limit(Submission& operation) noexcept {
@@ -180,13 +180,29 @@ void Interpreter::note_failure(Submission& operation, std::int32_t result) noexc
 }
 
 void Interpreter::answer(Submission& operation, std::int32_t result, std::uint32_t flags) noexcept {
-  if (operation.notifies) {
-    post(operation, result, flags | uapi::cqe_more);
-    const bool reports = (operation.sqe.ioprio & uapi::send_zc_report_usage) != 0;
-    return post(operation, reports ? static_cast<std::int32_t>(uapi::notif_usage_zc_copied) : 0,
-                uapi::cqe_notif);
-  }
+  if (operation.notifies) return post(operation, result, flags | uapi::cqe_more);
   if (!operation.skips_cqe) post(operation, result, flags);
+}
+
+void Interpreter::notify(const Submission& operation) noexcept {
+  const bool reports = (operation.sqe.ioprio & uapi::send_zc_report_usage) != 0;
+  post(operation, reports ? static_cast<std::int32_t>(uapi::notif_usage_zc_copied) : 0, uapi::cqe_notif);
+}
+
+// It is in no table by then: a cancel does not find it, as in the kernel.
+bool Interpreter::notifies_later(Submission& operation) noexcept {
+  CORERING_DEBUG_ASSERT(!operation.is_listed, "what has been answered is in no table");
+  operation.is_answered = true;
+  operation.clock = ClockKind::monotonic;
+  operation.deadline = world_->delays_notification();
+  if (operation.deadline > 0) {
+    operation.deadline += world_->now(operation.clock);
+    operation.place = Place::timed;
+    if (timers_.add(operation)) return true;
+    operation.place = Place::nowhere;
+  }
+  notify(operation);
+  return false;
 }
 
 void Interpreter::follow_links(Submission& operation) noexcept {

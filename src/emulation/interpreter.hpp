@@ -110,6 +110,8 @@ class Interpreter {
   void end(Submission& operation, std::int32_t result, std::uint32_t flags) noexcept;
   static void note_failure(Submission& operation, std::int32_t result) noexcept;
   void answer(Submission& operation, std::int32_t result, std::uint32_t flags) noexcept;
+  void notify(const Submission& operation) noexcept;
+  [[nodiscard]] bool notifies_later(Submission& operation) noexcept;
   void follow_links(Submission& operation) noexcept;
   void cancel_links(Submission& failed) noexcept;
   void post(const Submission& operation, std::int32_t result, std::uint32_t flags) noexcept;

@@ -13,6 +13,8 @@ namespace corering::emulation {
 // ---- the end ----
 
 Interpreter::~Interpreter() {
+  while (Submission* const waiting = timers_.pop_any())
+    if (waiting->is_answered) pool_.give_back(*waiting);  // the others are in the table
   while (queue_ != nullptr) {
     Submission& operation = *std::exchange(queue_, queue_->queue_next);
     operation.place = Place::nowhere;

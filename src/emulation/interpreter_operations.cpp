@@ -108,6 +108,10 @@ Step Interpreter::timeout(Submission& operation) noexcept {
 
 void Interpreter::fire(Submission& operation) noexcept {
   operation.place = Place::nowhere;
+  if (operation.is_answered) {
+    notify(operation);
+    return pool_.give_back(operation);
+  }
   if (operation.opcode() == Opcode::link_timeout) {
     CORERING_ASSERT(operation.limited != nullptr, "a limit that runs limits something");
     Submission& limited = *std::exchange(operation.limited, nullptr);

@@ -109,7 +109,8 @@ Answer connect(DescriptorRecords&, Call& call) noexcept {
     return Answer::waits(call.sqe.fd, POLLOUT);
   }
   // The listener of a Unix socket has a full line, and nothing tells when there is room.
-  if (result == -EAGAIN) return Answer::later(std::chrono::milliseconds(1));
+  const bool may_wait = result == -EAGAIN && (::fcntl(call.sqe.fd, F_GETFL) & O_NONBLOCK) == 0;
+  if (may_wait) return Answer::later(std::chrono::milliseconds(1));
   return Answer::done(result);
 }
 

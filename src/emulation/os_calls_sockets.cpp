@@ -158,6 +158,12 @@ std::uint32_t receive_event(const Call& call) noexcept {
   return (call.sqe.op_flags & MSG_OOB) != 0 ? POLLPRI : POLLIN;
 }
 
+// A receive that waits for datagrams ends then; one that does not wait is told EAGAIN for ever.
+bool has_been_shut(int fd) noexcept {
+  const std::int32_t shown = shown_events(fd, POLLRDHUP);
+  return shown > 0 && (shown & POLLRDHUP) != 0;
+}
+
 // A socket that says it is writable and takes nothing (a full receiver of datagrams) is asked again later.
 Answer waits_to_send(const Call& call) noexcept {
   const bool says_ready = call.was_ready && shown_events(call.sqe.fd, POLLOUT) > 0;
@@ -177,6 +183,7 @@ Answer receive(DescriptorRecords& descriptors, Call& call) noexcept {
   const int flags = static_cast<int>(call.sqe.op_flags) | MSG_DONTWAIT;
   for (;;) {
     const Step step = receive_once(call, flags);
+    if (step.moved == -EAGAIN && call.was_ready && has_been_shut(call.sqe.fd)) return ended(call, 0);
     if (step.moved == -EAGAIN && (call.sqe.op_flags & MSG_DONTWAIT) == 0)
       return Answer::waits(call.sqe.fd, receive_event(call));
     if (step.moved <= 0) return ended(call, step.moved);

@@ -68,7 +68,7 @@ using SocketKind = DescriptorRecords::SocketKind;
   if (record.is_drained && !was_ready && sqe.len > 0) return Trial::waits(POLLIN);
   const std::int64_t moved =
       system_call(SYS_recvfrom, fd, static_cast<long>(sqe.addr), sqe.len, MSG_DONTWAIT);
-  if (moved == -EAGAIN) return Trial::waits(POLLIN);
+  if (moved == -EAGAIN) return was_ready ? Trial::whole() : Trial::waits(POLLIN);
   if (moved == -EINTR) return Trial::whole();
   if (moved > 0) note_what_is_left(record, fd, moved >= static_cast<std::int64_t>(sqe.len));
   return Trial::ended(moved);

@@ -65,6 +65,16 @@ Submission* Timers::pop_due() noexcept {
   return nullptr;
 }
 
+Submission* Timers::pop_any() noexcept {
+  for (Heap& heap : heaps_) {
+    if (heap.empty()) continue;
+    Submission& left = *heap.front();
+    remove(left);
+    return &left;
+  }
+  return nullptr;
+}
+
 std::optional<Duration> Timers::until_next() const noexcept {
   std::optional<Duration> shortest;
   for (const Heap& heap : heaps_) {

@@ -24,6 +24,9 @@ class Timers {
   /// Takes out an operation whose time has come, the earliest first. Returns null if there is none.
   [[nodiscard]] Submission* pop_due() noexcept;
 
+  /// Takes out an operation, whatever its time. Returns null if there is none.
+  [[nodiscard]] Submission* pop_any() noexcept;
+
   /// How long until the next one is due; nothing if there is none. A clock that can be set is looked at again
   /// after a while.
   [[nodiscard]] std::optional<Duration> until_next() const noexcept;

@@ -88,6 +88,8 @@ class World {
   virtual bool hides_buffer() noexcept { return false; }
   /// Returns true if a multishot ends with what it has got now.
   virtual bool ends_multishot() noexcept { return false; }
+  /// Returns how many nanoseconds after its answer the notification of a zero-copy send comes; 0: with it.
+  virtual std::int64_t delays_notification() noexcept { return 0; }
   /// Returns true if what is cancelled is answered before the cancel.
   virtual bool answers_cancelled_first() noexcept { return false; }
 
