@@ -15,7 +15,8 @@ bool Outside::owns(int fd) const noexcept { return fd >= os::first_simulated; }
 namespace {
 
 [[noreturn]] void only_a_world_knows() {
-  fail_assertion("is_world()", "only a simulated world is asked for threads, names, signals and children",
+  fail_assertion("is_world()",
+                 "only a simulated world is asked for threads, names, signals, children and stale sockets",
                  std::source_location::current());
 }
 
@@ -32,6 +33,7 @@ int Outside::list_directory(int, const char*, const std::function<void(const std
 int Outside::signal_descriptor(std::uint64_t) { only_a_world_knows(); }
 int Outside::start_child(const std::vector<std::string>&, ChildStreams&, int&) { only_a_world_knows(); }
 int Outside::signal_child(int, int) { only_a_world_knows(); }
+void Outside::remove_stale_socket(const sockaddr*, socklen_t) { only_a_world_knows(); }
 
 namespace os {
 namespace {

@@ -71,7 +71,7 @@ class FdMessage {
 bool is_stale(const Address& address) noexcept {
   const auto* const name = reinterpret_cast<const sockaddr_un*>(address.get());
   struct stat status{};
-  if (os::world() != nullptr || address.family() != AF_UNIX || name->sun_path[0] == '\0') return false;
+  if (address.family() != AF_UNIX || name->sun_path[0] == '\0') return false;
   if (::stat(name->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   // The probe is a datagram socket: at a server's socket it gets EPROTOTYPE, and the server does not notice.
   const Fd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -117,7 +117,9 @@ Task<Result<ReceivedFds>> UnixStream::recv_fds(std::span<std::byte> into, std::s
 }
 
 Result<UnixListener> UnixListener::bind(const Address& address, const ListenOptions& options) {
-  if (is_stale(address)) {
+  if (Outside* const world = os::world(); world != nullptr) {
+    world->remove_stale_socket(address.get(), address.length());
+  } else if (is_stale(address)) {
     ::unlink(reinterpret_cast<const sockaddr_un*>(address.get())->sun_path);
   }
   Result<Fd> socket = detail::listen_at(address, options);

@@ -40,6 +40,7 @@ struct Session {
   Session(Session&&) = delete;
   ~Session() {
     CORERING_ASSERT(tape->is_here(), "a recording or a replay is destroyed on the thread that made it");
+    CORERING_ASSERT(os::outside() == &outside, "the newest recording, replay or world is destroyed first");
     os::set_outside(before);
   }
 

@@ -27,14 +27,19 @@ int with_power(System& system, Function&& change) {
 
 bool is_directory(const OpenFile& file) noexcept { return file.inode->is_directory; }
 
-/// The path that an operation names, below the directory whose descriptor it gives.
-std::string path_of(System& system, int directory, std::uint64_t path) {
-  return system.path_of(directory, pointer_to<const char>(path));
+/// Finds the path that an operation names, below the directory whose descriptor it gives. Returns 0 or
+/// -errno.
+int find_path(System& system, const Call& call, std::string& whole) {
+  return system.resolve(call.sqe.fd, pointer_to<const char>(call.sqe.addr), whole);
 }
 
-std::string second_path_of(System& system, const Call& call) {
-  return path_of(system, static_cast<int>(call.sqe.len), call.sqe.off);
+/// The same for an operation with two of them.
+int find_second_path(System& system, const Call& call, std::string& whole) {
+  return system.resolve(static_cast<int>(call.sqe.len), pointer_to<const char>(call.sqe.off), whole);
 }
+
+/// A place or a size that no file has, because it is negative.
+bool is_negative(std::uint64_t number) noexcept { return static_cast<std::int64_t>(number) < 0; }
 
 std::size_t place_of(const Call& call, OpenFile& file) noexcept {
   return (call.sqe.off == ~std::uint64_t{0} ? file.position : call.sqe.off) + call.moved;
@@ -52,6 +57,7 @@ Answer read_file(System& system, OpenFile& file, Call& call, bool by_helper) {
   if (opcode_of(call) == Opcode::read_multishot) return Answer::done(-EBADFD);
   if (is_directory(file)) return Answer::done(-EISDIR);
   if (!file.reads) return Answer::done(-EBADF);
+  if (call.sqe.off != ~std::uint64_t{0} && is_negative(call.sqe.off)) return Answer::done(-EINVAL);
   if (!by_helper && (call.sqe.op_flags & RWF_NOWAIT) == 0 && system.random().one_in(8))
     return Answer::helper();
   if (is_off(system) || system.strikes(Fault::eio)) return Answer::done(-EIO);
@@ -67,6 +73,7 @@ Answer read_file(System& system, OpenFile& file, Call& call, bool by_helper) {
 
 Answer write_file(System& system, OpenFile& file, Call& call, bool by_helper) {
   if (!file.writes) return Answer::done(-EBADF);
+  if (call.sqe.off != ~std::uint64_t{0} && is_negative(call.sqe.off)) return Answer::done(-EINVAL);
   if (!by_helper && (call.sqe.op_flags & RWF_NOWAIT) == 0 && system.random().one_in(8))
     return Answer::helper();
   system.count_for_power_cut();
@@ -75,11 +82,13 @@ Answer write_file(System& system, OpenFile& file, Call& call, bool by_helper) {
   const Buffers from(call);
   const bool appends = file.appends || (call.sqe.op_flags & RWF_APPEND) != 0;
   const std::size_t at = appends ? file.inode->now.size() : place_of(call, file);
-  const std::size_t now = system.cut_short(Fault::short_write, from.size());
+  if (from.size() > 0 && at >= Inode::most_bytes) return Answer::done(-EFBIG);
+  const std::size_t room = std::min(from.size(), Inode::most_bytes - std::min(at, Inode::most_bytes));
+  const std::size_t now = system.cut_short(Fault::short_write, room);
   std::string bytes(now, '\0');
   from.take(bytes.data(), now);
   file.inode->write(at, bytes);
-  if ((call.sqe.op_flags & (RWF_DSYNC | RWF_SYNC)) != 0) file.inode->sync();
+  if (file.syncs || (call.sqe.op_flags & (RWF_DSYNC | RWF_SYNC)) != 0) file.inode->sync();
   move_on(call, file, at + now);
   return Answer::done(static_cast<std::int64_t>(call.moved + now));
 }
@@ -98,14 +107,19 @@ Answer sync_file(System& system, const std::shared_ptr<Object>& object, Call& /*
   return on_file(object, [&system](OpenFile& file) {
     system.count_for_power_cut();
     if (is_off(system) || system.strikes(Fault::eio)) return Answer::done(-EIO);
-    is_directory(file) ? system.files().sync_names(file.path) : file.inode->sync();
+    if (!is_directory(file)) {
+      file.inode->sync();
+    } else if (const std::string path = system.files().path_of(*file.inode); !path.empty()) {
+      system.files().sync_names(path);
+    }
     return Answer::done(0);
   });
 }
 
 Answer truncate(System& system, const std::shared_ptr<Object>& object, Call& call) {
   return on_file(object, [&](OpenFile& file) {
-    if (is_directory(file) || !file.writes) return Answer::done(-EINVAL);
+    if (is_directory(file) || !file.writes || is_negative(call.sqe.off)) return Answer::done(-EINVAL);
+    if (call.sqe.off > Inode::most_bytes) return Answer::done(-EFBIG);
     return Answer::done(with_power(system, [&] {
       file.inode->resize(call.sqe.off);
       return 0;
@@ -118,10 +132,12 @@ Answer allocate(System& system, const std::shared_ptr<Object>& object, Call& cal
   return on_file(object, [&](OpenFile& file) {
     if (call.sqe.len != 0) return Answer::done(-EOPNOTSUPP);
     if (is_directory(file) || !file.writes) return Answer::done(-EBADF);
+    const std::uint64_t begin = call.sqe.off, length = call.sqe.addr;
+    if (is_negative(begin) || is_negative(length) || length == 0) return Answer::done(-EINVAL);
+    if (begin > Inode::most_bytes || length > Inode::most_bytes - begin) return Answer::done(-EFBIG);
     return Answer::done(with_power(system, [&] {
       if (system.strikes(Fault::enospc)) return -ENOSPC;
-      const std::size_t end = call.sqe.off + call.sqe.addr;
-      if (end > file.inode->now.size()) file.inode->resize(end);
+      if (begin + length > file.inode->now.size()) file.inode->resize(begin + length);
       return 0;
     }));
   });
@@ -140,7 +156,7 @@ Answer advise(System& system, const std::shared_ptr<Object>& object, Call& call)
 namespace {
 
 int create(System& system, const std::string& path, std::uint32_t mode) {
-  return with_power(system, [&] { return system.files().make(path, mode, false); });
+  return with_power(system, [&] { return system.files().make(path, mode, S_IFREG); });
 }
 
 int empty(System& system, Inode& file) {
@@ -156,7 +172,8 @@ int prepare_to_open(System& system, const std::string& path, std::uint64_t flags
   if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) return -EEXIST;
   if ((flags & O_DIRECTORY) != 0 && !there->is_directory) return -ENOTDIR;
   const bool writes = (flags & O_ACCMODE) != O_RDONLY;
-  if (there->is_directory && writes) return -EISDIR;
+  if (there->is_directory && (writes || (flags & O_CREAT) != 0)) return -EISDIR;
+  if (there->is_socket()) return -ENXIO;
   const bool is_emptied = (flags & O_TRUNC) != 0 && writes && !there->now.empty();
   return is_emptied ? empty(system, *there) : 0;
 }
@@ -168,17 +185,18 @@ Answer open_path(System& system, const std::string& path, std::uint64_t flags, s
   const auto file = std::make_shared<OpenFile>();
   file->inode = system.files().find(path);
   CORERING_ASSERT(file->inode != nullptr, "what is opened is there");
-  file->path = path;
   file->reads = (flags & O_ACCMODE) != O_WRONLY;
   file->writes = (flags & O_ACCMODE) != O_RDONLY;
   file->appends = (flags & O_APPEND) != 0;
+  file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;
   return Answer::done(system.open(file));
 }
 
 }  // namespace
 
 Answer open_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
-  const std::string path = path_of(system, call.sqe.fd, call.sqe.addr);
+  std::string path;
+  if (const int error = find_path(system, call, path); error < 0) return Answer::done(error);
   if (opcode_of(call) == Opcode::openat) return open_path(system, path, call.sqe.op_flags, call.sqe.len);
   const auto& how = *pointer_to<const open_how>(call.sqe.off);
   if (call.sqe.len < sizeof how || how.resolve != 0)
@@ -190,7 +208,9 @@ Answer stat_file(System& system, const std::shared_ptr<Object>& object, Call& ca
   if (is_off(system)) return Answer::done(-EIO);
   const bool is_empty = *pointer_to<const char>(call.sqe.addr) == '\0';
   std::shared_ptr<Inode> inode;
-  if (!is_empty) inode = system.files().find(path_of(system, call.sqe.fd, call.sqe.addr));
+  std::string path;
+  if (const int error = is_empty ? 0 : find_path(system, call, path); error < 0) return Answer::done(error);
+  if (!is_empty) inode = system.files().find(path);
   if (is_empty && object != nullptr && object->kind == Object::Kind::file)
     inode = static_cast<const OpenFile&>(*object).inode;
   if (inode == nullptr) return Answer::done(is_empty ? -EBADF : -ENOENT);
@@ -209,8 +229,10 @@ Answer stat_file(System& system, const std::shared_ptr<Object>& object, Call& ca
 
 Answer unlink_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
   return Answer::done(with_power(system, [&] {
+    std::string path;
     const bool is_directory = (call.sqe.op_flags & AT_REMOVEDIR) != 0;
-    return system.files().remove(path_of(system, call.sqe.fd, call.sqe.addr), is_directory);
+    const int error = find_path(system, call, path);
+    return error < 0 ? error : system.files().remove(path, is_directory);
   }));
 }
 
@@ -218,20 +240,27 @@ Answer rename_file(System& system, const std::shared_ptr<Object>& /*object*/, Ca
   constexpr std::uint32_t no_replace = 1;
   if ((call.sqe.op_flags & ~no_replace) != 0) return Answer::done(-EOPNOTSUPP);
   return Answer::done(with_power(system, [&] {
-    return system.files().rename(path_of(system, call.sqe.fd, call.sqe.addr), second_path_of(system, call),
-                                 (call.sqe.op_flags & no_replace) == 0);
+    std::string from, to;
+    if (const int error = find_path(system, call, from); error < 0) return error;
+    if (const int error = find_second_path(system, call, to); error < 0) return error;
+    return system.files().rename(from, to, (call.sqe.op_flags & no_replace) == 0);
   }));
 }
 
 Answer link_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
-  const std::string from = path_of(system, call.sqe.fd, call.sqe.addr);
-  return Answer::done(
-      with_power(system, [&] { return system.files().link(from, second_path_of(system, call)); }));
+  return Answer::done(with_power(system, [&] {
+    std::string from, to;
+    if (const int error = find_path(system, call, from); error < 0) return error;
+    if (const int error = find_second_path(system, call, to); error < 0) return error;
+    return system.files().link(from, to);
+  }));
 }
 
 Answer make_directory(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
   return Answer::done(with_power(system, [&] {
-    return system.files().make(path_of(system, call.sqe.fd, call.sqe.addr), call.sqe.len, true);
+    std::string path;
+    const int error = find_path(system, call, path);
+    return error < 0 ? error : system.files().make(path, call.sqe.len, S_IFDIR);
   }));
 }
 

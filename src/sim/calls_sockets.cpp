@@ -17,7 +17,7 @@ constexpr std::int64_t second = 1'000'000'000;
 /// How long bytes are on their way. A clogged link takes up to two seconds.
 std::int64_t on_the_way(System& system) noexcept {
   Random& random = system.random();
-  if (system.strikes(Fault::stall)) return static_cast<std::int64_t>(random.below(2 * second));
+  if (system.strikes(Fault::stall)) return static_cast<std::int64_t>(system.draw(Fault::stall, 2 * second));
   return 10 * microsecond + static_cast<std::int64_t>(random.below(50 * microsecond));
 }
 
@@ -120,7 +120,8 @@ Answer send(System& system, StreamSocket& socket, Call& call) {
   if (room == 0) return nothing_now(socket, call, POLLOUT);
   const std::size_t now = system.cut_short(Fault::short_send, room);
   if (peer.is_closed) {
-    socket.reset_by_peer();  // its answer to these bytes; the next call learns of it
+    socket.reset_by_peer();  // its answer to these bytes; who waits here learns of it, and the next call
+    system.changed(socket);
   } else {
     std::string bytes(now, '\0');
     from.take(bytes.data(), now);
@@ -132,11 +133,25 @@ Answer send(System& system, StreamSocket& socket, Call& call) {
   return moved_now(call, now, now == from.size(), POLLOUT);
 }
 
+namespace {
+
+Answer shut_datagram_down(System& system, DatagramSocket& socket, int how) {
+  if (how < SHUT_RD || how > SHUT_RDWR) return Answer::done(-EINVAL);
+  if (!socket.is_connected && !socket.is_of_pair) return Answer::done(-ENOTCONN);
+  socket.is_shut_writing = socket.is_shut_writing || how != SHUT_RD;
+  socket.is_shut_reading = socket.is_shut_reading || how != SHUT_WR;
+  system.changed(socket);
+  return Answer::done(0);
+}
+
+}  // namespace
+
 Answer shut_down(System& system, Object& object, Call& call) {
-  if (object.kind != Object::Kind::stream)
-    return Answer::done(object.kind == Object::Kind::datagram ? -ENOTCONN : -ENOTSOCK);
-  auto& socket = static_cast<StreamSocket&>(object);
   const auto how = static_cast<int>(call.sqe.len);
+  if (object.kind == Object::Kind::datagram)
+    return shut_datagram_down(system, static_cast<DatagramSocket&>(object), how);
+  if (object.kind != Object::Kind::stream) return Answer::done(-ENOTSOCK);
+  auto& socket = static_cast<StreamSocket&>(object);
   if (how < SHUT_RD || how > SHUT_RDWR) return Answer::done(-EINVAL);
   if (socket.is_listening()) return Answer::done(how == SHUT_WR ? 0 : system.stop_listening(socket));
   if (!socket.is_connected() && socket.family == AF_UNIX) return Answer::done(-ENOTCONN);
@@ -168,6 +183,7 @@ Answer accept(System& system, Object& object, Call& call) {
   CORERING_ASSERT(listener.line.front()->uses == 0, "what waits in the line has no descriptor yet");
   const std::shared_ptr<StreamSocket> made = std::move(listener.line.front());
   listener.line.pop_front();
+  system.let_connect(listener);
   made->is_nonblocking = (call.sqe.op_flags & SOCK_NONBLOCK) != 0;
   made->peer_name.copy_to(pointer_to<sockaddr>(call.sqe.addr), pointer_to<socklen_t>(call.sqe.off));
   return Answer::done(system.open(made));
@@ -194,6 +210,10 @@ Answer connect(System& system, const std::shared_ptr<Object>& object, Call& call
 
 Answer receive_datagram(System& system, DatagramSocket& socket, Call& call) {
   if (socket.error != 0) return Answer::done(-std::exchange(socket.error, 0));
+  if (socket.in.empty() && socket.is_shut_reading) {
+    tell_no_more(call, nullptr, 0);
+    return Answer::done(0);
+  }
   if (socket.in.empty()) return nothing_now(socket, call, POLLIN);
   const Buffers into(call);
   const DatagramSocket::Datagram& first = socket.in.front();
@@ -231,6 +251,7 @@ struct Parcel final : Object {
   DatagramSocket::Datagram datagram;
   Name to;
   DatagramSocket asker;
+  std::weak_ptr<DatagramSocket> sender;  ///< if it is connected: it is told when nobody is there
 };
 
 void put_in(System& system, DatagramSocket& receiver, const DatagramSocket::Datagram& datagram) {
@@ -244,12 +265,16 @@ void parcel_arrives(System& system, System::Plan& plan) {
   auto* const receiver = static_cast<DatagramSocket*>(system.find_name(parcel.asker, parcel.to));
   if (receiver != nullptr && !receiver->is_full() && receiver->accepts_from(parcel.datagram.from))
     put_in(system, *receiver, parcel.datagram);
+  const std::shared_ptr<DatagramSocket> sender = parcel.sender.lock();
+  if (receiver != nullptr || sender == nullptr || sender->is_closed) return;
+  sender->error = ECONNREFUSED;
+  system.changed(*sender);
 }
 
 void post(System& system, const std::shared_ptr<Parcel>& parcel) {
   const bool is_late = system.strikes(Fault::datagram_late);
   const std::int64_t delay =
-      is_late ? static_cast<std::int64_t>(system.random().below(second)) : 10 * microsecond;
+      is_late ? static_cast<std::int64_t>(system.draw(Fault::datagram_late, second)) : 10 * microsecond;
   system.plan(delay, {.happens = parcel_arrives, .object = parcel});
 }
 
@@ -267,6 +292,8 @@ Answer send_to_unix(System& system, DatagramSocket& socket, Call& call, const Na
   const std::shared_ptr<DatagramSocket> peer = socket.peer.lock();
   auto* const receiver =
       to.size == 0 ? peer.get() : static_cast<DatagramSocket*>(system.find_name(socket, to));
+  if (const int error = to.size == 0 ? 0 : system.check_path(socket, to); error < 0)
+    return Answer::done(error);
   if (receiver == nullptr || receiver->is_closed) return Answer::done(-ECONNREFUSED);
   const DatagramSocket::Datagram datagram = datagram_of(socket, from);
   if (!receiver->accepts_from(datagram.from)) return Answer::done(-EPERM);
@@ -283,7 +310,10 @@ Answer send_to_unix(System& system, DatagramSocket& socket, Call& call, const Na
 
 Answer send_datagram(System& system, DatagramSocket& socket, Call& call) {
   if (sends_more_than_bytes(call) || is_zero_copy_to_unix(socket, call)) return Answer::done(-EOPNOTSUPP);
+  if (socket.error != 0) return Answer::done(-std::exchange(socket.error, 0));
+  if (socket.is_shut_writing) return Answer::done(-EPIPE);
   Name to = receiver_of(call);
+  const bool is_to_its_peer = to.size == 0;
   if (to.size == 0) to = socket.peer_name;
   if (to.size == 0 && !socket.is_of_pair)
     return Answer::done(socket.family == AF_UNIX ? -ENOTCONN : -EDESTADDRREQ);
@@ -295,6 +325,7 @@ Answer send_datagram(System& system, DatagramSocket& socket, Call& call) {
   const auto parcel = std::make_shared<Parcel>();
   parcel->to = to;
   parcel->datagram = datagram_of(socket, from);
+  if (is_to_its_peer) parcel->sender = socket.weak_from_this();
   if (!system.strikes(Fault::datagram_lost)) post(system, parcel);
   if (system.strikes(Fault::datagram_doubled)) post(system, parcel);
   return Answer::done(static_cast<std::int64_t>(from.size()));

@@ -10,6 +10,7 @@
 #include <exception>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 #include <unistd.h>
 #include <vector>
 
@@ -19,15 +20,19 @@
 
 #include "sim/random.hpp"
 
+/// The sanitizers have it; without them it is null.
+extern "C" [[gnu::weak]] void __sanitizer_set_death_callback(void (*callback)());
+
 namespace corering::sim {
 namespace {
 
 // ---- which seed ----
 
-std::optional<std::uint64_t> number_in(std::string_view text) noexcept {
+std::uint64_t seed_in(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size())
+    throw std::invalid_argument("'" + std::string(text) + "' is no seed: give a number, as in --seed=17");
   return number;
 }
 
@@ -37,11 +42,11 @@ std::string arguments() {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// ---- the seed of a program that aborts ----
+// ---- the seed of a program that crashes ----
 
 std::atomic<std::uint64_t> running = 0;
 
-void tell_seed(int /*signal*/) {
+void tell_seed() {
   std::array<char, 128> text{};
   const int length = std::snprintf(
       text.data(), text.size(), "corering: seed %llu was running; run it again with --seed=%llu\n",
@@ -49,15 +54,32 @@ void tell_seed(int /*signal*/) {
   (void)!::write(STDERR_FILENO, text.data(), static_cast<std::size_t>(length));
 }
 
-/// While it lives, an abort tells the seed.
+constexpr std::array<int, 5> crashes = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+std::array<struct sigaction, crashes.size()> handled_before;
+
+// Then the same happens again, for whoever handled it before: a sanitizer, or the system.
+void tell_seed_of_crash(int signal, siginfo_t* how, void* /*context*/) {
+  tell_seed();
+  const auto which = std::ranges::find(crashes, signal) - crashes.begin();
+  ::sigaction(signal, &handled_before[static_cast<std::size_t>(which)], nullptr);
+  if (how->si_code <= 0) (void)::raise(signal);  // somebody has sent it
+}
+
+/// While it lives, a crash tells the seed, and so does a sanitizer that ends the program.
 class TellsSeed {
  public:
-  TellsSeed() noexcept : before_(std::signal(SIGABRT, tell_seed)) {}
+  TellsSeed() noexcept {
+    struct sigaction tells{};
+    tells.sa_sigaction = tell_seed_of_crash;
+    tells.sa_flags = SA_SIGINFO;
+    for (std::size_t i = 0; i < crashes.size(); ++i) ::sigaction(crashes[i], &tells, &handled_before[i]);
+    if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(tell_seed);
+  }
   TellsSeed(TellsSeed&&) = delete;
-  ~TellsSeed() { std::signal(SIGABRT, before_); }
-
- private:
-  void (*before_)(int);
+  ~TellsSeed() {
+    for (std::size_t i = 0; i < crashes.size(); ++i) ::sigaction(crashes[i], &handled_before[i], nullptr);
+    if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(nullptr);
+  }
 };
 
 // ---- running and shrinking ----
@@ -177,12 +199,12 @@ class Shrinking {
 }  // namespace
 
 std::optional<std::uint64_t> wanted_seed() {
-  if (const char* const set = std::getenv("CORERING_SEED"); set != nullptr) return number_in(set);
+  if (const char* const set = std::getenv("CORERING_SEED"); set != nullptr) return seed_in(set);
   constexpr std::string_view option = "--seed=";
   const std::string all = arguments();
   for (std::size_t at = 0; at < all.size();) {
     const std::string_view one(all.c_str() + at);
-    if (one.starts_with(option)) return number_in(one.substr(option.size()));
+    if (one.starts_with(option)) return seed_in(one.substr(option.size()));
     at += one.size() + 1;
   }
   return std::nullopt;
@@ -197,6 +219,7 @@ std::optional<FailedSeed> explore_trials(const Program& program, ExploreOptions 
     options.first = *only;
     options.seeds = 1;
   }
+  CORERING_ASSERT(options.seeds > 0, "without a seed nothing would be tried");
   const TellsSeed tells;
   for (std::uint64_t seed = options.first; seed - options.first < options.seeds; ++seed) {
     Trial trial{.seed = seed, .faults = drawn_faults(options, seed)};
@@ -205,6 +228,7 @@ std::optional<FailedSeed> explore_trials(const Program& program, ExploreOptions 
     if (report.is_good()) continue;
     FailedSeed failed{.seed = seed, .report = std::move(report), .kinds = trial.faults.kinds()};
     failed.power_cut_after = trial.power_cut_after;
+    failed.first_failure = failed.report.failure;
     Shrinking(program, options, failed).go();
     return failed;
   }
@@ -226,11 +250,24 @@ std::optional<FailedSeed> explore_power_cuts(const Program& program, const Explo
   return explore_trials(program, options, options.most_changes);
 }
 
+namespace {
+
+/// The first line without its numbers, which change when there are fewer faults.
+std::string words_of(std::string_view text) {
+  std::string line(text.substr(0, text.find('\n')));
+  std::erase_if(line, [](unsigned char c) { return std::isdigit(c) != 0; });
+  return line;
+}
+
+}  // namespace
+
 std::string FailedSeed::to_string() const {
   const std::string number = std::to_string(seed);
   std::string text = "seed " + number + " failed: " + report.failure + "\n";
   if (power_cut_after > 0)
     text += "the power goes off after " + std::to_string(power_cut_after) + " changes of files\n";
+  if (words_of(first_failure) != words_of(report.failure))
+    text += "with all of its faults it failed otherwise: " + first_failure + "\n";
   return text + "of " + std::to_string(kinds) + " kinds of faults it needs " +
          std::to_string(report.faults.kinds()) + " (found in " + std::to_string(runs) + " runs):\n" +
          report.faults.to_string() + "run it again with --seed=" + number + " or CORERING_SEED=" + number +

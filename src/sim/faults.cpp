@@ -44,7 +44,9 @@ constexpr std::array<std::string_view, fault_count> names = {"short_read",
                                                              "misdirected_write",
                                                              "corrupted_write",
                                                              "clock_step",
-                                                             "lookup_fails"};
+                                                             "lookup_fails",
+                                                             "enomem_from_enter",
+                                                             "late_notification"};
 
 /// They end connections and files, so they strike less often than the others.
 constexpr bool is_hard(Fault fault) noexcept {

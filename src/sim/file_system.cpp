@@ -60,20 +60,43 @@ FileSystem::FileSystem() {
   }
 }
 
-std::string FileSystem::normal(std::string_view directory, std::string_view path) {
-  std::string whole(path.starts_with('/') ? "" : directory);
-  whole.append("/").append(path);
-  std::vector<std::string_view> parts;
-  for (std::size_t at = 0; at < whole.size();) {
-    const std::size_t end = std::min(whole.find('/', at), whole.size());
-    const std::string_view part = std::string_view(whole).substr(at, end - at);
-    if (part == ".." && !parts.empty()) parts.pop_back();
-    if (!part.empty() && part != "." && part != "..") parts.push_back(part);
+namespace {
+
+constexpr std::size_t most_of_a_name = 255;
+
+/// Goes on from a directory by one part of a path.
+void go_on_by(std::string_view part, std::string& whole) {
+  if (part.empty() || part == ".") return;
+  if (part == "..") {
+    whole = FileSystem::directory_of(whole);
+  } else {
+    whole.append(whole == "/" ? "" : "/").append(part);
+  }
+}
+
+}  // namespace
+
+int FileSystem::resolve(std::string_view directory, std::string_view path, std::string& whole) const {
+  if (path.empty()) return -ENOENT;
+  whole = path.starts_with('/') ? "/" : directory;
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    if (end - at > most_of_a_name) return -ENAMETOOLONG;
+    if (at > 0) {  // what has been passed
+      const std::shared_ptr<Inode> passed = find(whole);
+      if (passed == nullptr && (end > at || end < path.size())) return -ENOENT;
+      if (passed != nullptr && !passed->is_directory) return -ENOTDIR;
+    }
+    go_on_by(path.substr(at, end - at), whole);
     at = end + 1;
   }
-  std::string result;
-  for (const std::string_view part : parts) result.append("/").append(part);
-  return result.empty() ? "/" : result;
+  return 0;
+}
+
+std::string FileSystem::path_of(const Inode& inode) const {
+  const auto found =
+      std::ranges::find_if(now_, [&inode](const auto& name) { return name.second.get() == &inode; });
+  return found == now_.end() ? "" : found->first;
 }
 
 std::string FileSystem::directory_of(const std::string& path) {
@@ -92,12 +115,12 @@ int FileSystem::check_new(const std::string& path) const {
   return directory->is_directory ? 0 : -ENOTDIR;
 }
 
-int FileSystem::make(const std::string& path, std::uint32_t mode, bool is_directory) {
+int FileSystem::make(const std::string& path, std::uint32_t mode, std::uint32_t type) {
   if (find(path) != nullptr) return -EEXIST;
   if (const int error = check_new(path); error < 0) return error;
   const auto made = std::make_shared<Inode>();
-  made->is_directory = is_directory;
-  made->mode = (is_directory ? S_IFDIR : S_IFREG) | (mode & 07777 & ~022U);
+  made->is_directory = type == S_IFDIR;
+  made->mode = type | (mode & 07777 & ~022U);
   made->number = ++made_;
   now_[path] = made;
   return 0;
@@ -215,7 +238,41 @@ void FileSystem::forget_synced_in(const std::string& directory) {
   if (durable == durable_.end() || durable->second != find(directory)) erase_below(durable_, directory);
 }
 
-void FileSystem::sync_names(const std::string& directory) { copy_entries(now_, durable_, directory); }
+void FileSystem::sync_names(const std::string& directory) {
+  for (const std::string& tied : tied_to(directory)) copy_entries(now_, durable_, tied);
+}
+
+namespace {
+
+/// Calls `pair` with the directories that a file has left and come to since they were synced.
+template <class Function>
+void for_each_move(const FileSystem::Names& now, const FileSystem::Names& durable, const Function& pair) {
+  const auto has = [](const FileSystem::Names& names, const auto& name) {
+    const auto found = names.find(name.first);
+    return found != names.end() && found->second == name.second;
+  };
+  std::map<const Inode*, std::string> left;
+  for (const auto& name : durable)
+    if (!name.second->is_directory && !has(now, name))
+      left.emplace(name.second.get(), FileSystem::directory_of(name.first));
+  if (left.empty()) return;
+  for (const auto& name : now) {
+    const auto from = left.find(name.second.get());
+    if (from != left.end() && !has(durable, name)) pair(from->second, FileSystem::directory_of(name.first));
+  }
+}
+
+}  // namespace
+
+std::set<std::string> FileSystem::tied_to(const std::string& directory) const {
+  std::set<std::string> tied = {directory};
+  std::size_t before = 0;
+  while (std::exchange(before, tied.size()) < tied.size())
+    for_each_move(now_, durable_, [&tied](const std::string& from, const std::string& to) {
+      if (tied.contains(from) || tied.contains(to)) tied.insert({from, to});
+    });
+  return tied;
+}
 
 // ---- crash ----
 
@@ -260,7 +317,8 @@ Disk::Loss FileSystem::crash(Random& random, Faults& faults) {
     if (!now_.contains(directory) || has_same_entries(now_, durable_, directory)) continue;
     const bool is_lost = strikes(faults, random, Fault::lost_unsynced);
     if (is_lost) ++loss.directories;
-    is_lost ? copy_entries(durable_, now_, directory) : copy_entries(now_, durable_, directory);
+    for (const std::string& tied : tied_to(directory))
+      is_lost ? copy_entries(durable_, now_, tied) : copy_entries(now_, durable_, tied);
   }
   erase_orphans(now_);
   erase_orphans(durable_);

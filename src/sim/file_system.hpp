@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <utility>
 #include <vector>
 
@@ -17,8 +19,11 @@
 
 namespace corering::sim {
 
-/// A file or a directory, whatever its names are.
+/// A file, a directory or the place of a Unix socket, whatever its names are.
 struct Inode {
+  /// No file is longer: a write beyond it answers EFBIG, as where a file system ends.
+  static constexpr std::size_t most_bytes = std::size_t{1} << 28;
+
   /// A write that is not synced. `cut` says that the file was made this long instead.
   struct Write {
     std::size_t offset;
@@ -31,6 +36,7 @@ struct Inode {
   std::string now;      ///< with what is in the page cache
   std::string durable;  ///< on the disk
   std::vector<Write> unsynced;
+  [[nodiscard]] bool is_socket() const noexcept { return S_ISSOCK(mode); }
 
   void write(std::size_t offset, std::string_view bytes);
   void resize(std::size_t size);
@@ -43,10 +49,10 @@ struct OpenFile final : Object {
   OpenFile() noexcept : Object(Kind::file) {}
   [[nodiscard]] std::uint32_t shown() const noexcept override { return POLLIN | POLLOUT; }
   std::shared_ptr<Inode> inode;
-  std::string path;  ///< of a directory: names are looked up below it
   bool reads = false;
   bool writes = false;
   bool appends = false;
+  bool syncs = false;  ///< O_SYNC, O_DSYNC: each write
   std::size_t position = 0;
 };
 
@@ -57,13 +63,16 @@ class FileSystem {
 
   FileSystem();
 
-  /// Returns the path without ".", ".." and double slashes.
-  [[nodiscard]] static std::string normal(std::string_view directory, std::string_view path);
+  /// Follows `path` from the directory. Returns 0, and the path without ".", ".." and double slashes; or
+  /// -errno, if what is passed on the way is missing or no directory. The last part may be missing.
+  int resolve(std::string_view directory, std::string_view path, std::string& whole) const;
   [[nodiscard]] static std::string directory_of(const std::string& path);
 
   [[nodiscard]] std::shared_ptr<Inode> find(const std::string& path) const;
-  /// Makes a file or a directory. Returns 0 or -errno.
-  int make(const std::string& path, std::uint32_t mode, bool is_directory);
+  /// Returns a name of it; empty if it has none any more.
+  [[nodiscard]] std::string path_of(const Inode& inode) const;
+  /// Makes a file, a directory or the place of a socket (S_IFREG, S_IFDIR, S_IFSOCK). Returns 0 or -errno.
+  int make(const std::string& path, std::uint32_t mode, std::uint32_t type);
   int remove(const std::string& path, bool is_directory);
   int rename(const std::string& from, const std::string& to, bool may_replace);
   int link(const std::string& from, const std::string& to);
@@ -71,7 +80,8 @@ class FileSystem {
   /// Returns the names in a directory, in their order, and whether each is a directory itself.
   [[nodiscard]] std::vector<std::pair<std::string, bool>> entries(const std::string& directory) const;
 
-  /// Makes the names in a directory durable.
+  /// Makes the names in a directory durable, and those in the directories that a file was moved to from
+  /// there, or from which one has come: a journal has both halves of such a rename, or none.
   void sync_names(const std::string& directory);
 
   Disk::Loss crash(Random& random, Faults& faults);
@@ -84,6 +94,7 @@ class FileSystem {
   [[nodiscard]] int check_new(const std::string& path) const;
   [[nodiscard]] bool has_entries(const std::string& directory) const;
   void forget_synced_in(const std::string& directory);
+  [[nodiscard]] std::set<std::string> tied_to(const std::string& directory) const;
 
   Names now_;
   Names durable_;

@@ -117,12 +117,8 @@ int Machine::list_directory(int at, const char* path,
                             const std::function<void(const std::string&, bool)>& found) {
   if (system_.files().is_off() || system_.strikes(Fault::eio)) return -EIO;
   if (system_.strikes(Fault::emfile)) return -EMFILE;
-  const std::shared_ptr<Object>* const below = system_.find(at);
-  const bool is_absolute = *path == '/';
-  if (*path == '\0') return -ENOENT;
-  if (!is_absolute && at != AT_FDCWD && below == nullptr) return -EBADF;
-  if (!is_absolute && at != AT_FDCWD && (*below)->kind != Object::Kind::file) return -ENOTDIR;
-  const std::string whole = system_.path_of(at, path);
+  std::string whole;
+  if (const int error = system_.resolve(at, path, whole); error < 0) return error;
   const std::shared_ptr<Inode> directory = system_.files().find(whole);
   if (directory == nullptr) return -ENOENT;
   if (!directory->is_directory) return -ENOTDIR;
@@ -150,7 +146,17 @@ int Machine::signal_descriptor(std::uint64_t signals) {
   return system_.open(file);
 }
 
+namespace {
+
+/// What the system does with a signal that nobody handles: nothing.
+bool is_ignored_by_default(int signal) noexcept {
+  return signal == SIGCHLD || signal == SIGCONT || signal == SIGURG || signal == SIGWINCH;
+}
+
+}  // namespace
+
 void Machine::send_signal(int signal) {
+  if ((blocked_signals_ & bit_of(signal)) == 0 && is_ignored_by_default(signal)) return;
   if ((blocked_signals_ & bit_of(signal)) == 0)
     throw std::logic_error("signal " + std::to_string(signal) +
                            " has ended the program: no Signals object had blocked it");
@@ -278,7 +284,7 @@ void Machine::end(ChildProcess& child) {
   child.state = ChildProcess::State::ended;
   close_streams(child);
   system_.changed(child);
-  if ((blocked_signals_ & bit_of(SIGCHLD)) != 0) send_signal(SIGCHLD);
+  send_signal(SIGCHLD);
 }
 
 int Machine::signal_child(int pidfd, int signal) {
@@ -288,9 +294,7 @@ int Machine::signal_child(int pidfd, int signal) {
   if (signal < 0 || signal > 64) return -EINVAL;
   if (child.state == ChildProcess::State::waited) return -ESRCH;
   if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) return -EOPNOTSUPP;
-  const bool is_ignored =
-      signal == 0 || signal == SIGCHLD || signal == SIGCONT || signal == SIGURG || signal == SIGWINCH;
-  if (child.has_ended() || is_ignored) return 0;
+  if (child.has_ended() || signal == 0 || is_ignored_by_default(signal)) return 0;
   if (!child.killed_by) child.killed_by = signal;
   go_on_soon(child);
   return 0;

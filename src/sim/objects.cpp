@@ -81,9 +81,13 @@ bool Name::is_path() const noexcept {
 // The machine has one address, so the port says it all.
 std::string Name::key() const {
   if (family() != AF_UNIX) return "port " + std::to_string(port());
+  return "path " + path();
+}
+
+std::string Name::path() const {
   const char* const path = reinterpret_cast<const sockaddr_un&>(storage).sun_path;
   const std::size_t most = size - std::min<std::size_t>(size, offsetof(sockaddr_un, sun_path));
-  return "path " + std::string(path, most > 0 && path[0] == '\0' ? most : strnlen(path, most));
+  return {path, most > 0 && path[0] == '\0' ? most : strnlen(path, most)};
 }
 
 // ---- sockets ----
@@ -119,6 +123,11 @@ void StreamSocket::forget_line(System& system) noexcept {
     waiting->peer = nullptr;
   }
   line.clear();
+  for (const auto& client : std::exchange(wait_for_line, {})) {
+    client->state = State::failed;
+    client->error = ECONNREFUSED;
+    system.changed(*client);
+  }
 }
 
 void DatagramSocket::last_close(System& system) noexcept {

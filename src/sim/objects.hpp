@@ -18,6 +18,7 @@
 namespace corering::sim {
 
 struct ChildProcess;
+struct Inode;
 
 /// The descriptor of a ring.
 struct RingFile final : Object {
@@ -83,6 +84,7 @@ struct Name {
   [[nodiscard]] std::uint16_t port() const noexcept;
   /// A path of the file system, not an abstract name.
   [[nodiscard]] bool is_path() const noexcept;
+  [[nodiscard]] std::string path() const;
   void set_port(std::uint16_t port) noexcept;
   [[nodiscard]] int family() const noexcept { return storage.ss_family; }
   /// 127.0.0.1, ::1, or a Unix socket without a name.
@@ -102,6 +104,7 @@ struct Socket : Object {
   int error = 0;          ///< what the next call answers, once
   Name local;
   Name peer_name;
+  std::shared_ptr<Inode> node;                 ///< the file that it is bound to, of a Unix socket with a path
   std::map<std::pair<int, int>, int> options;  ///< those that only have a value
 };
 
@@ -137,12 +140,15 @@ struct StreamSocket final : Socket {
   std::shared_ptr<StreamSocket> peer;
   std::deque<std::shared_ptr<StreamSocket>> line;  ///< of a listener
   std::size_t backlog = 0;
+  std::deque<std::shared_ptr<StreamSocket>> wait_for_line;  ///< Unix sockets whose listener has a full line
 };
 
 struct DatagramSocket final : Socket, std::enable_shared_from_this<DatagramSocket> {
   DatagramSocket() noexcept : Socket(Kind::datagram) {}
   [[nodiscard]] std::uint32_t shown() const noexcept override {
-    return (waits_for_room ? 0U : POLLOUT) | (in.empty() ? 0U : POLLIN);
+    return (waits_for_room ? 0U : POLLOUT) | (in.empty() && !is_shut_reading ? 0U : POLLIN) |
+           (is_shut_reading ? POLLRDHUP : 0U) | (is_shut_reading && is_shut_writing ? POLLHUP : 0U) |
+           (error != 0 ? POLLERR : 0U);
   }
   void last_close(System& system) noexcept override;
 
@@ -152,6 +158,8 @@ struct DatagramSocket final : Socket, std::enable_shared_from_this<DatagramSocke
   };
   std::deque<Datagram> in;
   bool is_connected = false;
+  bool is_shut_reading = false;
+  bool is_shut_writing = false;
   bool is_closed = false;
   bool is_of_pair = false;                 ///< of socketpair(2)
   std::weak_ptr<DatagramSocket> peer;      ///< then

@@ -42,12 +42,14 @@ struct World::Parts final : System::Driver, ReadyOrder, FrameMemory {
 
   /// From now on the library asks the simulated system.
   Outside* enter() noexcept {
+    if (options.turns_with_faults == 0) system.end_faults();
     (void)kernel.known_capabilities();
     system.set_kernel(kernel);
     return os::set_outside(&system);
   }
 
   void start();
+  void begin_run();
   void wait_for(bool (*has_come)(const void*), const void* what) noexcept override;
   void go_on_until(bool (*has_come)(const void*), const void* what);
   [[noreturn]] void give_up() noexcept;
@@ -74,6 +76,7 @@ struct World::Parts final : System::Driver, ReadyOrder, FrameMemory {
   std::vector<std::size_t> runnable;
   std::uint64_t turns = 0;
   std::uint64_t most_turns = options.most_turns;
+  bool has_run = false;
   bool main_has_ended = false;
   bool power_is_off = false;
   std::exception_ptr thrown;  // the first one of main, or of a function of after()
@@ -93,6 +96,10 @@ void World::Parts::start() {
   first_own = own_descriptors = system.open_descriptors();
   system.set_driver(this);
   system.cut_power_after(options.power_cut_after);
+}
+
+void World::Parts::begin_run() {
+  CORERING_ASSERT(!std::exchange(has_run, true), "a world runs one program: make a new one for the next");
 }
 
 // ---- turns ----
@@ -139,7 +146,7 @@ void World::Parts::step() {
   }
   if (runnable.empty()) return let_time_pass();
   if (system.strikes(Fault::late_wakeup))
-    system.pass(static_cast<std::int64_t>(system.random().below(10'000'000)));
+    system.pass(static_cast<std::int64_t>(system.draw(Fault::late_wakeup, 10'000'000)));
   turn(runnable[runnable.size() == 1 ? 0 : system.random().below(runnable.size())]);
 }
 
@@ -237,6 +244,8 @@ World::~World() {
     parts_->give_up();
   }
   Outside* const before = parts_->before;
+  CORERING_ASSERT(os::outside() == &parts_->system,
+                  "worlds are destroyed on their thread, and the newest one first");
   parts_.reset();
   os::set_outside(before);
 }
@@ -257,8 +266,11 @@ Task<void> run_main(Task<void> main, bool& has_ended, std::exception_ptr& thrown
 }  // namespace
 
 RunReport World::run(Task<void> main) {
+  parts_->begin_run();
   auto spawned = worker(0).spawn(run_main(std::move(main), parts_->main_has_ended, parts_->thrown));
-  if (spawned) spawned->detach();
+  CORERING_ASSERT(spawned.has_value(),
+                  "the workers of a world take its program, unless they were stopped before");
+  spawned->detach();
   const auto has_ended = [](const void* what) { return *static_cast<const bool*>(what); };
   try {
     parts_->go_on_until(has_ended, &parts_->main_has_ended);
@@ -273,6 +285,7 @@ RunReport World::run(Task<void> main) {
 }
 
 RunReport World::run(const std::function<void()>& main) {
+  parts_->begin_run();
   try {
     main();
     parts_->stop();

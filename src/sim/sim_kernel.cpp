@@ -53,6 +53,7 @@ int SimRing::enter(unsigned to_submit, unsigned min_complete, unsigned flags,
   if (min_complete > 0) return enter_ring(to_submit, min_complete, flags, arg);
   if (system_.strikes(Fault::eagain_from_enter)) return -EAGAIN;
   if (system_.strikes(Fault::ebusy_from_enter)) return -EBUSY;
+  if (system_.strikes(Fault::enomem_from_enter)) return -ENOMEM;
   if ((flags & uapi::enter_getevents) != 0 && to_submit == 0 && system_.strikes(Fault::eintr_from_enter))
     return -EINTR;
   const auto taken = static_cast<unsigned>(system_.cut_short(Fault::partial_submit, to_submit));

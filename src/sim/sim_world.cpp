@@ -65,6 +65,12 @@ std::int32_t SimWorld::poll(int fd, std::uint32_t events) noexcept {
   return static_cast<std::int32_t>((*object)->shown() & (events | always_shown));
 }
 
+// The peer may take its time to acknowledge what was sent.
+std::int64_t SimWorld::delays_notification() noexcept {
+  if (!system_.strikes(Fault::late_notification)) return 0;
+  return static_cast<std::int64_t>(1 + system_.draw(Fault::late_notification, 50'000'000));
+}
+
 // ---- watching ----
 
 int SimWorld::watch(Call& call, int fd, std::uint32_t events, Watching how) noexcept {
@@ -115,7 +121,7 @@ void SimWorld::report_later(Watch& watch) noexcept {
     plan.watch->is_late = false;
     plan.watch->world->make_ready(*plan.watch);
   };
-  system_.plan(static_cast<std::int64_t>(1 + system_.random().below(5'000'000)),
+  system_.plan(static_cast<std::int64_t>(1 + system_.draw(Fault::late_completion, 5'000'000)),
                {.happens = reports, .watch = &watch, .number = watch.round});
 }
 
@@ -127,7 +133,8 @@ void SimWorld::make_ready(Watch& watch) noexcept {
   system_.note(Happening::Kind::ready, watch.call->sqe.opcode,
                watch.object == nullptr ? -1 : watch.object->number, static_cast<std::int32_t>(watch.shown));
   const bool comes_first = !ready_.empty() && system_.strikes(Fault::completion_order);
-  const std::size_t place = comes_first ? system_.random().below(ready_.size()) : ready_.size();
+  const std::size_t place =
+      comes_first ? system_.draw(Fault::completion_order, ready_.size()) : ready_.size();
   ready_.insert(ready_.begin() + static_cast<std::ptrdiff_t>(place), &watch);
 }
 

@@ -40,6 +40,7 @@ class SimWorld final : public emulation::World {
   void close(int fd) noexcept override { (void)system_.close(fd); }
   bool hides_buffer() noexcept override { return system_.strikes(Fault::enobufs); }
   bool ends_multishot() noexcept override { return system_.strikes(Fault::multishot_ends); }
+  std::int64_t delays_notification() noexcept override;
   bool answers_cancelled_first() noexcept override { return system_.strikes(Fault::cancel_order); }
   void end() noexcept override;
 

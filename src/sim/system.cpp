@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <fcntl.h>
 
 #include <corering/base/assert.hpp>
 
 #include "base/kernel_memory.hpp"
+#include "sim/file_system.hpp"
 #include "sim/sim_world.hpp"
 
 namespace corering::sim {
@@ -139,10 +141,16 @@ int System::duplicate(int fd) {
   return object == nullptr ? -EBADF : open(*object);
 }
 
-std::string System::path_of(int directory, const char* path) const {
+int System::resolve(int directory, const char* path, std::string& whole) const {
+  if (path == nullptr) return -EFAULT;
+  if (*path == '/' || *path == '\0' || directory == AT_FDCWD) return files_.resolve("/", path, whole);
   const std::shared_ptr<Object>* const object = find(directory);
-  const bool is_file = object != nullptr && (*object)->kind == Object::Kind::file;
-  return FileSystem::normal(is_file ? static_cast<const OpenFile&>(**object).path : "/", path);
+  if (object == nullptr) return -EBADF;
+  if ((*object)->kind != Object::Kind::file) return -ENOTDIR;
+  const Inode& inode = *static_cast<const OpenFile&>(**object).inode;
+  if (!inode.is_directory) return -ENOTDIR;
+  const std::string where = files_.path_of(inode);
+  return where.empty() ? -ENOENT : files_.resolve(where, path, whole);
 }
 
 // ---- waiting ----

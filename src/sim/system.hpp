@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -106,8 +105,8 @@ class System final : public Outside {
   void release(Object& object) noexcept;
   int close(int fd) noexcept override;
   int duplicate(int fd);
-  /// Returns the whole path of one that is below an open directory, or AT_FDCWD.
-  [[nodiscard]] std::string path_of(int directory, const char* path) const;
+  /// Finds the whole path of one that is below an open directory, or AT_FDCWD. Returns 0 or -errno.
+  int resolve(int directory, const char* path, std::string& whole) const;
   /// Returns the place that a descriptor has among those of this world; of another number, the number.
   [[nodiscard]] int place_of(int fd) const noexcept { return fd >= base_ ? fd - base_ : fd; }
 
@@ -125,8 +124,12 @@ class System final : public Outside {
   int begin_connect(const std::shared_ptr<StreamSocket>& socket, const Name& name);
   void end_connection(StreamSocket& socket, Ending how);
   int stop_listening(StreamSocket& socket);
+  /// Lets those connect that have waited for room in the line.
+  void let_connect(StreamSocket& listener);
   int datagram_pair(int* ends);
   int connect_datagram(DatagramSocket& socket, const Name& name);
+  /// Returns 0 if a Unix socket of the asker's kind may be there, or -errno.
+  [[nodiscard]] int check_path(const Socket& asker, const Name& name) const;
 
   // ---- what the library asks beside the rings ----
   [[nodiscard]] Kernel* kernel() const noexcept override { return kernel_; }
@@ -166,11 +169,16 @@ class System final : public Outside {
     return machine_.start_child(arguments, streams, pid);
   }
   int signal_child(int pidfd, int signal) override { return machine_.signal_child(pidfd, signal); }
+  void remove_stale_socket(const sockaddr* name, socklen_t length) override;
   [[nodiscard]] static std::pair<std::shared_ptr<PipeEnd>, std::shared_ptr<PipeEnd>> make_pipe();
 
  private:
   static constexpr std::int64_t epoch = 1'000'000'000'000;  // so that times before the beginning exist
 
+  [[nodiscard]] std::shared_ptr<Inode> socket_file(const Name& name) const;
+  [[nodiscard]] std::string key_of(const Socket& socket, const Name& name) const;
+  int make_socket_file(Socket& socket, const Name& name);
+  [[nodiscard]] bool has_connections_at(const Socket& socket, const Name& name) const noexcept;
   bool hit(Fault fault) noexcept;
   void cut_power() noexcept;
   /// Each kind has numbers of its own, so that the others stay as they are when it is switched off.
@@ -205,7 +213,6 @@ class System final : public Outside {
   std::vector<Watch*> spare_watches_;
 
   std::map<std::string, std::vector<Socket*>> names_;
-  std::set<std::string> paths_;  ///< of Unix sockets: they stay when the socket is closed
   std::uint16_t next_port_ = 32768;
   Machine machine_{*this};
   Driver* driver_ = nullptr;

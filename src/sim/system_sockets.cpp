@@ -6,6 +6,7 @@
 
 #include <corering/base/assert.hpp>
 
+#include "sim/file_system.hpp"
 #include "sim/system.hpp"
 
 namespace corering::sim {
@@ -28,15 +29,69 @@ int error_of(const std::shared_ptr<Object>* object) noexcept {
   return object == nullptr ? -EBADF : -ENOTSOCK;
 }
 
-std::string key_of(const Socket& socket, const Name& name) {
-  return (socket.kind == Object::Kind::stream ? "stream " : "datagram ") + name.key();
-}
-
 bool is_internet(int family) noexcept { return family == AF_INET || family == AF_INET6; }
 
 }  // namespace
 
 // ---- names ----
+
+std::shared_ptr<Inode> System::socket_file(const Name& name) const {
+  std::string whole;
+  if (files_.resolve("/", name.path(), whole) != 0) return nullptr;
+  return files_.find(whole);
+}
+
+// Whoever has moved the file of a socket moves its name along.
+std::string System::key_of(const Socket& socket, const Name& name) const {
+  const std::string kind = socket.kind == Object::Kind::stream ? "stream " : "datagram ";
+  if (!name.is_path()) return kind + name.key();
+  const std::shared_ptr<Inode> node = socket.node != nullptr ? socket.node : socket_file(name);
+  return kind + "file " + std::to_string(node == nullptr ? 0 : node->number);
+}
+
+int System::check_path(const Socket& asker, const Name& name) const {
+  if (!name.is_path()) return 0;
+  std::string whole;
+  if (const int error = files_.resolve("/", name.path(), whole); error < 0) return error;
+  const std::shared_ptr<Inode> node = files_.find(whole);
+  if (node == nullptr) return -ENOENT;
+  if (!node->is_socket()) return -ECONNREFUSED;
+  const std::string number = " file " + std::to_string(node->number);
+  const char* const other_kind = asker.kind == Object::Kind::stream ? "datagram" : "stream";
+  return names_.contains(other_kind + number) ? -EPROTOTYPE : 0;
+}
+
+int System::make_socket_file(Socket& socket, const Name& name) {
+  count_for_power_cut();
+  if (files_.is_off()) return -EIO;
+  std::string whole;
+  if (const int error = files_.resolve("/", name.path(), whole); error < 0) return error;
+  const int error = files_.make(whole, 0777, S_IFSOCK);
+  if (error == 0) socket.node = files_.find(whole);
+  return error == -EEXIST ? -EADDRINUSE : error;
+}
+
+void System::remove_stale_socket(const sockaddr* address, socklen_t length) {
+  const Name name(address, length);
+  if (!name.is_path()) return;
+  const std::shared_ptr<Inode> node = socket_file(name);
+  if (node == nullptr || !node->is_socket()) return;
+  const std::string number = " file " + std::to_string(node->number);
+  if (names_.contains("stream" + number) || names_.contains("datagram" + number)) return;
+  count_for_power_cut();
+  if (!files_.is_off()) (void)files_.remove(files_.path_of(*node), false);
+}
+
+// The connections that a listener has accepted keep its port, unless both sides have said SO_REUSEADDR.
+bool System::has_connections_at(const Socket& socket, const Name& name) const noexcept {
+  if (socket.kind != Object::Kind::stream || !is_internet(socket.family)) return false;
+  return std::ranges::any_of(table_, [&](const std::shared_ptr<Object>& object) {
+    if (object == nullptr || object->kind != Object::Kind::stream) return false;
+    const auto& other = static_cast<const StreamSocket&>(*object);
+    return !other.is_bound && other.is_connected() && is_internet(other.family) &&
+           other.local.port() == name.port() && !(socket.reuses_address && other.reuses_address);
+  });
+}
 
 int System::bind(Socket& socket, const Name& wanted) {
   if (socket.is_bound) return -EINVAL;
@@ -47,11 +102,14 @@ int System::bind(Socket& socket, const Name& wanted) {
     candidate.set_port(next_port_ = next_port_ == 60999 ? 32768 : next_port_ + 1);
     if (!names_.contains(key_of(socket, candidate))) name = candidate;
   }
-  if (name.is_path()) paths_.insert(name.key());
-  std::vector<Socket*>& holders = names_[key_of(socket, name)];
+  if (const int made = name.is_path() ? make_socket_file(socket, name) : 0; made < 0) return made;
+  const std::string key = key_of(socket, name);
   const auto shares = [&](const Socket* other) { return socket.reuses_port && other->reuses_port; };
-  if (!std::ranges::all_of(holders, shares)) return -EADDRINUSE;
-  holders.push_back(&socket);
+  if (has_connections_at(socket, name)) return -EADDRINUSE;
+  if (const auto there = names_.find(key);
+      there != names_.end() && !std::ranges::all_of(there->second, shares))
+    return -EADDRINUSE;
+  names_[key].push_back(&socket);
   socket.local = name;
   socket.is_bound = true;
   return 0;
@@ -64,10 +122,15 @@ void System::unbind(Socket& socket) noexcept {
   std::erase(found->second, &socket);
   if (found->second.empty()) names_.erase(found);
   socket.is_bound = false;
+  socket.node = nullptr;
 }
 
 Socket* System::find_name(const Socket& asker, const Name& name) noexcept {
-  const auto found = names_.find(key_of(asker, name));
+  const std::string kind = asker.kind == Object::Kind::stream ? "stream " : "datagram ";
+  const std::shared_ptr<Inode> node = name.is_path() ? socket_file(name) : nullptr;
+  if (name.is_path() && node == nullptr) return nullptr;
+  const auto found =
+      names_.find(kind + (node == nullptr ? name.key() : "file " + std::to_string(node->number)));
   if (found == names_.end()) return nullptr;
   return found->second[found->second.size() == 1 ? 0 : random_.below(found->second.size())];
 }
@@ -187,6 +250,7 @@ void accepted(System& system, StreamSocket& client, StreamSocket& listener,
   const auto server = std::make_shared<StreamSocket>();
   CORERING_ASSERT(client.state == StreamSocket::State::connecting, "who is accepted has asked");
   server->family = listener.family;
+  server->reuses_address = listener.reuses_address;
   server->state = client.state = StreamSocket::State::connected;
   server->local = client.peer_name;
   server->peer_name = client.local.size > 0 ? client.local : Name::local(client.family);
@@ -208,19 +272,38 @@ void arrives_at_listener(System& system, System::Plan& plan) {
     return fail_to_connect(system, client, ECONNREFUSED);
   if (listener->line.size() < listener->backlog)
     return accepted(system, client, *listener, std::static_pointer_cast<StreamSocket>(plan.object));
+  if (client.family == AF_UNIX) {  // it waits for as long as it takes
+    listener->wait_for_line.push_back(std::static_pointer_cast<StreamSocket>(plan.object));
+    return;
+  }
   if (++plan.number == most_attempts) return fail_to_connect(system, client, ETIMEDOUT);
   system.plan(second << plan.number,
               {.happens = arrives_at_listener, .object = plan.object, .number = plan.number});
 }
 
+bool has_full_line(const Socket* socket) noexcept {
+  const auto* const listener = static_cast<const StreamSocket*>(socket);
+  return listener != nullptr && listener->is_listening() && listener->line.size() >= listener->backlog;
+}
+
 }  // namespace
+
+void System::let_connect(StreamSocket& listener) {
+  while (!listener.wait_for_line.empty() && listener.line.size() < listener.backlog) {
+    const std::shared_ptr<StreamSocket> client = std::move(listener.wait_for_line.front());
+    listener.wait_for_line.pop_front();
+    if (!client->is_closed) accepted(*this, *client, listener, client);
+  }
+}
 
 int System::begin_connect(const std::shared_ptr<StreamSocket>& socket, const Name& name) {
   if (socket->state == StreamSocket::State::connected) return -EISCONN;
   if (socket->state == StreamSocket::State::connecting) return -EALREADY;
   if (socket->state == StreamSocket::State::listening) return -EINVAL;
   if (name.family() != socket->family) return -EAFNOSUPPORT;
-  if (name.is_path() && !paths_.contains(name.key())) return -ENOENT;
+  if (const int error = check_path(*socket, name); error < 0) return error;
+  if (socket->family == AF_UNIX && socket->is_nonblocking && has_full_line(find_name(*socket, name)))
+    return -EAGAIN;
   const bool needs_name = !socket->is_bound && is_internet(socket->family);
   if (const int bound = needs_name ? bind(*socket, Name::local(socket->family)) : 0; bound < 0) return bound;
   socket->state = StreamSocket::State::connecting;
@@ -231,7 +314,7 @@ int System::begin_connect(const std::shared_ptr<StreamSocket>& socket, const Nam
 }
 
 int System::connect_datagram(DatagramSocket& socket, const Name& name) {
-  if (name.is_path() && !paths_.contains(name.key())) return -ENOENT;
+  if (const int error = check_path(socket, name); error < 0) return error;
   if (find_name(socket, name) == nullptr && socket.family == AF_UNIX) return -ECONNREFUSED;
   const bool needs_name = !socket.is_bound && is_internet(socket.family);
   if (const int bound = needs_name ? bind(socket, Name::local(socket.family)) : 0; bound < 0) return bound;

@@ -116,6 +116,30 @@ TEST_P(Files, in_memory_take_advice) {
 
 // ---- paths ----
 
+TEST_P(Files, have_no_negative_places) {
+  NEEDS(Opcode::ftruncate);
+  const int file = outside.file("text");
+  Entry cut = request(1, Opcode::ftruncate, file);
+  cut.sqe.off = static_cast<std::uint64_t>(-1);
+  Entry grow = request(2, Opcode::fallocate, file);
+  grow.sqe.off = static_cast<std::uint64_t>(-4096);
+  grow.sqe.addr = 4096;
+  Entry nothing = request(3, Opcode::fallocate, file);
+  script.submit({cut, grow, nothing, write(4, file, "x", static_cast<std::uint64_t>(-2))});
+  script.expect_in_any_order({{1, -EINVAL}, {2, -EINVAL}, {3, -EINVAL}, {4, -EINVAL}});
+  EXPECT_EQ(outside.size_of_file(file), 4U);
+}
+
+TEST_P(Files, end_where_no_file_goes_on) {
+  const int file = outside.file("text");
+  Entry grow = request(1, Opcode::fallocate, file);
+  grow.sqe.off = static_cast<std::uint64_t>(INT64_MAX);
+  grow.sqe.addr = 4096;
+  script.submit({grow});
+  script.expect({{1, -EFBIG}});
+  EXPECT_EQ(outside.size_of_file(file), 4U);
+}
+
 SCRIPTS(Paths);
 
 TEST_P(Paths, are_opened_and_closed) {
@@ -136,6 +160,33 @@ TEST_P(Paths, that_lead_nowhere_say_so) {
                  on_paths(3, Opcode::renameat, path, path),
                  on_path(4, Opcode::mkdirat, "/no/such/place", 0700)});
   script.expect_in_any_order({{1, -ENOENT}, {2, -ENOENT}, {3, -ENOENT}, {4, -ENOENT}});
+}
+
+TEST_P(Paths, begin_at_an_open_directory) {
+  const int file = outside.file("text");
+  const char* const path = outside.path("gone");
+  script.submit({on_path(1, Opcode::mkdirat, path, 0700)});
+  script.expect({{1, 0}});
+  script.submit({openat(2, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)});
+  const int gone = outside.keep(script.result_of(2));
+  script.submit({on_path(3, Opcode::unlinkat, path).flags(AT_REMOVEDIR)});
+  script.expect({{3, 0}});
+  const auto below = [](std::uint64_t user_data, int directory) {
+    return openat(user_data, "made_here", O_RDWR | O_CREAT | O_CLOEXEC, 0600, directory);
+  };
+  script.submit({below(4, 1'000'000), below(5, file), below(6, gone)});
+  script.expect_in_any_order({{4, -EBADF}, {5, -ENOTDIR}, {6, -ENOENT}});
+}
+
+TEST_P(Paths, pass_directories_that_are_there) {
+  const char* const directory = outside.path("");
+  const std::string below_file = std::string(outside.path("file")) + "/x";
+  const std::string around = std::string(outside.path("nowhere")) + "/../file";
+  script.submit({openat(1, outside.path("file"), O_RDWR | O_CREAT | O_CLOEXEC, 0600)});
+  (void)outside.keep(script.result_of(1));
+  script.submit({openat(2, "", O_RDONLY), openat(3, directory, O_RDONLY | O_CREAT, 0600),
+                 openat(4, below_file.c_str(), O_RDONLY), openat(5, around.c_str(), O_RDONLY)});
+  script.expect_in_any_order({{2, -ENOENT}, {3, -EISDIR}, {4, -ENOTDIR}, {5, -ENOENT}});
 }
 
 TEST_P(Paths, that_are_taken_are_not_made) {

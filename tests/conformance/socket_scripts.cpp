@@ -1,6 +1,7 @@
 /// socket_scripts.cpp — connecting, accepting, sending and receiving, one at a time.
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include "conformance/kernels.hpp"
 
@@ -337,6 +338,118 @@ TEST_P(Sockets, are_not_found_where_there_is_no_path) {
   sockaddr_un nowhere{.sun_family = AF_UNIX, .sun_path = "/no/such/socket"};
   script.submit({connect(1, client, &nowhere, sizeof nowhere)});
   script.expect({{1, -ENOENT}});
+}
+
+sockaddr_un unix_address(const char* path) {
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (std::strlen(path) >= sizeof address.sun_path) std::abort();
+  std::strcpy(address.sun_path, path);
+  return address;
+}
+
+int bind_to(int fd, const sockaddr_un& address) {
+  errno = 0;
+  return os::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : -errno;
+}
+
+TEST_P(Sockets, with_a_path_are_files) {
+  const char* const path = outside.path("socket");
+  const sockaddr_un address = unix_address(path);
+  const int first = outside.keep(os::socket(AF_UNIX, SOCK_STREAM));
+  ASSERT_EQ(bind_to(first, address), 0);
+  EXPECT_TRUE(outside.exists(path));
+  outside.close(first);
+  const int second = outside.keep(os::socket(AF_UNIX, SOCK_STREAM));
+  EXPECT_EQ(bind_to(second, address), -EADDRINUSE) << "the file stays when the socket is closed";
+  const int client = outside.keep(os::socket(AF_UNIX, SOCK_STREAM));
+  script.submit({connect(1, client, &address, sizeof address)});
+  script.expect({{1, -ECONNREFUSED}});
+  script.submit({openat(2, path, O_RDWR), on_path(3, Opcode::unlinkat, path)});
+  script.expect_in_any_order({{2, -ENXIO}, {3, 0}});
+  EXPECT_EQ(bind_to(second, address), 0);
+  const int third = outside.keep(os::socket(AF_UNIX, SOCK_STREAM));
+  const std::string nowhere = std::string(outside.path("nowhere")) + "/socket";
+  EXPECT_EQ(bind_to(third, unix_address(nowhere.c_str())), -ENOENT);
+}
+
+TEST_P(Sockets, that_have_moved_are_found_at_their_new_path) {
+  const char* const path = outside.path("old");
+  const char* const moved = outside.path("new");
+  const int listener = outside.keep(os::socket(AF_UNIX, SOCK_STREAM));
+  ASSERT_EQ(bind_to(listener, unix_address(path)), 0);
+  ASSERT_EQ(os::listen(listener, 4), 0);
+  script.submit({on_paths(1, Opcode::renameat, path, moved)});
+  script.expect({{1, 0}});
+  const sockaddr_un address = unix_address(moved);
+  const int client = outside.keep(os::socket(AF_UNIX, SOCK_STREAM));
+  const int datagrams = outside.keep(os::socket(AF_UNIX, SOCK_DGRAM));
+  script.submit({connect(2, client, &address, sizeof address)});
+  script.expect({{2, 0}});
+  script.submit({connect(3, datagrams, &address, sizeof address)});
+  script.expect({{3, -EPROTOTYPE}});
+}
+
+TEST_P(Sockets, of_this_machine_wait_for_room_in_the_line) {
+  const sockaddr_un address = unix_address(outside.path("socket"));
+  const int listener = outside.keep(os::socket(AF_UNIX, SOCK_STREAM));
+  ASSERT_EQ(bind_to(listener, address), 0);
+  ASSERT_EQ(os::listen(listener, 0), 0);  // there is room for one
+  const int first = outside.keep(os::socket(AF_UNIX, SOCK_STREAM));
+  script.submit({connect(1, first, &address, sizeof address)});
+  script.expect({{1, 0}});
+  const int refused = outside.keep(os::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK));
+  script.submit({connect(2, refused, &address, sizeof address)});
+  script.expect({{2, -EAGAIN}});
+  const int second = outside.keep(os::socket(AF_UNIX, SOCK_STREAM));
+  script.submit({connect(3, second, &address, sizeof address).async()});
+  script.expect_silence();
+  script.submit({accept(4, listener)});
+  script.expect_in_any_order({{3, 0}, {4, Answer::at_least(0)}});
+}
+
+TEST_P(Sockets, of_datagrams_learn_that_nobody_is_there) {
+  const int socket = outside.udp_socket();
+  const sockaddr_in nobody = outside.closed_address();
+  std::string& into = outside.room(4);
+  script.submit({connect(1, socket, &nobody, sizeof nobody)});
+  script.expect({{1, 0}});
+  script.submit({recv(2, socket, into)});
+  script.expect_silence();
+  script.submit({send(3, socket, "hello")});
+  script.expect_in_any_order({{3, 5}, {2, -ECONNREFUSED}});
+}
+
+TEST_P(Sockets, of_datagrams_are_shut_down_when_they_are_connected) {
+  const int other = outside.udp_socket();
+  const sockaddr_in address = outside.bind_somewhere(other);
+  const int socket = outside.udp_socket();
+  std::string& into = outside.room(4);
+  script.submit({shutdown(1, outside.udp_socket(), SHUT_RDWR), connect(2, socket, &address, sizeof address)});
+  script.expect_in_any_order({{1, -ENOTCONN}, {2, 0}});
+  script.submit({recv(3, socket, into)});
+  script.expect_silence();
+  script.submit({shutdown(4, socket, SHUT_RDWR)});
+  script.expect_in_any_order({{4, 0}, {3, 0}});
+  script.submit({send(5, socket, "hello", MSG_NOSIGNAL)});
+  script.expect({{5, -EPIPE}});
+}
+
+// Until the last of them is closed; a listener that has said SO_REUSEADDR, as most do, can begin again.
+TEST_P(Sockets, keep_the_port_of_their_listener) {
+  const TcpListener listener = outside.tcp_listener();
+  const int client = outside.connected_to(listener.address);
+  script.submit({accept(1, listener.fd)});
+  const int accepted = outside.keep(script.result_of(1));
+  outside.close(listener.fd);
+  const auto bind_again = [&listener](int fd) {
+    const auto* const address = reinterpret_cast<const sockaddr*>(&listener.address);
+    return os::bind(fd, address, sizeof listener.address) == 0 ? 0 : -errno;
+  };
+  const int next = outside.tcp_socket();
+  EXPECT_EQ(bind_again(next), -EADDRINUSE);
+  outside.reset(accepted);  // without a TIME_WAIT
+  EXPECT_EQ(bind_again(next), 0);
+  outside.close(client);
 }
 
 TEST_P(Sockets, that_connect_can_be_cancelled) {

@@ -284,6 +284,51 @@ TEST(SimDisk, creation_and_sizes_count_as_changes_and_nothing_works_after_the_cu
   EXPECT_EQ(disk.content("/tmp/f").size(), 200U);
 }
 
+Task<void> writes_in_sync(int flags) {
+  const Result<Fd> file = co_await async_openat(AT_FDCWD, "/tmp/f", O_WRONLY | flags);
+  if (!file) co_return;
+  (void)co_await async_write(*file, std::as_bytes(std::span("safe", 4)), 0);
+}
+
+TEST(SimDisk, a_file_that_was_opened_for_it_syncs_each_write) {
+  for (const int flags : {O_DSYNC, O_SYNC, 0}) {
+    sim::Disk disk;
+    disk.put("/tmp/f", "");
+    sim::World world({.disk = &disk});
+    EXPECT_EQ(world.run(writes_in_sync(flags)).failure, "");
+    (void)crash(disk);
+    EXPECT_EQ(disk.content("/tmp/f"), flags != 0 ? "safe" : "");
+  }
+}
+
+Task<void> moves_to_another_directory(bool syncs) {
+  (void)co_await async_mkdirat(AT_FDCWD, "/done", 0700);
+  const Result<Fd> root = co_await async_openat(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY);
+  if (root) (void)co_await async_fsync(*root);
+  (void)co_await async_renameat(AT_FDCWD, "/tmp/f", AT_FDCWD, "/done/f");
+  const Result<Fd> from = co_await async_openat(AT_FDCWD, "/tmp", O_RDONLY | O_DIRECTORY);
+  if (from && syncs) (void)co_await async_fsync(*from);
+}
+
+// A journal has both halves of a rename, or none.
+TEST(SimDisk, a_rename_across_directories_is_one_change) {
+  int moved = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    sim::Disk disk;
+    disk.put("/tmp/f", "text");
+    sim::World world({.seed = seed, .disk = &disk});
+    EXPECT_EQ(world.run(moves_to_another_directory(seed % 4 == 0)).failure, "");
+    sim::Faults faults;
+    faults[sim::Fault::lost_unsynced] = {.one_in = 2, .budget = 1000};
+    (void)disk.crash(seed, faults);
+    EXPECT_NE(disk.has("/tmp/f"), disk.has("/done/f")) << "seed " << seed;
+    EXPECT_TRUE(seed % 4 != 0 || disk.has("/done/f")) << "it was synced in one of them";
+    moved += disk.has("/done/f") ? 1 : 0;
+  }
+  EXPECT_GT(moved, 10);
+  EXPECT_LT(moved, 40);
+}
+
 struct Outcome {
   std::size_t broken = 0;  ///< so many seeds have lost a record that was called safe
   std::size_t cut = 0;     ///< in so many the power went off

@@ -1,14 +1,16 @@
 /// explore.cpp — sim_explore: many seeds of the scenario, with a table of the faults that struck.
 ///
-/// sim_explore [first seed] [how many]. Every hundredth seed runs twice, and must give the same hash. Exit
+/// sim_explore [FIRST [COUNT] | --seed=N]. Every hundredth seed runs twice, and must give the same hash. Exit
 /// code 1: a seed has failed, or a kind of fault has never struck in five hundred seeds or more.
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/scenario.hpp"
@@ -64,6 +66,11 @@ void print(const Sums& sums, std::uint64_t count, double seconds) {
   std::printf("%zu seeds failed\n", sums.failed.size());
 }
 
+bool is_number(std::string_view text, std::uint64_t& number) noexcept {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
 /// Few seeds need not draw every kind. Many do, unless it strikes no more.
 bool has_struck_all(const Sums& sums, std::uint64_t count) {
   if (count < 500 || std::ranges::count(sums.by_fault, 0U) == 0) return true;
@@ -76,8 +83,16 @@ bool has_struck_all(const Sums& sums, std::uint64_t count) {
 
 int main(int count, char** arguments) {
   using namespace corering::sim_test;
-  const std::uint64_t first = count > 1 ? std::strtoull(arguments[1], nullptr, 0) : 1;
-  const std::uint64_t seeds = count > 2 ? std::strtoull(arguments[2], nullptr, 0) : 1000;
+  std::uint64_t first = 1, seeds = 1000;
+  bool is_understood = count <= 3;
+  if (const std::string_view word = count > 1 ? arguments[1] : ""; word.starts_with("--seed=")) {
+    is_understood = count == 2 && is_number(word.substr(7), first);
+    seeds = 1;
+  } else {
+    is_understood = is_understood && (count < 2 || is_number(word, first)) &&
+                    (count < 3 || (is_number(arguments[2], seeds) && seeds > 0));
+  }
+  if (!is_understood) return std::fputs("usage: sim_explore [FIRST [COUNT] | --seed=N]\n", stderr), 2;
   const auto begin = std::chrono::steady_clock::now();
   Sums sums;
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) run_seed(seed, sums);

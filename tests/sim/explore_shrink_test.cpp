@@ -1,7 +1,10 @@
 /// explore_shrink_test.cpp — a seed that fails is found, shrunk, drawn, and can be run again.
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -9,6 +12,8 @@
 #include <corering/corering.hpp>
 #include <corering/sim/gtest.hpp>
 #include <gtest/gtest-spi.h>
+
+#include "support/story.hpp"
 
 namespace corering {
 namespace {
@@ -68,6 +73,81 @@ TEST(SimExploring, runs_only_the_seed_that_was_asked_for) {
   ::unsetenv("CORERING_SEED");
   EXPECT_EQ(runs, 1U);
   EXPECT_EQ(seed, failed->seed);
+}
+
+TEST(SimExploring, a_seed_that_is_no_number_is_refused) {
+  for (const char* const wrong : {"12x", "0x10", "", "-1", "18446744073709551616"}) {
+    ASSERT_EQ(::setenv("CORERING_SEED", wrong, 1), 0);
+    EXPECT_THROW((void)sim::explore(run_trusting), std::invalid_argument) << wrong;
+  }
+  ::unsetenv("CORERING_SEED");
+}
+
+TEST(SimExploringDeathTest, needs_a_seed) {
+  EXPECT_DEATH((void)sim::explore(run_trusting, {.seeds = 0}), "without a seed nothing would be tried");
+}
+
+/// What an optimizer cannot foresee.
+volatile int nothing = 0;
+
+TEST(SimExploringDeathTest, a_crash_tells_its_seed) {
+  const auto divides = [](sim::World& world) {
+    if (world.report().seed == 7) std::raise(SIGFPE);
+    return sim::RunReport();
+  };
+  const auto touches = [](sim::World& world) {
+    if (world.report().seed == 7) *reinterpret_cast<volatile int*>(static_cast<std::uintptr_t>(nothing)) = 1;
+    return sim::RunReport();
+  };
+  EXPECT_DEATH((void)sim::explore(divides), "run it again with --seed=7");
+  EXPECT_DEATH((void)sim::explore(touches), "run it again with --seed=7");
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(CORERING_TEST_ASAN)
+TEST(SimExploringDeathTest, a_report_of_the_address_sanitizer_tells_its_seed) {
+  const auto uses_after_free = [](sim::World& world) {
+    auto number = std::make_unique<int>(1);
+    const volatile int* const left = number.get();
+    number.reset();
+    if (world.report().seed == 7) (void)*left;
+    return sim::RunReport();
+  };
+  EXPECT_DEATH((void)sim::explore(uses_after_free), "run it again with --seed=7");
+}
+#endif
+
+/// It fails with every seed, and without its short reads with something else.
+sim::RunReport run_failing_twice(sim::World& world) {
+  sim::RunReport report = run_trusting(world);
+  if (report.is_good()) report.failure = "something else";
+  return report;
+}
+
+TEST(SimExploring, tells_what_failed_at_first_when_the_smallest_run_fails_otherwise) {
+  std::optional<sim::FailedSeed> failed;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    failed = sim::explore(run_failing_twice, {.first = seed, .seeds = 1});
+    ASSERT_TRUE(failed.has_value());
+    EXPECT_EQ(failed->report.failure, "something else");
+    if (failed->first_failure == "a read was short") break;
+  }
+  ASSERT_EQ(failed->first_failure, "a read was short");
+  EXPECT_NE(failed->to_string().find("it failed otherwise: a read was short"), std::string::npos);
+}
+
+TEST(SimExploring, a_skipped_seed_skips_the_case) {
+  testing::TestPartResultArray results;
+  {
+    const testing::ScopedFakeTestPartResultReporter catches(&results);
+    sim::run_sim_test(
+        [](sim::World&, sim::RunReport&) {
+          const auto skips = [] { GTEST_SKIP() << "no such kernel"; };
+          skips();
+        },
+        3);
+  }
+  ASSERT_EQ(results.size(), 1);
+  EXPECT_TRUE(results.GetTestPartResult(0).skipped());
 }
 
 /// It does without a check, as `.value()` does.

@@ -211,6 +211,45 @@ TEST(SimFaults, what_is_cancelled_may_be_answered_before_the_cancel) {
   EXPECT_LT(report.faults[sim::Fault::cancel_order].hits, 10U) << "both orders happen";
 }
 
+// ---- zero copy ----
+
+Task<void> sends_without_a_copy(sim::World& world, Duration& took) {
+  Result<TcpListener> listener = TcpListener::bind(Address::loopback(0));
+  const Result<TcpStream> ours = co_await TcpStream::connect(listener->local_address().value());
+  const Result<TcpStream> theirs = co_await listener->accept();
+  const Duration begun = world.elapsed();
+  const auto sent = co_await async_send_zc(ours->fd(), std::as_bytes(std::span("hello", 5)));
+  EXPECT_EQ(sent.value().bytes, 5U);
+  took = world.elapsed() - begun;
+}
+
+TEST(SimFaults, the_notification_of_a_send_comes_late) {
+  Duration usual{}, late{};
+  {
+    sim::World world;
+    EXPECT_EQ(world.run(sends_without_a_copy(world, usual)).failure, "");
+  }
+  sim::World world(only(sim::Fault::late_notification, 3));
+  const sim::RunReport report = world.run(sends_without_a_copy(world, late));
+  EXPECT_EQ(report.failure, "");
+  EXPECT_EQ(report.faults[sim::Fault::late_notification].hits, 1U);
+  EXPECT_GT(late, usual + 100us) << "its memory is the kernel's until then";
+}
+
+Task<void> sends_and_forgets() {
+  Result<TcpListener> listener = TcpListener::bind(Address::loopback(0));
+  const Result<TcpStream> ours = co_await TcpStream::connect(listener->local_address().value());
+  (void)co_await with_timeout(1us, async_send_zc(ours->fd(), std::as_bytes(std::span("hello", 5))));
+}
+
+// A cancel does not find a send whose notification is all that is left: who sends waits for that.
+TEST(SimFaults, a_late_notification_is_awaited_by_who_no_longer_wants_the_send) {
+  sim::World world(only(sim::Fault::late_notification, 3));
+  const sim::RunReport report = world.run(sends_and_forgets());
+  EXPECT_EQ(report.failure, "");
+  EXPECT_EQ(report.faults[sim::Fault::late_notification].hits, 1U);
+}
+
 // ---- no_memory ----
 
 Task<int> answers() { co_return 42; }

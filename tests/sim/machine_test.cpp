@@ -203,6 +203,15 @@ TEST(SimMachine, sends_signals) {
   EXPECT_EQ(got, (std::vector<int>{SIGTERM, SIGHUP}));
 }
 
+TEST(SimMachine, ignores_signals_as_the_system_does) {
+  sim::World world;
+  world.after(5ms, [&world] {
+    for (const int signal : {SIGCHLD, SIGCONT, SIGURG, SIGWINCH}) world.send_signal(signal);
+  });
+  const auto sleeps = []() -> Task<void> { (void)co_await sleep_for(1h); };
+  EXPECT_EQ(world.run(sleeps()).failure, "");
+}
+
 Task<void> blocks_without_a_descriptor() {
   const Result<Signals> signals = Signals::block({SIGTERM});
   EXPECT_EQ(signals.error(), std::errc::too_many_files_open);

@@ -55,6 +55,53 @@ Task<void> client(Address server, std::string text, Seen& seen) {
   (void)co_await stream->close();
 }
 
+Task<void> reads_once(TcpStream& stream, Result<std::size_t>& got) {
+  std::array<std::byte, 16> buffer;
+  got = co_await stream.read(buffer);
+}
+
+// The peer closes, and its FIN is still on the way when we write.
+Task<void> writes_to_one_that_has_closed(Result<std::size_t>& got) {
+  Result<TcpListener> listener = TcpListener::bind(Address::loopback(0));
+  Result<TcpStream> ours = co_await TcpStream::connect(listener->local_address().value());
+  Result<TcpStream> theirs = co_await listener->accept();
+  JoinHandle<void> reading = spawn(reads_once(*ours, got));
+  (void)co_await async_nop();
+  (void)co_await theirs->close();
+  (void)co_await ours->write_all("too late");
+  co_await std::move(reading);
+}
+
+TEST(SimNetwork, who_waits_to_receive_learns_of_a_reset) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    sim::World world({.seed = seed});
+    Result<std::size_t> got = failure(EAGAIN);
+    ASSERT_EQ(world.run(writes_to_one_that_has_closed(got)).failure, "") << "seed " << seed;
+    EXPECT_TRUE(got == 0U || got.error() == std::errc::connection_reset) << "seed " << seed;
+  }
+}
+
+Task<void> serves_twice_at(std::string path, std::vector<std::error_code>& errors) {
+  for (int i = 0; i < 2; ++i) {
+    const Result<Address> address = Address::unix_path(path);
+    const Result<UnixListener> listener = UnixListener::bind(*address);
+    errors.push_back(listener ? std::error_code() : listener.error());
+    const Result<UnixListener> second = UnixListener::bind(*address);
+    errors.push_back(second ? std::error_code() : second.error());
+  }
+  co_return;
+}
+
+TEST(SimNetwork, a_socket_file_that_was_left_is_removed_by_the_next_server) {
+  sim::World world;
+  std::vector<std::error_code> errors;
+  EXPECT_EQ(world.run(serves_twice_at("/tmp/server", errors)).failure, "");
+  const std::error_code taken(EADDRINUSE, std::generic_category());
+  ASSERT_EQ(errors.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_TRUE(i % 2 == 0 ? !errors[i] : errors[i] == std::errc::address_in_use) << i << errors[i].message();
+}
+
 std::string text_of(std::size_t size, char first) {
   std::string text(size, first);
   for (std::size_t i = 0; i < size; ++i)

@@ -45,12 +45,25 @@ void bear_detached(std::exception_ptr exception) {
 
 // ---- a server and its clients ----
 
+Task<bool> send_text(TcpStream& stream, std::span<const std::byte> bytes, bool without_a_copy) {
+  if (!without_a_copy) {
+    const Result<void> sent = co_await stream.write_all(bytes);
+    co_return sent.has_value();
+  }
+  while (!bytes.empty()) {
+    const auto sent = co_await async_send_zc(stream.fd(), bytes);
+    if (!sent) co_return false;
+    bytes = bytes.subspan(sent->bytes);
+  }
+  co_return true;
+}
+
 Task<bool> talk_once(Program& program, TcpStream& stream, std::uint8_t round) {
   std::array<std::uint8_t, 200> text;
   text.fill(round);
   const auto bytes = std::as_bytes(std::span(text)).first(1 + program.world.draw(text.size()));
-  const Result<void> sent = co_await stream.write_all(bytes);
-  if (!sent) co_return false;
+  const bool is_sent = co_await send_text(stream, bytes, program.world.draw(4) == 0);
+  if (!is_sent) co_return false;
   std::array<std::byte, 200> buffer;
   for (std::size_t got = 0; got < bytes.size();) {
     const Result<std::size_t> some = co_await with_timeout(20s, stream.read(buffer));

@@ -210,6 +210,29 @@ TEST(SimWorldDeathTest, without_its_world_a_descriptor_is_a_mistake) {
 }
 #endif
 
+TEST(SimWorldDeathTest, runs_one_program) {
+  const auto runs_twice = [] {
+    sim::World world;
+    (void)world.run(ends_at_once());
+    (void)world.run(ends_at_once());
+  };
+  EXPECT_DEATH(runs_twice(), "a world runs one program");
+}
+
+TEST(SimWorldDeathTest, is_destroyed_before_those_that_are_older) {
+  const auto in_the_wrong_order = [] {
+    auto older = std::make_unique<sim::World>(), newer = std::make_unique<sim::World>();
+    older.reset();
+    newer.reset();
+  };
+  EXPECT_DEATH(in_the_wrong_order(), "the newest one first");
+}
+
+TEST(SimWorld, without_turns_with_faults_has_none) {
+  sim::World world({.faults = sim::Faults::all(1), .turns_with_faults = 0});
+  EXPECT_EQ(world.run(ends_at_once()).faults.hits(), 0U);
+}
+
 TEST(SimWorldDeathTest, is_not_entered_by_another_thread) {
   const auto posts_from_outside = [] {
     sim::World world;

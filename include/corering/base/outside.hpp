@@ -69,6 +69,9 @@ class Outside {
   /// Returns the pidfd of a new child, and its number in `pid`.
   virtual int start_child(const std::vector<std::string>& arguments, ChildStreams& streams, int& pid);
   virtual int signal_child(int pidfd, int signal);
+  /// Removes the file of a Unix socket at which nobody listens; nothing else, and if it is not there,
+  /// nothing.
+  virtual void remove_stale_socket(const sockaddr* name, socklen_t length);
 };
 
 /// Calls of the operating system, or of what stands for it. They return what the system call returns, and set

@@ -46,6 +46,8 @@ enum class Fault : std::uint8_t {
   corrupted_write,
   clock_step,
   lookup_fails,
+  enomem_from_enter,
+  late_notification,
   count_,
 };
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::count_);

@@ -36,7 +36,7 @@ struct WorldOptions {
   /// what is left. 0: never.
   std::uint64_t power_cut_after = 0;
   /// After so many turns of all workers, faults no longer strike: whatever happened before, from then on the
-  /// program has to get along and end.
+  /// program has to get along and end. 0: none strikes.
   std::uint64_t turns_with_faults = 20'000;
   /// A run with more turns than this counts as one that does not end.
   std::uint64_t most_turns = 200'000;
@@ -62,8 +62,9 @@ struct RunReport {
 /// Several workers, the network between them, and whatever else a test adds, on the calling thread. Code of
 /// the library runs in it unchanged; docs/SIMULATION.md tells what is simulated and how faithfully.
 ///
-/// While the world lives, the system calls of the library that are made on its thread belong to it.
-/// thread: the one that made it
+/// While the world lives, the system calls of the library that are made on its thread belong to it. The
+/// newest of several worlds, which has them then, is the first one that is destroyed. thread: the one that
+/// made it
 class World {
  public:
   explicit World(const WorldOptions& options = {});
@@ -75,7 +76,7 @@ class World {
   [[nodiscard]] Worker& worker(std::size_t index = 0) noexcept { return pool()[index]; }
 
   /// Runs `main` on the first worker until it has ended. Then it stops the workers, and looks whether
-  /// everything has ended. Call it once.
+  /// everything has ended. A world runs one program.
   /// errors: an exception of `main`, or of a function of after(), comes out here
   RunReport run(Task<void> main);
 
@@ -92,9 +93,10 @@ class World {
   /// strikes.
   void name_host(const std::string& host, std::vector<std::string> addresses);
 
-  /// Sends the program a signal, as kill(2) does. A Signals object has to have blocked it. Equal signals that
-  /// nobody has taken yet count once, also the real-time ones.
-  /// errors: throws std::logic_error if none has blocked it, because the signal ends the program then
+  /// Sends the program a signal, as kill(2) does. A Signals object has to have blocked it; one that is
+  /// ignored by default (SIGCHLD, SIGCONT, SIGURG, SIGWINCH) is lost otherwise. Equal signals that nobody has
+  /// taken yet count once, also the real-time ones. errors: throws std::logic_error if none has blocked it,
+  /// because the signal ends the program then
   void send_signal(int signal);
 
   /// Says what a child process does that Child::spawn() starts. Without it, or if it returns nothing, there
