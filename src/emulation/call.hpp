@@ -10,6 +10,9 @@
 
 namespace corering::emulation {
 
+/// No call moves more: MAX_RW_COUNT of the kernel.
+inline constexpr std::uint64_t most_bytes = 0x7fff'f000;
+
 /// What came of an attempt.
 struct Answer {
   enum class Kind : std::uint8_t {

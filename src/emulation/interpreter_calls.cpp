@@ -141,7 +141,7 @@ void Interpreter::remember(Submission& operation) noexcept {
   operation.wants_helper = operation.has_flag(uapi::sqe_async);
   operation.original_addr = operation.sqe.addr;
   operation.original_len = operation.sqe.len;
-  operation.expected = expected_of(operation);
+  operation.expected = std::min(expected_of(operation), most_bytes);
   operation.notifies = is_zero_copy(operation.opcode());
 }
 

@@ -51,16 +51,16 @@ ClockKind clock_of(std::uint32_t flags) noexcept {
 }
 
 /// Returns a number below 0 for a time that no clock shows.
-std::int64_t read_time(std::uint64_t address) noexcept {
-  const auto& time = *reinterpret_cast<const uapi::Timespec*>(address);
-  if (time.seconds < 0 || time.nanoseconds < 0 || time.nanoseconds >= nanoseconds_a_second) return -1;
-  if (time.seconds >= INT64_MAX / nanoseconds_a_second - 1) return INT64_MAX;
-  return time.seconds * nanoseconds_a_second + time.nanoseconds;
-}
-
 std::int64_t plus(std::int64_t from, std::int64_t by) noexcept {
   std::int64_t sum = 0;
   return __builtin_add_overflow(from, by, &sum) ? INT64_MAX : sum;
+}
+
+std::int64_t read_time(std::uint64_t address) noexcept {
+  const auto& time = *reinterpret_cast<const uapi::Timespec*>(address);
+  if (time.seconds < 0 || time.nanoseconds < 0) return -1;  // more than a second of nanoseconds is allowed
+  if (time.seconds >= INT64_MAX / nanoseconds_a_second - 1) return INT64_MAX;
+  return plus(time.seconds * nanoseconds_a_second, time.nanoseconds);
 }
 
 }  // namespace
@@ -124,7 +124,8 @@ void Interpreter::fire(Submission& operation) noexcept {
   const bool is_many = (operation.sqe.op_flags & uapi::timeout_multishot) != 0;
   const bool is_last = !is_many || (operation.sqe.off != 0 && operation.shots + 1 >= operation.sqe.off);
   if (is_last || !post_more(operation, -ETIME, 0)) return end(operation, -ETIME, 0);
-  operation.deadline = plus(operation.deadline, operation.interval);
+  operation.deadline =
+      plus(world_->now(operation.clock), operation.interval);  // what was missed is not made up for
   if (!timers_.add(operation)) return end(operation, -ENOMEM, 0);
   operation.place = Place::timed;
 }
@@ -188,7 +189,8 @@ Step Interpreter::watch_poll(Submission& operation) noexcept {
   const int error = world_->watch(operation, operation.sqe.fd, events,
                                   is_many(operation) ? Watching::edges : Watching::once);
   if (error == -EPERM && is_many(operation) && ready > 0)
-    return Step::end(ready);  // a file is ready, and stays so
+    return Step::end(ready);                       // a file is ready, and stays so
+  if (error == -EPERM) return Step::end(-EINVAL);  // and what it does not show now, it never will
   if (error == -ENOMEM) return try_again(operation);
   if (error < 0) return Step::end(error);
   ++with_world_;

@@ -133,4 +133,14 @@ std::int32_t shown_events(int fd, std::uint32_t events) noexcept {
   return static_cast<std::uint16_t>(one.revents);
 }
 
+bool has_been_shut(int fd) noexcept {
+  const std::int32_t shown = shown_events(fd, POLLRDHUP);
+  return shown > 0 && (shown & POLLRDHUP) != 0;
+}
+
+Answer waits_again(const Call& call, std::uint32_t event) noexcept {
+  const bool says_ready = call.was_ready && shown_events(call.sqe.fd, event) > 0;
+  return says_ready ? Answer::later(std::chrono::milliseconds(1)) : Answer::waits(call.sqe.fd, event);
+}
+
 }  // namespace corering::emulation

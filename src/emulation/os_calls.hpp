@@ -113,4 +113,11 @@ template <class Function>
 /// follows: poll(2)
 [[nodiscard]] std::int32_t shown_events(int fd, std::uint32_t events) noexcept;
 
+/// Nothing more comes: a receive ends with 0, although one that does not wait is told EAGAIN for ever.
+[[nodiscard]] bool has_been_shut(int fd) noexcept;
+
+/// Waits for `event`. What says that it is ready and answers EAGAIN all the same (an error or an end that
+/// stays, a receiver that is full) is asked again later: to be told again at once would be a spin.
+[[nodiscard]] Answer waits_again(const Call& call, std::uint32_t event) noexcept;
+
 }  // namespace corering::emulation

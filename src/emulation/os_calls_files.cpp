@@ -1,10 +1,15 @@
 /// os_calls_files.cpp — read and write: at once if the kernel can without waiting, else on a helper.
+#include <algorithm>
 #include <fcntl.h>
 #include <optional>
 #include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include <corering/base/fd.hpp>
 
 #include "emulation/os_calls.hpp"
 #include "emulation/rest_of_call.hpp"
@@ -29,7 +34,9 @@ struct Buffers {
   std::size_t count;
 
   explicit Buffers(const Call& call) noexcept
-      : one{pointer<void>(call.sqe.addr), call.sqe.len}, list(&one), count(1) {
+      : one{pointer<void>(call.sqe.addr), std::min<std::size_t>(call.sqe.len, most_bytes)},
+        list(&one),
+        count(1) {
     if (call.part_count > 0) {
       list = call.parts;
       count = call.part_count;
@@ -53,6 +60,16 @@ bool is_on_disk(int fd) noexcept {
   return S_ISREG(about.st_mode) || S_ISBLK(about.st_mode) || S_ISDIR(about.st_mode);
 }
 
+// Nobody can wait for it: a file of a disk, /dev/zero and the like.
+bool is_always_ready(int fd) noexcept {
+  struct stat about{};
+  if (is_on_disk(fd)) return true;
+  if (::fstat(fd, &about) != 0 || !S_ISCHR(about.st_mode)) return false;
+  const Fd set(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event nothing{};
+  return set.is_open() && ::epoll_ctl(set.get(), EPOLL_CTL_ADD, fd, &nothing) != 0 && errno == EPERM;
+}
+
 bool is_nonblocking(int fd) noexcept {
   const int flags = ::fcntl(fd, F_GETFL);
   return flags >= 0 && (flags & O_NONBLOCK) != 0;
@@ -61,6 +78,15 @@ bool is_nonblocking(int fd) noexcept {
 bool is_socket(int fd) noexcept {
   struct stat about{};
   return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
+}
+
+// Zero bytes mean something to some files, and then preadv2 and pwritev2 do not come to them: a datagram
+// without content is sent, and an eventfd says EINVAL.
+std::int64_t move_nothing(const Direction& direction, const Call& call) noexcept {
+  const int fd = call.sqe.fd;
+  if (direction.event == POLLIN) return retried([&] { return ::read(fd, nullptr, 0); });
+  if (!is_socket(fd)) return retried([&] { return ::write(fd, nullptr, 0); });
+  return retried([&] { return ::send(fd, nullptr, 0, MSG_DONTWAIT | MSG_NOSIGNAL); });
 }
 
 // One system call for what is left. Where there are no positions, a position means nothing; only sockets mind
@@ -72,10 +98,10 @@ std::int64_t move_once(const Direction& direction, Call& call, const RestOfCall&
     });
   };
   const auto position = static_cast<off_t>(call.sqe.off);
-  if (position == -1) return transfer(-1);
-  const std::int64_t moved = transfer(position + static_cast<off_t>(call.moved));
-  if (moved != -ESPIPE || (position != 0 && is_socket(call.sqe.fd))) return moved;
-  return transfer(-1);
+  std::int64_t moved = transfer(position == -1 ? -1 : position + static_cast<off_t>(call.moved));
+  if (moved == -ESPIPE && (position == 0 || !is_socket(call.sqe.fd))) moved = transfer(-1);
+  const bool is_nothing = moved == 0 && rest.bytes() == 0 && call.moved == 0;
+  return is_nothing && !is_on_disk(call.sqe.fd) ? move_nothing(direction, call) : moved;
 }
 
 /// Where a transfer stands after a system call.
@@ -87,7 +113,7 @@ struct Step {
 
 Step step(const Direction& direction, Call& call, int flags) noexcept {
   const Buffers buffers(call);
-  const RestOfCall rest(buffers.list, buffers.count, call.moved);
+  const RestOfCall rest(buffers.list, buffers.count, call.moved, most_bytes - call.moved);
   const std::int64_t moved = move_once(direction, call, rest, flags);
   if (moved > 0) call.moved += static_cast<std::uint64_t>(moved);
   return {.moved = moved,
@@ -99,8 +125,7 @@ Step step(const Direction& direction, Call& call, int flags) noexcept {
 Answer without_nowait(const Direction& direction, Call& call) noexcept {
   if (is_nonblocking(call.sqe.fd)) {
     const Step plain = step(direction, call, static_cast<int>(call.sqe.op_flags));
-    if (plain.moved != -EAGAIN) return ended(call, plain.moved);
-    return Answer::waits(call.sqe.fd, direction.event);
+    return ended(call, plain.moved);  // EAGAIN, too, as io_uring does where it cannot ask
   }
   const bool is_ready = shown_events(call.sqe.fd, direction.event) != 0;
   return is_ready ? Answer::helper() : Answer::waits(call.sqe.fd, direction.event);
@@ -131,7 +156,9 @@ std::optional<Answer> after_less(const Direction& direction, Call& call, std::in
   if (call.was_ready || !is_on_disk(call.sqe.fd)) {
     if (moved > 0) return ended(call, moved);
     if ((call.sqe.op_flags & RWF_NOWAIT) != 0) return ended(call, moved);
-    return refuses ? without_nowait(direction, call) : Answer::waits(call.sqe.fd, direction.event);
+    if (refuses) return without_nowait(direction, call);
+    if (call.was_ready && direction.event == POLLIN && has_been_shut(call.sqe.fd)) return ended(call, 0);
+    return waits_again(call, direction.event);
   }
   if (moved > 0) return std::nullopt;
   if ((call.sqe.op_flags & RWF_NOWAIT) != 0) return ended(call, moved);
@@ -148,6 +175,7 @@ Answer attempt(const Direction& direction, DescriptorRecords& descriptors, Call&
   if (may_wait && is_for_helper(direction, descriptors, call)) return Answer::helper();
   const int flags = static_cast<int>(call.sqe.op_flags) | RWF_NOWAIT;
   for (;;) {
+    if (call.moved >= most_bytes) return ended(call, 0);
     const Step now = step(direction, call, flags);
     if (now.is_full && !now.has_more) return ended(call, now.moved);
     if (now.is_full) continue;
@@ -165,6 +193,7 @@ Answer lent(const Direction& direction, Call& call) noexcept {
     return Answer::waits(call.sqe.fd, direction.event);
   const int flags = static_cast<int>(call.sqe.op_flags);
   for (;;) {
+    if (call.moved >= most_bytes) return ended(call, 0);
     Step now = step(direction, call, on_disk ? flags : flags | RWF_NOWAIT);
     if (!on_disk && now.moved == -EAGAIN) return Answer::waits(call.sqe.fd, direction.event);
     if (!on_disk && now.moved == -EOPNOTSUPP) now = step(direction, call, flags);
@@ -177,8 +206,8 @@ Answer lent(const Direction& direction, Call& call) noexcept {
 namespace calls {
 
 Answer read(DescriptorRecords& descriptors, Call& call) noexcept {
-  // Many reads of a file of a disk would never end to find something.
-  if (opcode_of(call) == Opcode::read_multishot && is_on_disk(call.sqe.fd)) return Answer::done(-EBADFD);
+  // Many reads of a file that cannot be waited for would never end to find something.
+  if (opcode_of(call) == Opcode::read_multishot && is_always_ready(call.sqe.fd)) return Answer::done(-EBADFD);
   return attempt(reading, descriptors, call);
 }
 Answer write(DescriptorRecords& descriptors, Call& call) noexcept {

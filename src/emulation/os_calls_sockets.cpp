@@ -158,22 +158,12 @@ std::uint32_t receive_event(const Call& call) noexcept {
   return (call.sqe.op_flags & MSG_OOB) != 0 ? POLLPRI : POLLIN;
 }
 
-// A receive that waits for datagrams ends then; one that does not wait is told EAGAIN for ever.
-bool has_been_shut(int fd) noexcept {
-  const std::int32_t shown = shown_events(fd, POLLRDHUP);
-  return shown > 0 && (shown & POLLRDHUP) != 0;
-}
-
-// A socket that says it is writable and takes nothing (a full receiver of datagrams) is asked again later.
-Answer waits_to_send(const Call& call) noexcept {
-  const bool says_ready = call.was_ready && shown_events(call.sqe.fd, POLLOUT) > 0;
-  return says_ready ? Answer::later(std::chrono::milliseconds(1)) : Answer::waits(call.sqe.fd, POLLOUT);
-}
-
 }  // namespace
 
 void learn_socket(Record& record, int fd) noexcept {
-  record.socket = option_of(fd, SO_TYPE) == SOCK_STREAM ? SocketKind::stream : SocketKind::other;
+  // With SO_RCVLOWAT it says that nothing is there as long as there is less.
+  const bool tells_of_each_byte = option_of(fd, SO_TYPE) == SOCK_STREAM && option_of(fd, SO_RCVLOWAT) <= 1;
+  record.socket = tells_of_each_byte ? SocketKind::stream : SocketKind::other;
 }
 
 namespace calls {
@@ -183,9 +173,11 @@ Answer receive(DescriptorRecords& descriptors, Call& call) noexcept {
   const int flags = static_cast<int>(call.sqe.op_flags) | MSG_DONTWAIT;
   for (;;) {
     const Step step = receive_once(call, flags);
-    if (step.moved == -EAGAIN && call.was_ready && has_been_shut(call.sqe.fd)) return ended(call, 0);
+    const bool asks_for_errors = (call.sqe.op_flags & MSG_ERRQUEUE) != 0;
+    if (step.moved == -EAGAIN && call.was_ready && !asks_for_errors && has_been_shut(call.sqe.fd))
+      return ended(call, 0);
     if (step.moved == -EAGAIN && (call.sqe.op_flags & MSG_DONTWAIT) == 0)
-      return Answer::waits(call.sqe.fd, receive_event(call));
+      return waits_again(call, receive_event(call));
     if (step.moved <= 0) return ended(call, step.moved);
     note_what_is_left(descriptors, call, step);
     const bool continues = (call.moved > 0 || !step.is_full) && goes_on(call);
@@ -202,7 +194,7 @@ Answer send(DescriptorRecords&, Call& call) noexcept {
   const int flags = static_cast<int>(call.sqe.op_flags) | MSG_DONTWAIT | MSG_NOSIGNAL;
   for (;;) {
     const Step step = send_once(call, flags & ~MSG_WAITALL);
-    if (step.moved == -EAGAIN && may_wait) return waits_to_send(call);
+    if (step.moved == -EAGAIN && may_wait) return waits_again(call, POLLOUT);
     if (step.moved <= 0) return ended(call, step.moved);
     const bool continues = (call.moved > 0 || !step.is_full) && goes_on(call);
     call.moved += continues ? static_cast<std::uint64_t>(step.moved) : 0;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,6 +38,25 @@ std::int64_t splice_now(const Call& call) noexcept {
       [&] { return ::splice(input_of(call), from_position, call.sqe.fd, to_position, call.sqe.len, flags); });
 }
 
+// What splice(2) and tee(2) would say before they wait for anything.
+int refusal_of(const Call& call) noexcept {
+  constexpr unsigned known = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
+  struct stat from{}, to{};
+  if ((call.sqe.op_flags & ~known) != 0) return -EINVAL;
+  if (::fstat(input_of(call), &from) != 0 || ::fstat(call.sqe.fd, &to) != 0) return -EBADF;
+  const auto access = [](int fd) { return ::fcntl(fd, F_GETFL) & O_ACCMODE; };
+  if (access(input_of(call)) == O_WRONLY || access(call.sqe.fd) == O_RDONLY) return -EBADF;
+  const bool is_tee = opcode_of(call) == Opcode::tee;
+  const bool from_pipe = S_ISFIFO(from.st_mode), to_pipe = S_ISFIFO(to.st_mode);
+  if (is_tee ? !from_pipe || !to_pipe : !from_pipe && !to_pipe) return -EINVAL;
+  constexpr std::uint64_t own_position = ~std::uint64_t{0};
+  const bool has_places =
+      (from_pipe && call.sqe.addr != own_position) || (to_pipe && call.sqe.off != own_position);
+  if (!is_tee && has_places) return -ESPIPE;
+  const bool is_same = from_pipe && to_pipe && from.st_ino == to.st_ino && from.st_dev == to.st_dev;
+  return is_same ? -EINVAL : 0;
+}
+
 bool must_not_wait(const Call& call) noexcept { return (call.sqe.op_flags & SPLICE_F_NONBLOCK) != 0; }
 
 }  // namespace
@@ -45,7 +65,10 @@ namespace calls {
 
 Answer splice(DescriptorRecords&, Call& call) noexcept {
   Answer wait;
-  return !must_not_wait(call) && finds_unready_end(call, wait) ? wait : Answer::helper();
+  if (call.sqe.len == 0) return Answer::done(0);
+  if (must_not_wait(call) || !finds_unready_end(call, wait)) return Answer::helper();
+  const int refusal = refusal_of(call);
+  return refusal < 0 ? Answer::done(refusal) : wait;
 }
 
 Answer splice_lent(Call& call) noexcept {

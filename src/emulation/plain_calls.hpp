@@ -36,6 +36,8 @@ using SocketKind = DescriptorRecords::SocketKind;
 }
 
 [[gnu::always_inline]] inline Trial transfer(long number, Record& record, int fd, const Sqe& sqe) noexcept {
+  if (sqe.len == 0) [[unlikely]]
+    return Trial::whole();
   const iovec buffer{pointer<void>(sqe.addr), sqe.len};
   const std::int64_t moved =
       system_call(number, fd, as_argument(&buffer), 1, static_cast<long>(sqe.off), 0, RWF_NOWAIT);

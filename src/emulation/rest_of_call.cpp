@@ -7,7 +7,7 @@
 namespace corering::emulation {
 
 // Without a beginning that was moved the list stays where it is. Otherwise the next buffers are copied.
-RestOfCall::RestOfCall(const iovec* list, std::size_t count, std::uint64_t moved) noexcept
+RestOfCall::RestOfCall(const iovec* list, std::size_t count, std::uint64_t moved, std::uint64_t most) noexcept
     : list_(list), count_(count) {
   if (count > IOV_MAX) return;  // the system call refuses it
   if (moved > 0) {
@@ -21,6 +21,12 @@ RestOfCall::RestOfCall(const iovec* list, std::size_t count, std::uint64_t moved
     }
   }
   for (std::size_t i = 0; i < count_; ++i) bytes_ += list_[i].iov_len;
+  bytes_ = std::min(bytes_, most);
+  if (list_ != window_) return;  // the system call itself moves no more than `most`
+  for (std::size_t i = 0; i < count_; ++i) {
+    window_[i].iov_len = std::min<std::uint64_t>(window_[i].iov_len, most);
+    most -= window_[i].iov_len;
+  }
 }
 
 }  // namespace corering::emulation

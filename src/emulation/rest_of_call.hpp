@@ -10,8 +10,9 @@ namespace corering::emulation {
 /// The buffers of a call, without what has been moved already.
 class RestOfCall {
  public:
-  /// `list` has `count` buffers.
-  RestOfCall(const iovec* list, std::size_t count, std::uint64_t moved) noexcept;
+  /// `list` has `count` buffers, of which at most the next `most` bytes are to be moved.
+  RestOfCall(const iovec* list, std::size_t count, std::uint64_t moved,
+             std::uint64_t most = UINT64_MAX) noexcept;
   RestOfCall(RestOfCall&&) = delete;
 
   [[nodiscard]] const iovec* data() const noexcept { return list_; }

@@ -195,10 +195,23 @@ TEST_P(Cancels, of_a_request_with_a_helper_end_it_or_come_too_late) {
   const Pipe pipe = outside.pipe();
   std::string& into = outside.room(8);
   script.submit({read(1, pipe.reader, into).async()});
-  script.submit({cancel(2, 1)});
-  script.expect_in_any_order(
-      {{2, Answer::either({0, -EALREADY}, "a helper may be about to wait for the pipe, or wait already")},
-       {1, Answer::either({-ECANCELED, -EINTR}, "a helper that runs is interrupted")}});
+  // A helper may be about to wait for the pipe, or wait already: then it is interrupted. If it comes between
+  // the two, the cancel may be lost, so it is asked again.
+  std::optional<int> ended;
+  for (std::uint64_t asked = 10; !ended && asked < 200; asked += 2) {
+    script.submit({cancel(asked, 1), timeout(asked + 1, 100ms)});
+    bool is_over = false;
+    while (!is_over) {
+      const std::optional<Cqe> cqe = script.next();
+      ASSERT_TRUE(cqe.has_value());
+      if (cqe->user_data == 1) ended = cqe->res;
+      if (cqe->user_data == asked) {
+        EXPECT_TRUE(cqe->res == 0 || cqe->res == -EALREADY || cqe->res == -ENOENT) << cqe->res;
+      }
+      is_over = cqe->user_data == asked + 1;
+    }
+  }
+  EXPECT_TRUE(ended == -ECANCELED || ended == -EINTR) << ended.value_or(0);
 }
 
 TEST_P(Cancels, twice_in_one_enter_end_it_once) {

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -128,6 +129,31 @@ TEST_P(Files, have_no_negative_places) {
   script.submit({cut, grow, nothing, write(4, file, "x", static_cast<std::uint64_t>(-2))});
   script.expect_in_any_order({{1, -EINVAL}, {2, -EINVAL}, {3, -EINVAL}, {4, -EINVAL}});
   EXPECT_EQ(outside.size_of_file(file), 4U);
+}
+
+TEST_P(Files, in_memory_are_never_waited_for) {
+  NOT_SIMULATED("files in memory");
+  const int file = outside.keep(::memfd_create("file", MFD_CLOEXEC));
+  ASSERT_EQ(::ftruncate(file, 16), 0);
+  std::string& into = outside.room(16);
+  script.submit({poll(1, file, POLLPRI), read(2, file, into, 0)});
+  script.expect_in_any_order({{1, -EINVAL}, {2, 16}});
+  // A call moves MAX_RW_COUNT bytes at most: to ask for more breaks no chain.
+  constexpr std::size_t most = 0x7fff'f000, too_much = 0xffff'f000;
+  void* const nowhere =
+      ::mmap(nullptr, too_much, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(nowhere, MAP_FAILED);
+  const int nothing = outside.keep(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  Entry whole = about(3, Opcode::write, nothing, nowhere, too_much);
+  script.submit({whole.linked(), nop(4)});
+  script.expect({{3, static_cast<int>(most)}, {4, 0}});
+  ::munmap(nowhere, too_much);
+}
+
+TEST_P(Files, know_one_kind_of_a_weaker_sync) {
+  const int file = outside.file("text");
+  script.submit({request(1, Opcode::fsync, file).flags(4)});
+  script.expect({{1, -EINVAL}});
 }
 
 TEST_P(Files, end_where_no_file_goes_on) {

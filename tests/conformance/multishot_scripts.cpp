@@ -202,6 +202,16 @@ TEST_P(Multishots, read_an_eventfd_until_there_is_no_buffer) {
   script.expect({{1, -ENOBUFS}});
 }
 
+TEST_P(Multishots, do_not_read_what_nobody_can_wait_for) {
+  NOT_SIMULATED("device files");
+  NEEDS(Opcode::read_multishot);
+  BufferRing buffers(script, 7, 2, 8);
+  buffers.lend_all();
+  const int zeros = outside.keep(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  script.submit({read_multishot(1, zeros, 7)});
+  script.expect({{1, -EBADFD}});
+}
+
 TEST_P(Multishots, do_not_read_files) {
   NEEDS(Opcode::read_multishot);
   const int file = outside.file("text");

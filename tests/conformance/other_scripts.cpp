@@ -99,6 +99,30 @@ TEST_P(Pipes, are_spliced_to_their_end) {
   script.expect({{1, 0}});
 }
 
+TEST_P(Pipes, are_refused_before_anything_is_waited_for) {
+  NOT_SIMULATED("splice and tee");
+  const Pipe pipe = outside.pipe(), other = outside.pipe();
+  const Pair sockets = outside.socket_pair();
+  constexpr std::uint64_t own = ~std::uint64_t{0};
+  script.submit(
+      {splice(1, pipe.reader, own, other.writer, own, 0),
+       splice(2, sockets.ours, own, sockets.theirs, own, 16),
+       splice(3, pipe.writer, own, other.writer, own, 16), splice(4, pipe.reader, own, other.reader, own, 16),
+       splice(5, pipe.reader, own, pipe.writer, own, 16), splice(6, pipe.reader, 0, other.writer, own, 16),
+       splice(7, pipe.reader, own, 1'000'000, own, 16),
+       splice(8, pipe.reader, own, other.writer, own, 16).flags(0x100),
+       tee(9, pipe.reader, pipe.writer, 16)});
+  script.expect_in_any_order({{1, 0},
+                              {2, -EINVAL},
+                              {3, -EBADF},
+                              {4, -EBADF},
+                              {5, -EINVAL},
+                              {6, -ESPIPE},
+                              {7, -EBADF},
+                              {8, -EINVAL},
+                              {9, -EINVAL}});
+}
+
 TEST_P(Pipes, are_not_spliced_without_a_pipe) {
   NOT_SIMULATED("splice and tee");
   const int from = outside.file("abc");

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 
 #include "conformance/kernels.hpp"
 
@@ -432,6 +433,67 @@ TEST_P(Sockets, of_datagrams_are_shut_down_when_they_are_connected) {
   script.expect_in_any_order({{4, 0}, {3, 0}});
   script.submit({send(5, socket, "hello", MSG_NOSIGNAL)});
   script.expect({{5, -EPIPE}});
+}
+
+TEST_P(Sockets, of_datagrams_end_what_reads_them_when_they_are_shut_down) {
+  const int other = outside.udp_socket();
+  const sockaddr_in address = outside.bind_somewhere(other);
+  const int socket = outside.udp_socket();
+  std::string& into = outside.room(4);
+  script.submit({connect(1, socket, &address, sizeof address)});
+  script.expect({{1, 0}});
+  script.submit({read(2, socket, into)});
+  script.expect_silence();
+  script.submit({shutdown(3, socket, SHUT_RD)});
+  script.expect_in_any_order({{3, 0}, {2, 0}});
+  script.submit({read(4, socket, into)});
+  script.expect({{4, 0}});
+}
+
+TEST_P(Sockets, of_datagrams_send_an_empty_one) {
+  const int other = outside.udp_socket();
+  const sockaddr_in address = outside.bind_somewhere(other);
+  const int socket = outside.udp_socket();
+  std::string& into = outside.room(4);
+  script.submit({connect(1, socket, &address, sizeof address)});
+  script.expect({{1, 0}});
+  script.submit({write(2, socket, "")});
+  script.expect({{2, 0}});
+  script.submit({recv(3, other, into)});
+  script.expect({{3, 0}});
+}
+
+TEST_P(Sockets, with_a_low_water_mark_give_what_is_there_when_they_are_asked) {
+  NOT_SIMULATED("SO_RCVLOWAT");
+  const Pair pair = outside.tcp_pair();
+  const int many = 100;
+  ASSERT_EQ(os::set_option(pair.ours, SOL_SOCKET, SO_RCVLOWAT, &many, sizeof many), 0);
+  std::string& into = outside.room(256);
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    outside.write(pair.theirs, "ten bytes.");
+    script.submit({recv(i, pair.ours, into)});
+    script.expect({{i, 10}});
+  }
+}
+
+// What says that it is ready, and has nothing, is waited for in peace. How much of a processor is used tells;
+// on a busy machine it is less than usual, never more.
+TEST_P(Sockets, with_an_error_that_nobody_fetches_are_waited_for_in_peace) {
+  NOT_SIMULATED("the queue of errors");
+  const int socket = outside.udp_socket();
+  const int on = 1;
+  ASSERT_EQ(os::set_option(socket, IPPROTO_IP, IP_RECVERR, &on, sizeof on), 0);
+  const sockaddr_in nobody = outside.closed_address();
+  std::string& into = outside.room(4);
+  script.submit({connect(1, socket, &nobody, sizeof nobody).linked(), send(2, socket, "hello")});
+  script.expect({{1, 0}, {2, 5}});
+  script.submit({recv(3, socket, into)});
+  script.expect({{3, -ECONNREFUSED}});
+  script.submit({recv(4, socket, into)});
+  const std::clock_t before = std::clock();
+  script.submit({timeout(5, 300ms)});
+  script.expect({{5, -ETIME}});
+  EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC * 3 / 20) << "half of the time";
 }
 
 // Until the last of them is closed; a listener that has said SO_REUSEADDR, as most do, can begin again.

@@ -215,6 +215,15 @@ TEST_P(Timeouts, that_count_may_fire_before) {
 
 // ---- multishot ----
 
+TEST_P(Timeouts, may_be_written_in_nanoseconds) {
+  Entry late = timeout(1, 10ms);
+  late.time = uapi::Timespec{.seconds = 0, .nanoseconds = 1'500'000'000};
+  script.submit({late, timeout(2, 20ms)});
+  script.expect({{2, -ETIME}});
+  script.submit({cancel(3, 1)});
+  script.expect_in_any_order({{3, 0}, {1, -ECANCELED}});
+}
+
 TEST_P(Timeouts, that_repeat_end_after_their_count) {
   NEEDS(Feature::timeout_multishot);
   const TimePoint begin = kernel().now();
