@@ -207,7 +207,9 @@ Answer open_file(System& system, const std::shared_ptr<Object>& /*object*/, Call
 
 Answer stat_file(System& system, const std::shared_ptr<Object>& object, Call& call) {
   if (is_off(system)) return Answer::done(-EIO);
-  const bool is_empty = *pointer_to<const char>(call.sqe.addr) == '\0';
+  const bool is_empty = call.sqe.addr == 0 || *pointer_to<const char>(call.sqe.addr) == '\0';
+  if (is_empty && (call.sqe.op_flags & AT_EMPTY_PATH) == 0)
+    return Answer::done(call.sqe.addr == 0 ? -EFAULT : -ENOENT);
   std::shared_ptr<Inode> inode;
   std::string path;
   if (const int error = is_empty ? 0 : find_path(system, call, path); error < 0) return Answer::done(error);

@@ -88,7 +88,7 @@ bool System::has_connections_at(const Socket& socket, const Name& name) const no
   return std::ranges::any_of(table_, [&](const std::shared_ptr<Object>& object) {
     if (object == nullptr || object->kind != Object::Kind::stream) return false;
     const auto& other = static_cast<const StreamSocket&>(*object);
-    return !other.is_bound && other.is_connected() && is_internet(other.family) &&
+    return !other.is_bound && other.is_connected() && !other.is_reset && is_internet(other.family) &&
            other.local.port() == name.port() && !(socket.reuses_address && other.reuses_address);
   });
 }

@@ -210,6 +210,10 @@ TEST_P(Paths, pass_directories_that_are_there) {
   const std::string around = std::string(outside.path("nowhere")) + "/../file";
   script.submit({openat(1, outside.path("file"), O_RDWR | O_CREAT | O_CLOEXEC, 0600)});
   (void)outside.keep(script.result_of(1));
+  Entry status = on_path(6, Opcode::statx, "", STATX_SIZE);
+  status.sqe.off = address(&outside.object<struct statx>());
+  script.submit({status});
+  script.expect({{6, -ENOENT}});
   script.submit({openat(2, "", O_RDONLY), openat(3, directory, O_RDONLY | O_CREAT, 0600),
                  openat(4, below_file.c_str(), O_RDONLY), openat(5, around.c_str(), O_RDONLY)});
   script.expect_in_any_order({{2, -ENOENT}, {3, -EISDIR}, {4, -ENOTDIR}, {5, -ENOENT}});
