@@ -1,6 +1,7 @@
 /// os_calls_waits.cpp — splice, epoll sets and child processes: they wait for something besides their own
 /// descriptor.
 #include <fcntl.h>
+#include <optional>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "emulation/no_waiting.hpp"
 #include "emulation/os_calls.hpp"
 
 namespace corering::emulation {
@@ -57,6 +59,11 @@ int refusal_of(const Call& call) noexcept {
   return is_same ? -EINVAL : 0;
 }
 
+bool is_socket(int fd) noexcept {
+  struct stat about{};
+  return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
+}
+
 bool must_not_wait(const Call& call) noexcept { return (call.sqe.op_flags & SPLICE_F_NONBLOCK) != 0; }
 
 }  // namespace
@@ -74,7 +81,11 @@ Answer splice(DescriptorRecords&, Call& call) noexcept {
 Answer splice_lent(Call& call) noexcept {
   Answer wait;
   if (finds_unready_end(call, wait)) return must_not_wait(call) ? Answer::done(-EAGAIN) : wait;
+  // SPLICE_F_NONBLOCK does not keep a socket from waiting for its peer, and nobody could end that.
+  std::optional<NoWaiting> no_waiting;
+  if (is_socket(call.sqe.fd)) no_waiting.emplace(call.sqe.fd, SO_SNDTIMEO);
   const std::int64_t result = splice_now(call);
+  no_waiting.reset();
   if (result != -EAGAIN || must_not_wait(call)) return Answer::done(result);
   // It says that it is ready and is not: a pipe with room, but less than a page of it.
   return finds_unready_end(call, wait) ? wait : Answer::later(std::chrono::milliseconds(1));
