@@ -232,6 +232,17 @@ TEST_P(Timeouts, that_repeat_end_after_their_count) {
   EXPECT_GE(kernel().now() - begin, 3ms);
 }
 
+// While the ring deferred its work: nobody has seen the others, and nobody is told of them.
+TEST_P(Timeouts, that_repeat_do_not_make_up_for_what_was_missed) {
+  NEEDS(Feature::timeout_multishot);
+  NEEDS(Feature::defer_taskrun);
+  script.submit({timeout(1, 20ms, uapi::timeout_multishot)});
+  kernel().nap(210ms);
+  EXPECT_GE(script.enter(0, uapi::enter_getevents), 0);
+  EXPECT_EQ(script.in_the_ring(), 1U);
+  script.expect({{1, -ETIME, more}, {1, -ETIME, more}});
+}
+
 TEST_P(Timeouts, that_repeat_for_ever_end_when_they_are_removed) {
   NEEDS(Feature::timeout_multishot);
   script.submit({timeout(1, 1ms, uapi::timeout_multishot)});
