@@ -123,8 +123,8 @@ void Loop::cancel_everything(bool through_shields) noexcept {
 void Loop::lose_patience() noexcept {
   shields_hold_ = false;
   patience_ends_ = saturating_add(kernel_.now(), std::max(options_.stop_patience, shortest_patience));
+  options_.on_stuck();  // before what is stuck is let go: another worker may be quick
   cancel_everything(true);
-  options_.on_stuck();
 }
 
 bool Loop::is_quiet() const noexcept {
