@@ -200,8 +200,9 @@ TEST_P(Paths, begin_at_an_open_directory) {
   const auto below = [](std::uint64_t user_data, int directory) {
     return openat(user_data, "made_here", O_RDWR | O_CREAT | O_CLOEXEC, 0600, directory);
   };
-  script.submit({below(4, 1'000'000), below(5, file), below(6, gone)});
-  script.expect_in_any_order({{4, -EBADF}, {5, -ENOTDIR}, {6, -ENOENT}});
+  script.submit({below(4, 1'000'000), below(5, file), below(6, gone),
+                 openat(7, "not_there", O_RDONLY | O_CLOEXEC, 0, file)});
+  script.expect_in_any_order({{4, -EBADF}, {5, -ENOTDIR}, {6, -ENOENT}, {7, -ENOTDIR}});
 }
 
 TEST_P(Paths, pass_directories_that_are_there) {
