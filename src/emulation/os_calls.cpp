@@ -4,6 +4,7 @@
 #include <array>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <corering/base/assert.hpp>
@@ -131,6 +132,11 @@ std::int32_t shown_events(int fd, std::uint32_t events) noexcept {
   if (count < 0) return static_cast<std::int32_t>(count);
   if ((one.revents & POLLNVAL) != 0) return -EBADF;
   return static_cast<std::uint16_t>(one.revents);
+}
+
+bool is_socket(int fd) noexcept {
+  struct stat about{};
+  return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
 }
 
 bool has_been_shut(int fd) noexcept {

@@ -113,6 +113,8 @@ template <class Function>
 /// follows: poll(2)
 [[nodiscard]] std::int32_t shown_events(int fd, std::uint32_t events) noexcept;
 
+[[nodiscard]] bool is_socket(int fd) noexcept;
+
 /// Nothing more comes: a receive ends with 0, although one that does not wait is told EAGAIN for ever.
 [[nodiscard]] bool has_been_shut(int fd) noexcept;
 

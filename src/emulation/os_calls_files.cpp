@@ -75,11 +75,6 @@ bool is_nonblocking(int fd) noexcept {
   return flags >= 0 && (flags & O_NONBLOCK) != 0;
 }
 
-bool is_socket(int fd) noexcept {
-  struct stat about{};
-  return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
-}
-
 // Zero bytes mean something to some files, and then preadv2 and pwritev2 do not come to them: a datagram
 // without content is sent, and an eventfd says EINVAL.
 std::int64_t move_nothing(const Direction& direction, const Call& call) noexcept {

@@ -59,11 +59,6 @@ int refusal_of(const Call& call) noexcept {
   return is_same ? -EINVAL : 0;
 }
 
-bool is_socket(int fd) noexcept {
-  struct stat about{};
-  return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
-}
-
 bool must_not_wait(const Call& call) noexcept { return (call.sqe.op_flags & SPLICE_F_NONBLOCK) != 0; }
 
 }  // namespace

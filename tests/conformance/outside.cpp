@@ -74,6 +74,14 @@ int Outside::tcp_socket() { return keep(os::socket(AF_INET, SOCK_STREAM)); }
 
 int Outside::udp_socket() { return keep(os::socket(AF_INET, SOCK_DGRAM)); }
 
+Pair Outside::udp_pair() {
+  const int theirs = udp_socket();
+  const sockaddr_in address = bind_somewhere(theirs);
+  const int ours = udp_socket();
+  EXPECT_EQ(machine_.connect(ours, as_address(address), sizeof address), 0);
+  return {ours, theirs};
+}
+
 TcpListener Outside::tcp_listener(int backlog) {
   const int fd = tcp_socket();
   const sockaddr_in address = bind_somewhere(fd);

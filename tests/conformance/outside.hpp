@@ -48,6 +48,7 @@ class Outside {
   [[nodiscard]] TcpListener tcp_listener(int backlog = 16);
   [[nodiscard]] int tcp_socket();
   [[nodiscard]] int udp_socket();
+  [[nodiscard]] Pair udp_pair();  ///< ours is connected to theirs
   /// An address of 127.0.0.1 where nobody listens.
   [[nodiscard]] sockaddr_in closed_address();
   /// Binds the socket to a free port of 127.0.0.1 and returns the address.

@@ -423,45 +423,35 @@ TEST_P(Sockets, of_datagrams_learn_that_nobody_is_there) {
 }
 
 TEST_P(Sockets, of_datagrams_are_shut_down_when_they_are_connected) {
-  const int other = outside.udp_socket();
-  const sockaddr_in address = outside.bind_somewhere(other);
-  const int socket = outside.udp_socket();
+  const Pair pair = outside.udp_pair();
   std::string& into = outside.room(4);
-  script.submit({shutdown(1, outside.udp_socket(), SHUT_RDWR), connect(2, socket, &address, sizeof address)});
-  script.expect_in_any_order({{1, -ENOTCONN}, {2, 0}});
-  script.submit({recv(3, socket, into)});
+  script.submit({shutdown(1, outside.udp_socket(), SHUT_RDWR)});
+  script.expect({{1, -ENOTCONN}});
+  script.submit({recv(3, pair.ours, into)});
   script.expect_silence();
-  script.submit({shutdown(4, socket, SHUT_RDWR)});
+  script.submit({shutdown(4, pair.ours, SHUT_RDWR)});
   script.expect_in_any_order({{4, 0}, {3, 0}});
-  script.submit({send(5, socket, "hello", MSG_NOSIGNAL)});
+  script.submit({send(5, pair.ours, "hello", MSG_NOSIGNAL)});
   script.expect({{5, -EPIPE}});
 }
 
 TEST_P(Sockets, of_datagrams_end_what_reads_them_when_they_are_shut_down) {
-  const int other = outside.udp_socket();
-  const sockaddr_in address = outside.bind_somewhere(other);
-  const int socket = outside.udp_socket();
+  const Pair pair = outside.udp_pair();
   std::string& into = outside.room(4);
-  script.submit({connect(1, socket, &address, sizeof address)});
-  script.expect({{1, 0}});
-  script.submit({read(2, socket, into)});
+  script.submit({read(2, pair.ours, into)});
   script.expect_silence();
-  script.submit({shutdown(3, socket, SHUT_RD)});
+  script.submit({shutdown(3, pair.ours, SHUT_RD)});
   script.expect_in_any_order({{3, 0}, {2, 0}});
-  script.submit({read(4, socket, into)});
+  script.submit({read(4, pair.ours, into)});
   script.expect({{4, 0}});
 }
 
 TEST_P(Sockets, of_datagrams_send_an_empty_one) {
-  const int other = outside.udp_socket();
-  const sockaddr_in address = outside.bind_somewhere(other);
-  const int socket = outside.udp_socket();
+  const Pair pair = outside.udp_pair();
   std::string& into = outside.room(4);
-  script.submit({connect(1, socket, &address, sizeof address)});
-  script.expect({{1, 0}});
-  script.submit({write(2, socket, "")});
+  script.submit({write(2, pair.ours, "")});
   script.expect({{2, 0}});
-  script.submit({recv(3, other, into)});
+  script.submit({recv(3, pair.theirs, into)});
   script.expect({{3, 0}});
 }
 
