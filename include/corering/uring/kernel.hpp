@@ -88,8 +88,9 @@ class Kernel {
   /// follows: write(2)
   virtual int wake(int eventfd) noexcept = 0;
 
-  /// Called for each post to a worker while times are kept (trace::Level::hist) and in builds with checks,
-  /// and for each stop request. thread: any, also in a signal handler
+  /// Called for each post to a worker while times are kept (trace::Level::hist), in builds with checks for
+  /// every one, and for each stop request.
+  /// thread: any, also in a signal handler
   virtual void posted() noexcept {}
 
   /// Blocks the calling thread for `how_long`. A worker calls it when the kernel is short of memory.
