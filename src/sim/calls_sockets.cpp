@@ -51,7 +51,7 @@ void tell_no_more(const Call& call, const Name* from, int flags) noexcept {
   if (opcode_of(call) != Opcode::recvmsg) return;
   auto& message = *pointer_to<msghdr>(call.sqe.addr);
   if (message.msg_name != nullptr && from != nullptr) {
-    from->copy_to(static_cast<sockaddr*>(message.msg_name), &message.msg_namelen);
+    from->copy_to(message.msg_name, &message.msg_namelen);
   } else {
     message.msg_namelen = 0;
   }
@@ -185,7 +185,7 @@ Answer accept(System& system, Object& object, Call& call) {
   listener.line.pop_front();
   system.let_connect(listener);
   made->is_nonblocking = (call.sqe.op_flags & SOCK_NONBLOCK) != 0;
-  made->peer_name.copy_to(pointer_to<sockaddr>(call.sqe.addr), pointer_to<socklen_t>(call.sqe.off));
+  made->peer_name.copy_to(pointer_to<void>(call.sqe.addr), pointer_to<socklen_t>(call.sqe.off));
   return Answer::done(system.open(made));
 }
 

@@ -39,12 +39,12 @@ void PipeEnd::last_close(System& system) noexcept {
 
 // ---- names ----
 
-Name::Name(const sockaddr* address, socklen_t length)
+Name::Name(const void* address, socklen_t length)
     : size(std::min(length, static_cast<socklen_t>(sizeof storage))) {
   std::memcpy(&storage, address, size);
 }
 
-void Name::copy_to(sockaddr* into, socklen_t* length) const noexcept {
+void Name::copy_to(void* into, socklen_t* length) const noexcept {
   if (into == nullptr || length == nullptr) return;
   const kernel_memory::Lifted lifted(into, *length);
   std::memcpy(into, &storage, std::min(*length, size));

@@ -77,9 +77,10 @@ struct PipeEnd final : Object {
 /// An address, as the program has given it, and as two of them are compared.
 struct Name {
   Name() noexcept = default;
-  Name(const sockaddr* address, socklen_t length);
+  Name(const void* address, socklen_t length);
   /// Copies it as getsockname(2) does.
-  void copy_to(sockaddr* into, socklen_t* length) const noexcept;
+  /// `into` may be at any address: a multishot recvmsg writes the name into the middle of a buffer.
+  void copy_to(void* into, socklen_t* length) const noexcept;
   [[nodiscard]] std::string key() const;
   [[nodiscard]] std::uint16_t port() const noexcept;
   /// A path of the file system, not an abstract name.
