@@ -45,6 +45,7 @@ bool Interpreter::take_one(const Sqe& sqe) noexcept {
     return false;
   }
   operation->skips_cqe = operation->has_flag(uapi::sqe_cqe_skip_success);
+  operation->notifies = notifies(sqe);
   const int error = check(*operation);
   if (error < 0) fail(*operation, error);
   if (chain_ == nullptr && !operation->is_linked_on()) {
@@ -180,7 +181,8 @@ void Interpreter::note_failure(Submission& operation, std::int32_t result) noexc
 }
 
 void Interpreter::answer(Submission& operation, std::int32_t result, std::uint32_t flags) noexcept {
-  if (operation.notifies) return post(operation, result, flags | uapi::cqe_more);
+  if (operation.notifies)
+    return post(operation, result, operation.hides_notification ? flags : flags | uapi::cqe_more);
   if (!operation.skips_cqe) post(operation, result, flags);
 }
 
@@ -217,6 +219,7 @@ void Interpreter::cancel_links(Submission& failed) noexcept {
   for (Submission* link = std::exchange(failed.next_link, nullptr); link != nullptr;) {
     Submission* const next = std::exchange(link->next_link, nullptr);
     link->skips_cqe = failed.skips_cqes_of_links;
+    link->hides_notification = true;
     queue_end(*link, link->has_failed ? link->result : -ECANCELED);
     link->has_failed = true;
     link = next;

@@ -145,7 +145,7 @@ class Interpreter {
   static void remember(Submission& operation) noexcept;
   int resolve(Submission& operation) noexcept;
   int resolve_second_descriptor(Submission& operation) noexcept;
-  [[nodiscard]] int check_fixed_parts(const Sqe& sqe) const noexcept;
+  [[nodiscard]] int check_fixed_parts(std::uint16_t index, std::span<const iovec> parts) const noexcept;
   [[nodiscard]] int check_fixed_buffer(const Submission& operation) const noexcept;
   [[nodiscard]] bool is_registered(std::uint16_t index, std::uint64_t address,
                                    std::uint64_t size) const noexcept;

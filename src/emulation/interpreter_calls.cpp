@@ -32,9 +32,7 @@ bool is_vector(Opcode opcode) noexcept {
   return opcode == Opcode::readv || opcode == Opcode::writev || opcode == Opcode::readv_fixed ||
          opcode == Opcode::writev_fixed;
 }
-bool is_zero_copy(Opcode opcode) noexcept {
-  return opcode == Opcode::send_zc || opcode == Opcode::sendmsg_zc;
-}
+msghdr& message_of(std::uint64_t address) noexcept { return *reinterpret_cast<msghdr*>(address); }
 bool is_bundle(const Submission& operation) noexcept {
   return operation.selects_buffer() && (operation.sqe.ioprio & uapi::recvsend_bundle) != 0 &&
          (operation.opcode() == Opcode::recv || operation.opcode() == Opcode::send);
@@ -63,7 +61,7 @@ std::uint64_t length_of(std::span<const iovec> parts) noexcept {
 std::uint64_t expected_of(const Submission& operation) noexcept {
   const Sqe& sqe = operation.sqe;
   if (is_message(operation.opcode())) {
-    const auto& message = *reinterpret_cast<const msghdr*>(sqe.addr);
+    const msghdr& message = message_of(sqe.addr);
     return (sqe.op_flags & MSG_WAITALL) == 0 ? 0 : length_of({message.msg_iov, message.msg_iovlen});
   }
   const bool is_vectorized_send = (operation.opcode() == Opcode::send || is_zero_copy(operation.opcode())) &&
@@ -99,10 +97,10 @@ bool Interpreter::is_registered(std::uint16_t index, std::uint64_t address,
   return address >= begin && size <= length && address - begin <= length - size;
 }
 
-int Interpreter::check_fixed_parts(const Sqe& sqe) const noexcept {
-  const std::span parts(reinterpret_cast<const iovec*>(sqe.addr), sqe.len);
+int Interpreter::check_fixed_parts(std::uint16_t index, std::span<const iovec> parts) const noexcept {
+  if (index >= fixed_buffers_.size()) return -EFAULT;
   const bool are_in_it = std::ranges::all_of(parts, [&](const iovec& part) {
-    return is_registered(sqe.buf_index, reinterpret_cast<std::uintptr_t>(part.iov_base), part.iov_len);
+    return is_registered(index, reinterpret_cast<std::uintptr_t>(part.iov_base), part.iov_len);
   });
   return are_in_it ? 0 : -EFAULT;
 }
@@ -110,10 +108,15 @@ int Interpreter::check_fixed_parts(const Sqe& sqe) const noexcept {
 int Interpreter::check_fixed_buffer(const Submission& operation) const noexcept {
   const Sqe& sqe = operation.sqe;
   const Opcode opcode = operation.opcode();
-  if (opcode == Opcode::readv_fixed || opcode == Opcode::writev_fixed) return check_fixed_parts(sqe);
+  if (opcode == Opcode::readv_fixed || opcode == Opcode::writev_fixed)
+    return check_fixed_parts(sqe.buf_index, {reinterpret_cast<const iovec*>(sqe.addr), sqe.len});
   const bool is_fixed = opcode == Opcode::read_fixed || opcode == Opcode::write_fixed ||
                         (is_zero_copy(opcode) && (sqe.ioprio & uapi::recvsend_fixed_buf) != 0);
-  if (!is_fixed || opcode == Opcode::sendmsg_zc) return 0;
+  if (!is_fixed) return 0;
+  if (opcode == Opcode::sendmsg_zc) {
+    const auto& message = message_of(sqe.addr);
+    return check_fixed_parts(sqe.buf_index, {message.msg_iov, message.msg_iovlen});
+  }
   return is_registered(sqe.buf_index, sqe.addr, sqe.len) ? 0 : -EFAULT;
 }
 
@@ -128,9 +131,10 @@ Step Interpreter::call(Submission& operation) noexcept {
     operation.slot = std::exchange(operation.sqe.file_index, 0);
     operation.keeps_private = operation.slot != 0;
   }
+  if (is_recvmsg_into_chosen(operation) && message_of(operation.sqe.addr).msg_iovlen > 1)
+    return Step::end(-EINVAL);
   remember(operation);
-  const bool waits_first =
-      !operation.selects_buffer() && (operation.sqe.ioprio & uapi::recvsend_poll_first) != 0;
+  const bool waits_first = (operation.sqe.ioprio & uapi::recvsend_poll_first) != 0;
   if (waits_first && (operation.opcode() == Opcode::recv || operation.opcode() == Opcode::recvmsg))
     return wait_for(operation, Answer::waits(operation.sqe.fd, POLLIN));
   return attempt(operation);
@@ -141,8 +145,9 @@ void Interpreter::remember(Submission& operation) noexcept {
   operation.wants_helper = operation.has_flag(uapi::sqe_async);
   operation.original_addr = operation.sqe.addr;
   operation.original_len = operation.sqe.len;
+  if (operation.selects_buffer())  // then it sends the buffer, and looks at no list
+    operation.sqe.ioprio = static_cast<std::uint16_t>(operation.sqe.ioprio & ~uapi::send_vectorized);
   operation.expected = std::min(expected_of(operation), most_bytes);
-  operation.notifies = is_zero_copy(operation.opcode());
 }
 
 // ---- attempts ----
@@ -230,7 +235,7 @@ std::uint32_t Interpreter::commit_buffers(Submission& operation, std::int32_t re
 
 Step Interpreter::conclude(Submission& operation, std::int32_t result) noexcept {
   if (is_recvmsg_into_chosen(operation) && operation.message != nullptr && result >= 0)
-    *reinterpret_cast<msghdr*>(operation.original_addr) = take_over(operation);
+    message_of(operation.original_addr) = take_over(operation);
   const std::uint32_t flags = commit_buffers(operation, result);
   if (operation.slot != 0 && result >= 0) result = keep_file(operation, result);
   return Step::end(result, flags);
@@ -240,7 +245,7 @@ msghdr Interpreter::take_over(const Submission& operation) noexcept {
   // What recvmsg(2) tells about the sender goes to the header that the program gave; its buffers stay as they
   // are.
   msghdr told = operation.message->header;
-  const auto& given = *reinterpret_cast<const msghdr*>(operation.original_addr);
+  const auto& given = message_of(operation.original_addr);
   told.msg_iov = given.msg_iov;
   told.msg_iovlen = given.msg_iovlen;
   return told;
@@ -299,9 +304,8 @@ int Interpreter::choose_for_message(Submission& operation) noexcept {
     operation.sqe.len = 1;
     return 0;
   }
-  const auto& given = *reinterpret_cast<const msghdr*>(operation.original_addr);
+  const auto& given = message_of(operation.original_addr);
   const std::uint64_t most = given.msg_iovlen == 0 ? 0 : given.msg_iov->iov_len;
-  if (given.msg_iovlen > 1) return -EINVAL;
   if (const int error = buffer_rings_.choose(operation, most, false); error < 0) return error;
   own.header = given;
   auto* const at = reinterpret_cast<std::byte*>(operation.sqe.addr);
@@ -329,7 +333,7 @@ int Interpreter::divide_for_message(OwnMessage& own, const msghdr& given) noexce
 
 std::int32_t Interpreter::fill_message_header(Submission& operation, std::int32_t received) noexcept {
   const OwnMessage& own = *operation.message;
-  const auto& given = *reinterpret_cast<const msghdr*>(operation.original_addr);
+  const auto& given = message_of(operation.original_addr);
   const std::size_t before = sizeof(uapi::RecvmsgOut) + given.msg_namelen + given.msg_controllen;
   const uapi::RecvmsgOut out = {.name_length = own.header.msg_namelen,
                                 .control_length = static_cast<std::uint32_t>(own.header.msg_controllen),

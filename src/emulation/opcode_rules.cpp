@@ -27,10 +27,11 @@ struct Rule {
 };
 
 constexpr std::uint16_t low(std::uint32_t flags) noexcept { return static_cast<std::uint16_t>(flags); }
-constexpr std::uint16_t recv_flags =
-    low(uapi::recvsend_poll_first | uapi::recv_multishot | uapi::recvsend_bundle | uapi::recvsend_fixed_buf);
-constexpr std::uint16_t send_flags =
-    low(uapi::recvsend_poll_first | uapi::recvsend_bundle | uapi::recvsend_fixed_buf | uapi::send_vectorized);
+// Messages know no bundles, and only zero-copy sends know registered buffers.
+constexpr std::uint16_t recvmsg_flags = low(uapi::recvsend_poll_first | uapi::recv_multishot);
+constexpr std::uint16_t recv_flags = low(recvmsg_flags | uapi::recvsend_bundle);
+constexpr std::uint16_t sendmsg_flags = low(uapi::recvsend_poll_first | uapi::send_vectorized);
+constexpr std::uint16_t send_flags = low(sendmsg_flags | uapi::recvsend_bundle);
 constexpr std::uint16_t zero_copy_flags = low(uapi::recvsend_poll_first | uapi::recvsend_fixed_buf |
                                               uapi::send_zc_report_usage | uapi::send_vectorized);
 constexpr unsigned transfer = offered | file | whole | plain_ioprio;
@@ -45,8 +46,8 @@ constexpr std::array rules = {
     Rule{Opcode::poll_add, offered | file},
     Rule{Opcode::poll_remove, offered},
     Rule{Opcode::sync_file_range, offered | file},
-    Rule{Opcode::sendmsg, offered | file | wait_all | selects, send_flags},
-    Rule{Opcode::recvmsg, offered | file | wait_all | selects, recv_flags},
+    Rule{Opcode::sendmsg, offered | file | wait_all, sendmsg_flags},
+    Rule{Opcode::recvmsg, offered | file | wait_all | selects, recvmsg_flags},
     Rule{Opcode::timeout, offered},
     Rule{Opcode::timeout_remove, offered},
     Rule{Opcode::accept, offered | file | opens,
@@ -124,9 +125,14 @@ int error_of_multishot(const Sqe& sqe, Opcode opcode) noexcept {
   return chooses && (sqe.op_flags & MSG_WAITALL) == 0 ? 0 : -EINVAL;
 }
 
-}  // namespace
+/// A registered buffer and a list of buffers do not go together.
+int error_of_zero_copy(const Sqe& sqe, Opcode opcode) noexcept {
+  constexpr std::uint32_t both = uapi::recvsend_fixed_buf | uapi::send_vectorized;
+  return opcode == Opcode::send_zc && (sqe.ioprio & both) == both ? -EINVAL : 0;
+}
 
-int error_of(const Sqe& sqe) noexcept {
+/// What is looked at before a zero-copy send has its notification.
+int error_before_notification(const Sqe& sqe) noexcept {
   if (sqe.opcode >= opcode_count) return -EINVAL;
   const auto opcode = static_cast<Opcode>(sqe.opcode);
   const Rule& rule = rule_of(opcode);
@@ -135,8 +141,23 @@ int error_of(const Sqe& sqe) noexcept {
   if (sqe.personality != 0) return -EINVAL;
   if ((rule.traits & offered) == 0) return -EOPNOTSUPP;
   if ((sqe.flags & uapi::sqe_buffer_select) != 0 && (rule.traits & selects) == 0) return -EOPNOTSUPP;
+  if (!is_zero_copy(opcode)) return 0;
+  return sqe.addr3 != 0 || (sqe.flags & uapi::sqe_cqe_skip_success) != 0 ? -EINVAL : 0;
+}
+
+}  // namespace
+
+int error_of(const Sqe& sqe) noexcept {
+  if (const int error = error_before_notification(sqe); error < 0) return error;
+  const auto opcode = static_cast<Opcode>(sqe.opcode);
+  const Rule& rule = rule_of(opcode);
   if ((rule.traits & plain_ioprio) == 0 && (sqe.ioprio & ~rule.ioprio_flags) != 0) return -EINVAL;
+  if (is_zero_copy(opcode)) return error_of_zero_copy(sqe, opcode);
   return error_of_multishot(sqe, opcode);
+}
+
+bool notifies(const Sqe& sqe) noexcept {
+  return is_zero_copy(static_cast<Opcode>(sqe.opcode)) && error_before_notification(sqe) == 0;
 }
 
 bool fails(const Submission& operation, std::int32_t result) noexcept {

@@ -8,6 +8,14 @@ namespace corering::emulation {
 /// Returns 0, or -errno if the SQE is wrong in itself, whatever its descriptor is.
 [[nodiscard]] int error_of(const Sqe& sqe) noexcept;
 
+/// Returns true for a zero-copy send that is answered twice. Also one that is wrong or cancelled is, unless
+/// it is wrong at first sight.
+[[nodiscard]] bool notifies(const Sqe& sqe) noexcept;
+
+[[nodiscard]] constexpr bool is_zero_copy(Opcode opcode) noexcept {
+  return opcode == Opcode::send_zc || opcode == Opcode::sendmsg_zc;
+}
+
 /// Returns true for a PlainCall: one buffer is read, written, received or sent, and the SQE has no flags.
 [[nodiscard]] inline bool is_plain(const Sqe& sqe) noexcept {
   switch (static_cast<Opcode>(sqe.opcode)) {

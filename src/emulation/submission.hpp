@@ -47,9 +47,10 @@ struct Submission : Call {
   bool has_failed = false;  ///< the links after it do not begin
   bool skips_cqe = false;   ///< CQE_SKIP_SUCCESS
   bool skips_cqes_of_links = false;
-  bool notifies = false;     ///< a zero-copy send that was begun: a second CQE tells when it has ended
-  bool is_answered = false;  ///< then only that second CQE is left
-  std::int32_t result = 0;   ///< if it is queued to end
+  bool notifies = false;            ///< a zero-copy send: a second CQE tells when it has ended
+  bool hides_notification = false;  ///< its first CQE does not say so: it was cancelled with its chain
+  bool is_answered = false;         ///< then only that second CQE is left
+  std::int32_t result = 0;          ///< if it is queued to end
   std::uint32_t result_flags = 0;
   int named_fd = -1;                ///< as the SQE names it (or its slot's); `sqe.fd` may be a copy
   int held_fd = -1;                 ///< a copy for helpers: the file stays the same when the number is closed

@@ -39,6 +39,16 @@ TEST_P(BufferRings, give_buffers_in_the_order_in_which_they_were_lent) {
   script.expect({{1, 2, in_buffer_number(3)}, {2, 2, in_buffer_number(1)}, {3, 2, in_buffer_number(2)}});
 }
 
+TEST_P(BufferRings, are_not_looked_at_by_who_waits_first) {
+  const Pair pair = outside.socket_pair();
+  script.submit({recv_selecting(1, pair.ours, 3).ioprio(uapi::recvsend_poll_first)});
+  script.expect_silence();
+  BufferRing buffers(script, 3, 2, 8);
+  buffers.lend_all();
+  outside.write(pair.theirs, "hello");
+  script.expect({{1, 5, in_buffer_number(0)}});
+}
+
 TEST_P(BufferRings, give_no_buffer_before_the_bytes_have_come) {
   const Pair first = outside.socket_pair();
   const Pair second = outside.socket_pair();
@@ -198,6 +208,17 @@ TEST_P(BufferRings, are_sent_as_a_bundle) {
   script.submit({about(1, Opcode::send, pair.ours, nullptr, 0).from_group(3).ioprio(uapi::recvsend_bundle)});
   script.expect({{1, 8, in_buffer_number(0)}});
   EXPECT_EQ(outside.read(pair.theirs, 16), "........");
+}
+
+TEST_P(BufferRings, are_sent_whatever_list_the_request_names) {
+  NEEDS(Feature::send_vectorized);
+  const Pair pair = outside.socket_pair();
+  BufferRing buffers(script, 3, 4, 4);
+  buffers.lend(2).lend(1);
+  const Entry entry = about(1, Opcode::send, pair.ours, nullptr, 2).from_group(3);
+  script.submit({entry.ioprio(uapi::send_vectorized)});
+  script.expect({{1, 2, in_buffer_number(2)}});
+  EXPECT_EQ(outside.read(pair.theirs, 16), "..");
 }
 
 // ---- buffers that are provided one by one ----
