@@ -59,7 +59,9 @@ class Run {
     RingParams params{.sq_entries = 16, .cq_entries = 32, .flags = uapi::setup_cqsize};
     must(kernel_.open_ring(params, ring_) == 0);
     open_descriptors();
+    room_.fill(-1);  // no address and no length that could be used by mistake
     for (std::size_t i = 0; i < lent_.size(); ++i) give_buffer(static_cast<std::uint16_t>(i));
+    if (bytes_.next() % 4 != 0) register_everything();
   }
 
   void go() {
@@ -197,7 +199,7 @@ class Run {
     sqe.opcode = static_cast<std::uint8_t>(bytes_.next() % (opcode_names.size() + 2));
     sqe.flags = static_cast<std::uint8_t>(
         bytes_.one_of(std::array{0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 36, 68, 33, 255}));
-    sqe.ioprio = static_cast<std::uint16_t>(bytes_.one_of(std::array{0, 0, 0, 1, 2, 3, 4, 16, 18, 32, 8}));
+    sqe.ioprio = bytes_.next() % 2 == 0 ? 0 : bytes_.next() % 128;
     sqe.fd = (sqe.flags & uapi::sqe_fixed_file) != 0 ? bytes_.next() % 6 : bytes_.one_of(fds_);
     sqe.buf_index = bytes_.next() % 3;
     sqe.file_index = bytes_.one_of(std::array{0U, 0U, 0U, 1U, 4U, 9U, uapi::file_index_alloc});
@@ -338,16 +340,26 @@ class Run {
 
   // ---- resources ----
 
+  /// Files, buffers and one group of buffers. Few inputs would come this far by themselves.
+  void register_everything() {
+    for (int kind = 0; kind < 6; kind += 2) register_one(kind, 0);
+  }
+
   void register_something() {
+    const auto group = static_cast<std::uint16_t>(bytes_.next() % 2);
+    register_one(bytes_.next() % 6, group);
+  }
+
+  void register_one(int kind, std::uint16_t buffer_group) {
     std::array<std::int32_t, 4> files = {fds_[4], fds_[8], -1, fds_[5]};
     uapi::RsrcRegister wish{.count = 4, .data = address(files.data())};
     const std::array<iovec, 2> fixed = {iovec{room_.data(), 300}, iovec{room_.data() + 300, 200}};
     uapi::RsrcRegister buffers{.count = 2, .data = address(fixed.data())};
     uapi::BufferRingRegister group{.address = address(lent_.data()),
                                    .entries = static_cast<std::uint32_t>(lent_.size()),
-                                   .group = static_cast<std::uint16_t>(bytes_.next() % 2),
+                                   .group = buffer_group,
                                    .flags = 0};
-    switch (bytes_.next() % 6) {
+    switch (kind) {
       case 0:
         return (void)ring_->register_resource(uapi::register_files2, &wish, sizeof wish);
       case 1:
