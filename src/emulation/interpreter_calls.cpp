@@ -125,7 +125,8 @@ Step Interpreter::call(Submission& operation) noexcept {
     if (const int error = resolve(operation); error < 0) return Step::end(error);
   }
   if (const int error = resolve_second_descriptor(operation); error < 0) return Step::end(error);
-  if (const int error = check_fixed_buffer(operation); error < 0) return Step::end(error);
+  if (const int error = check_fixed_buffer(operation); error < 0)
+    return Step::end(world_->poll(operation.sqe.fd, 0) < 0 ? -EBADF : error);
   if (opens_file(operation.opcode())) {
     if (operation.sqe.file_index != 0 && wants_close_on_exec(operation.sqe)) return Step::end(-EINVAL);
     operation.slot = std::exchange(operation.sqe.file_index, 0);

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <sys/socket.h>
 
+#include "emulation/sqe_fields.hpp"
+
 namespace corering::emulation {
 namespace {
 
@@ -37,7 +39,7 @@ constexpr std::uint16_t zero_copy_flags = low(uapi::recvsend_poll_first | uapi::
 constexpr unsigned transfer = offered | file | whole | plain_ioprio;
 
 constexpr std::array rules = {
-    Rule{Opcode::nop, offered | plain_ioprio},
+    Rule{Opcode::nop, offered},
     Rule{Opcode::readv, transfer | selects | at_end},
     Rule{Opcode::writev, transfer},
     Rule{Opcode::fsync, offered | file},
@@ -141,8 +143,8 @@ int error_before_notification(const Sqe& sqe) noexcept {
   if (sqe.personality != 0) return -EINVAL;
   if ((rule.traits & offered) == 0) return -EOPNOTSUPP;
   if ((sqe.flags & uapi::sqe_buffer_select) != 0 && (rule.traits & selects) == 0) return -EOPNOTSUPP;
-  if (!is_zero_copy(opcode)) return 0;
-  return sqe.addr3 != 0 || (sqe.flags & uapi::sqe_cqe_skip_success) != 0 ? -EINVAL : 0;
+  if (const int error = error_of_fields(sqe); error < 0) return error;
+  return is_zero_copy(opcode) && (sqe.flags & uapi::sqe_cqe_skip_success) != 0 ? -EINVAL : 0;
 }
 
 }  // namespace

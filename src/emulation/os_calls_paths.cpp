@@ -31,7 +31,6 @@ std::size_t length_of(std::uint64_t long_length, const Call& call) noexcept {
 namespace calls {
 
 Answer fsync(Call& call) noexcept {
-  if ((call.sqe.op_flags & ~uapi::fsync_datasync) != 0) return Answer::done(-EINVAL);
   const bool data_only = (call.sqe.op_flags & uapi::fsync_datasync) != 0;
   return done_by([&] { return data_only ? ::fdatasync(call.sqe.fd) : ::fsync(call.sqe.fd); });
 }

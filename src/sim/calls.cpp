@@ -268,7 +268,8 @@ Answer make_socket(System& system, const std::shared_ptr<Object>& /*object*/, Ca
   return Answer::done(system.socket(call.sqe.fd, static_cast<int>(call.sqe.off)));
 }
 Answer make_pipe(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
-  if ((call.sqe.op_flags & ~unsigned{O_CLOEXEC | O_NONBLOCK | O_DIRECT}) != 0) return Answer::done(-EINVAL);
+  if (call.sqe.addr == 0) return Answer::done(-EFAULT);
+  if ((call.sqe.op_flags & O_EXCL) != 0) return Answer::done(-ENOPKG);  // O_NOTIFICATION_PIPE
   return Answer::done(system.strikes(Fault::emfile) ? -EMFILE : system.pipe(pointer_to<int>(call.sqe.addr)));
 }
 Answer bind(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {

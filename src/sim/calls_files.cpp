@@ -103,8 +103,7 @@ Answer on_file(const std::shared_ptr<Object>& object, Function&& function) {
 
 }  // namespace
 
-Answer sync_file(System& system, const std::shared_ptr<Object>& object, Call& call) {
-  if ((call.sqe.op_flags & ~uapi::fsync_datasync) != 0) return Answer::done(-EINVAL);
+Answer sync_file(System& system, const std::shared_ptr<Object>& object, Call& /*call*/) {
   return on_file(object, [&system](OpenFile& file) {
     system.count_for_power_cut();
     if (is_off(system) || system.strikes(Fault::eio)) return Answer::done(-EIO);

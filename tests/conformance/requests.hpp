@@ -16,7 +16,6 @@
 namespace corering::conformance {
 
 // Flags that the library itself does not use.
-inline constexpr std::uint32_t poll_update_user_data = 1U << 2;
 inline constexpr std::uint32_t msg_ring_cqe_skip = 1U << 0;
 
 /// An SQE, and the time that it points to, if it does.
@@ -179,7 +178,7 @@ template <class T>
 
 [[nodiscard]] inline Entry poll_rename(std::uint64_t user_data, std::uint64_t target, std::uint64_t name) {
   Entry entry = poll_remove(user_data, target);
-  entry.sqe.len = poll_update_user_data;
+  entry.sqe.len = uapi::poll_update_user_data;
   entry.sqe.off = name;
   return entry;
 }

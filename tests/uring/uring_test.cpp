@@ -108,6 +108,7 @@ static_assert(uapi::link_timeout_update == IORING_LINK_TIMEOUT_UPDATE);
 static_assert(uapi::timeout_etime_success == IORING_TIMEOUT_ETIME_SUCCESS);
 static_assert(uapi::poll_add_multi == IORING_POLL_ADD_MULTI);
 static_assert(uapi::poll_update_events == IORING_POLL_UPDATE_EVENTS);
+static_assert(uapi::poll_update_user_data == IORING_POLL_UPDATE_USER_DATA);
 static_assert(uapi::recvsend_poll_first == IORING_RECVSEND_POLL_FIRST);
 static_assert(uapi::recv_multishot == IORING_RECV_MULTISHOT);
 static_assert(uapi::recvsend_fixed_buf == IORING_RECVSEND_FIXED_BUF);

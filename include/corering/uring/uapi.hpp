@@ -312,7 +312,8 @@ inline constexpr std::uint32_t cancel_all = 1U << 0;  // 5.19
 inline constexpr std::uint32_t cancel_fd = 1U << 1;   // 5.19
 inline constexpr std::uint32_t cancel_any = 1U << 2;  // 5.19
 inline constexpr std::uint32_t cancel_fd_fixed = 1U << 3;
-inline constexpr std::uint32_t cancel_op = 1U << 5;  // 6.6
+inline constexpr std::uint32_t cancel_user_data = 1U << 4;  // 6.6
+inline constexpr std::uint32_t cancel_op = 1U << 5;         // 6.6
 
 // FSYNC, sqe.fsync_flags
 inline constexpr std::uint32_t fsync_datasync = 1U << 0;
@@ -329,6 +330,7 @@ inline constexpr std::uint32_t timeout_multishot = 1U << 6;  // 6.4
 // POLL_ADD and POLL_REMOVE, sqe.len
 inline constexpr std::uint32_t poll_add_multi = 1U << 0;
 inline constexpr std::uint32_t poll_update_events = 1U << 1;
+inline constexpr std::uint32_t poll_update_user_data = 1U << 2;
 
 // SEND, RECV and similar opcodes, sqe.ioprio
 inline constexpr std::uint32_t recvsend_poll_first = 1U << 0;
