@@ -45,8 +45,8 @@ bool Interpreter::take_one(const Sqe& sqe) noexcept {
     return false;
   }
   operation->skips_cqe = operation->has_flag(uapi::sqe_cqe_skip_success);
-  operation->notifies = notifies(sqe);
   const int error = check(*operation);
+  operation->notifies = error != -EACCES && notifies(sqe);
   if (error < 0) fail(*operation, error);
   if (chain_ == nullptr && !operation->is_linked_on()) {
     begin(*operation);
@@ -56,14 +56,10 @@ bool Interpreter::take_one(const Sqe& sqe) noexcept {
   return error == 0;
 }
 
-bool Interpreter::is_allowed(Opcode opcode) const noexcept {
-  return !is_restricted_ || allowed_opcodes_.test(static_cast<std::size_t>(opcode));
-}
-
 /// Also reads the time of a timeout: it may be gone when the operation begins.
 int Interpreter::check(Submission& operation) noexcept {
+  if (!restrictions_.allow(operation.sqe)) return -EACCES;
   if (const int error = error_of(operation.sqe); error < 0) return error;
-  if (!is_allowed(operation.opcode())) return -EACCES;
   if (is_timeout(operation)) return read_timeout(operation);
   if (operation.opcode() != Opcode::link_timeout) return 0;
   if (chain_ == nullptr || is_limit(chain_end_)) return -EINVAL;

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <array>
-#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +20,7 @@
 #include "emulation/completion_queue.hpp"
 #include "emulation/inbox.hpp"
 #include "emulation/opcode_rules.hpp"
+#include "emulation/restriction_list.hpp"
 #include "emulation/slot_table.hpp"
 #include "emulation/step.hpp"
 #include "emulation/submission.hpp"
@@ -41,6 +41,7 @@ class Interpreter {
 
   /// Returns 0 or -errno.
   int open(std::uint32_t cq_entries, std::uint32_t* sq_flags) noexcept;
+  [[nodiscard]] RestrictionList& restrictions() noexcept { return restrictions_; }
 
   // ---- an enter ----
 
@@ -54,7 +55,7 @@ class Interpreter {
   [[nodiscard]] bool take(const Sqe& sqe) noexcept;
   /// Returns true if take_plain() may take it instead.
   [[nodiscard]] bool is_plain(const Sqe& sqe) const noexcept {
-    return chain_ == nullptr && emulation::is_plain(sqe) && !is_restricted_ && !trace::enabled();
+    return chain_ == nullptr && emulation::is_plain(sqe) && !restrictions_.hold() && !trace::enabled();
   }
   /// Takes it, to be tried with others of its kind.
   /// keep alive: the SQE, until end_batch() or the next take()
@@ -101,7 +102,6 @@ class Interpreter {
   void go_on(const PlainCall& call) noexcept;
   bool take_one(const Sqe& sqe) noexcept;
   int check(Submission& operation) noexcept;
-  [[nodiscard]] bool is_allowed(Opcode opcode) const noexcept;
   static void fail(Submission& operation, std::int32_t result) noexcept;
   void add_to_chain(Submission& operation) noexcept;
   void begin(Submission& operation) noexcept;
@@ -198,7 +198,6 @@ class Interpreter {
 
   int register_files(unsigned opcode, void* argument, unsigned count) noexcept;
   int update_buffers(const uapi::RsrcUpdate2& update) noexcept;
-  int restrict(std::span<const uapi::Restriction> allowed) noexcept;
   [[nodiscard]] bool make_buffers(std::uint32_t count) noexcept;
   int register_buffers(const uapi::RsrcRegister& wish) noexcept;
   static int probe(uapi::Probe& answer, unsigned count) noexcept;
@@ -226,9 +225,7 @@ class Interpreter {
   std::uint64_t plain_posted_ = 0;   // CQEs of plain calls
   std::uint64_t plain_before_ = 0;   // by the end of the last enter that got events
   std::uint64_t plain_at_look_ = 0;  // by the last look at the world
-  bool is_restricted_ = false;
-  std::bitset<256> allowed_opcodes_;
-  std::bitset<256> allowed_registrations_;
+  RestrictionList restrictions_;
   bool is_short_of_memory_ = false;  // what is queued may have to wait
 };
 

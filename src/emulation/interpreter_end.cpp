@@ -109,21 +109,8 @@ int Interpreter::register_files(unsigned opcode, void* argument, unsigned count)
   return files_.update(update.offset, reinterpret_cast<const std::int32_t*>(update.data), count);
 }
 
-int Interpreter::restrict(std::span<const uapi::Restriction> allowed) noexcept {
-  if (is_restricted_) return -EBUSY;
-  for (const uapi::Restriction& one : allowed) {
-    if (one.what == uapi::Restriction::What::sqe_op) allowed_opcodes_.set(one.value);
-    if (one.what == uapi::Restriction::What::register_op) allowed_registrations_.set(one.value);
-  }
-  is_restricted_ = true;
-  return 0;
-}
-
 int Interpreter::register_resource(unsigned opcode, void* argument, unsigned count) noexcept {
-  if (is_restricted_ && !allowed_registrations_.test(opcode % allowed_registrations_.size())) return -EACCES;
   switch (opcode) {
-    case uapi::register_restrictions:
-      return restrict({static_cast<const uapi::Restriction*>(argument), count});
     case uapi::register_probe:
       return probe(*static_cast<uapi::Probe*>(argument), count);
     case uapi::register_files2:

@@ -18,12 +18,15 @@ namespace corering::emulation {
 
 /// Returns true for a PlainCall: one buffer is read, written, received or sent, and the SQE has no flags.
 [[nodiscard]] inline bool is_plain(const Sqe& sqe) noexcept {
+  const bool has_no_flags =
+      (sqe.flags & ~uapi::sqe_fixed_file) == 0 && sqe.ioprio == 0 && sqe.personality == 0;
   switch (static_cast<Opcode>(sqe.opcode)) {
     case Opcode::read:
     case Opcode::write:
-    case Opcode::recv:
     case Opcode::send:
-      return (sqe.flags & ~uapi::sqe_fixed_file) == 0 && sqe.ioprio == 0 && sqe.personality == 0;
+      return has_no_flags;
+    case Opcode::recv:  // with one of these it is refused
+      return has_no_flags && sqe.off == 0 && sqe.file_index == 0;
     default:
       return false;
   }

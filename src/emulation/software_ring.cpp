@@ -122,9 +122,14 @@ int SoftwareRing::enter(unsigned to_submit, unsigned min_complete, unsigned flag
 
 int SoftwareRing::register_resource(unsigned opcode, void* arg, unsigned count) noexcept {
   if (!may_enter()) return -EEXIST;
+  RestrictionList& restrictions = interpreter_.restrictions();
+  if (!restrictions.allow_registration(opcode)) return -EACCES;
   const bool is_set_up = opcode == uapi::register_restrictions || opcode == uapi::register_enable_rings;
-  if (is_set_up && !is_disabled_) return -EBADFD;
-  if (opcode != uapi::register_enable_rings) return interpreter_.register_resource(opcode, arg, count);
+  if (!is_set_up) return interpreter_.register_resource(opcode, arg, count);
+  if (!is_disabled_) return -EBADFD;
+  if (opcode == uapi::register_restrictions)
+    return restrictions.give({static_cast<const uapi::Restriction*>(arg), count});
+  restrictions.enable();
   is_disabled_ = false;
   return 0;
 }

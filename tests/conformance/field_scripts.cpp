@@ -181,6 +181,16 @@ TEST_P(Fields, of_flags_have_to_be_known) {
   }
 }
 
+TEST_P(Fields, of_a_receive_alone_have_to_be_zero_too) {
+  const Pair pair = outside.socket_pair();
+  std::string& into = outside.room(16);
+  outside.write(pair.theirs, "hello");
+  Entry entry = recv(1, pair.ours, into);
+  entry.sqe.off = 16;
+  script.submit({entry});
+  script.expect({{1, -EINVAL}});
+}
+
 TEST_P(Fields, of_priority_have_to_be_sound) {
   for (const Opcode opcode : {Opcode::read, Opcode::writev, Opcode::read_fixed}) {
     for (std::uint32_t bit = 1; bit < 1U << 16; bit <<= 1)

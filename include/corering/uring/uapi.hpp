@@ -405,7 +405,12 @@ struct Probe {
 
 /// struct io_uring_restriction: one thing that a ring may do.
 struct Restriction {
-  enum class What : std::uint16_t { register_op = 0, sqe_op = 1, sqe_flags_allowed = 2 };
+  enum class What : std::uint16_t {
+    register_op = 0,
+    sqe_op = 1,
+    sqe_flags_allowed = 2,
+    sqe_flags_required = 3
+  };
   What what = What::sqe_op;
   std::uint8_t value = 0;  ///< the opcode, or the flags
   std::uint8_t reserved = 0;
