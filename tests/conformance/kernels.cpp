@@ -44,6 +44,10 @@ void Conformance::TearDown() {
   ::alarm(0);
 }
 
+bool Conformance::is_other_linux(const std::string& version) const {
+  return &kernel() == &real_kernel() && !is_linux({(version + ".").c_str()});
+}
+
 bool Conformance::is_linux(std::initializer_list<const char*> versions) const {
   utsname name{};
   if (&kernel() != &real_kernel() || ::uname(&name) != 0) return false;

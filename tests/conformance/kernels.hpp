@@ -40,6 +40,8 @@ class Conformance : public testing::TestWithParam<KernelUnderTest> {
   [[nodiscard]] bool has(Need need) const { return capabilities_of(kernel()).has(need); }
   /// True on the Linux versions that are known to have a certain fault, which a script would trip over.
   [[nodiscard]] bool is_linux(std::initializer_list<const char*> versions) const;
+  /// True on a Linux that is not of this version, such as "6.18".
+  [[nodiscard]] bool is_other_linux(const std::string& version) const;
 
   std::unique_ptr<Machine> machine = GetParam().make();
   Outside outside{*machine};  // outlives the script: the kernel may write there until the script has ended
@@ -59,6 +61,11 @@ class Conformance : public testing::TestWithParam<KernelUnderTest> {
 /// Skips the script, with the reason, where the kernel does not have what it needs.
 #define NEEDS(what) \
   if (!has(what)) GTEST_SKIP() << Need(what).unmet().message()
+
+/// Skips the script on another Linux than 6.18, with which the emulated kernel's refusals were compared: an
+/// older Linux looks at less, and a later one may know what this one refuses.
+#define COMPARED_WITH_LINUX_6_18 \
+  if (is_other_linux("6.18")) GTEST_SKIP() << "what is refused was compared with Linux 6.18"
 
 /// Skips the script on the emulated kernel, which differs there. docs/KERNELS.md lists each of these.
 #define DIFFERS_WHEN_EMULATED(why) \

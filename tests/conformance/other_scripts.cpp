@@ -422,7 +422,7 @@ TEST_P(ZeroCopies, take_registered_buffers) {
 }
 
 TEST_P(ZeroCopies, of_messages_need_their_registered_buffer) {
-  NEEDS(Feature::send_vectorized);  // from then on Linux knows registered buffers for them
+  COMPARED_WITH_LINUX_6_18;
   const Pair pair = outside.tcp_pair();
   auto& part = outside.object(iovec{const_cast<char*>("hello"), 5});
   auto& message = outside.object(msghdr{.msg_iov = &part, .msg_iovlen = 1});
@@ -432,7 +432,7 @@ TEST_P(ZeroCopies, of_messages_need_their_registered_buffer) {
 }
 
 TEST_P(ZeroCopies, that_are_wrong_are_answered_twice_but_for_a_wrong_flag) {
-  NEEDS(Feature::send_vectorized);
+  COMPARED_WITH_LINUX_6_18;
   const Pair pair = outside.tcp_pair();
   script.submit({send_zc(1, pair.ours, "hello").ioprio(uapi::recv_multishot)});
   script.expect({{1, -EINVAL, more}, {1, 0, notification}});
@@ -441,7 +441,7 @@ TEST_P(ZeroCopies, that_are_wrong_are_answered_twice_but_for_a_wrong_flag) {
 }
 
 TEST_P(ZeroCopies, that_end_with_their_chain_do_not_say_that_a_notification_follows) {
-  NEEDS(Opcode::send_zc);
+  COMPARED_WITH_LINUX_6_18;
   const Pair pair = outside.tcp_pair();
   script.submit({nop(1).flags(~0U).linked(), send_zc(2, pair.ours, "hello")});
   script.expect({{1, -EINVAL}, {2, -ECANCELED}, {2, 0, notification}});

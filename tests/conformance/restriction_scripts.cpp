@@ -37,6 +37,7 @@ class Restrictions : public Conformance {
 SCRIPTS_OF(Restrictions);
 
 TEST_P(Restrictions, come_before_the_ring_is_enabled_and_once) {
+  COMPARED_WITH_LINUX_6_18;
   EXPECT_EQ(disabled.enter(), -EBADFD);
   EXPECT_EQ(restrict({allow(Opcode::nop)}), 0);
   EXPECT_EQ(restrict({allow(Opcode::nop)}), -EBUSY);
@@ -47,6 +48,7 @@ TEST_P(Restrictions, come_before_the_ring_is_enabled_and_once) {
 }
 
 TEST_P(Restrictions, let_an_opcode_pass_that_was_given_and_no_other) {
+  COMPARED_WITH_LINUX_6_18;
   restrict_and_enable({allow(Opcode::nop), allow(Opcode::async_cancel)});
   const Pair pair = outside.socket_pair();
   disabled.submit({nop(1)});
@@ -56,6 +58,7 @@ TEST_P(Restrictions, let_an_opcode_pass_that_was_given_and_no_other) {
 }
 
 TEST_P(Restrictions, are_told_of_once_by_a_zero_copy_send) {
+  COMPARED_WITH_LINUX_6_18;
   restrict_and_enable({allow(Opcode::nop)});
   const Pair pair = outside.tcp_pair();
   disabled.submit({about(1, Opcode::send_zc, pair.ours, "hello", 5)});
@@ -64,24 +67,28 @@ TEST_P(Restrictions, are_told_of_once_by_a_zero_copy_send) {
 }
 
 TEST_P(Restrictions, end_a_chain_before_it_has_begun) {
+  COMPARED_WITH_LINUX_6_18;
   restrict_and_enable({allow(Opcode::nop), flags(Restriction::What::sqe_flags_allowed, uapi::sqe_io_link)});
   disabled.submit({nop(1).linked(), request(2, Opcode::socket)});
   disabled.expect({{1, -ECANCELED}, {2, -EACCES}});
 }
 
 TEST_P(Restrictions, let_no_flag_pass_unless_it_was_given) {
+  COMPARED_WITH_LINUX_6_18;
   restrict_and_enable({allow(Opcode::nop), flags(Restriction::What::sqe_flags_allowed, uapi::sqe_async)});
   disabled.submit({nop(1).async(), nop(2).skipping(), nop(3)});
   disabled.expect_in_any_order({{1, 0}, {2, -EACCES}, {3, 0}});
 }
 
 TEST_P(Restrictions, ask_for_flags) {
+  COMPARED_WITH_LINUX_6_18;
   restrict_and_enable({allow(Opcode::nop), flags(Restriction::What::sqe_flags_required, uapi::sqe_async)});
   disabled.submit({nop(1), nop(2).async()});
   disabled.expect_in_any_order({{1, -EACCES}, {2, 0}});
 }
 
 TEST_P(Restrictions, refuse_a_registration_that_was_not_given) {
+  COMPARED_WITH_LINUX_6_18;
   restrict_and_enable({allow(Opcode::nop), allow_registration(uapi::register_files2)});
   uapi::RsrcRegister wish{.count = 4, .flags = uapi::rsrc_register_sparse};
   EXPECT_EQ(disabled.registers(uapi::register_files2, &wish, sizeof wish), 0);
@@ -89,12 +96,14 @@ TEST_P(Restrictions, refuse_a_registration_that_was_not_given) {
 }
 
 TEST_P(Restrictions, do_not_hold_before_the_ring_is_enabled) {
+  COMPARED_WITH_LINUX_6_18;
   ASSERT_EQ(restrict({allow(Opcode::nop)}), 0);
   uapi::RsrcRegister wish{.count = 4, .flags = uapi::rsrc_register_sparse};
   EXPECT_EQ(disabled.registers(uapi::register_files2, &wish, sizeof wish), 0);
 }
 
 TEST_P(Restrictions, of_what_nobody_knows_are_refused_as_a_whole) {
+  COMPARED_WITH_LINUX_6_18;
   EXPECT_EQ(restrict({allow(Opcode::nop), allow(static_cast<Opcode>(250))}), -EINVAL);
   EXPECT_EQ(restrict({allow_registration(200)}), -EINVAL);
   EXPECT_EQ(restrict({flags(static_cast<Restriction::What>(77), 0)}), -EINVAL);

@@ -247,7 +247,7 @@ TEST_P(Sockets, send_many_parts_in_one_request) {
 }
 
 TEST_P(Sockets, refuse_what_a_request_of_their_kind_does_not_know) {
-  NEEDS(Feature::send_vectorized);
+  COMPARED_WITH_LINUX_6_18;
   using Known = std::pair<Opcode, std::uint32_t>;
   constexpr auto waits = uapi::recvsend_poll_first;
   constexpr std::array kinds = {Known{Opcode::send, waits | uapi::recvsend_bundle | uapi::send_vectorized},
