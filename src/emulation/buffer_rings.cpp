@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cerrno>
 #include <new>
 
@@ -14,7 +13,6 @@ namespace {
 
 /// How many buffers one bundle takes at most.
 constexpr std::size_t most_in_a_bundle = 256;
-constexpr std::uint32_t most_entries = 32768;
 
 }  // namespace
 
@@ -23,9 +21,6 @@ std::uint16_t BufferRings::Group::available() const noexcept {
 }
 
 int BufferRings::add(const uapi::BufferRingRegister& wish) noexcept {
-  if (!std::has_single_bit(wish.entries) || wish.entries > most_entries) return -EINVAL;
-  if ((wish.flags & ~uapi::pbuf_ring_inc) != 0) return -EINVAL;
-  if (wish.address == 0) return -EFAULT;
   if (groups_.contains(wish.group)) return -EEXIST;
   return note(wish);
 }

@@ -200,6 +200,7 @@ class Interpreter {
   int update_buffers(const uapi::RsrcUpdate2& update) noexcept;
   [[nodiscard]] bool make_buffers(std::uint32_t count) noexcept;
   int register_buffers(const uapi::RsrcRegister& wish) noexcept;
+  int fill_buffers(std::uint32_t offset, std::span<const iovec> buffers) noexcept;
   static int probe(uapi::Probe& answer, unsigned count) noexcept;
 
   std::unique_ptr<World> world_;

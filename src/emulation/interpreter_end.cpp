@@ -1,12 +1,14 @@
 /// interpreter_end.cpp — the end of an emulated ring, and what register(2) does with it.
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <new>
 #include <span>
 #include <utility>
 
 #include "emulation/interpreter.hpp"
 #include "emulation/opcode_rules.hpp"
+#include "emulation/registration_rules.hpp"
 
 namespace corering::emulation {
 
@@ -65,25 +67,45 @@ bool Interpreter::make_buffers(std::uint32_t count) noexcept try {
   return false;
 }
 
+namespace {
+
+/// Returns what is wrong with a buffer that is to be registered. One without an address empties its place.
+int error_of(const iovec& buffer) noexcept {
+  constexpr std::size_t most_bytes = 1U << 30;
+  if (buffer.iov_len > SSIZE_MAX) return -EINVAL;
+  if (buffer.iov_base == nullptr) return buffer.iov_len != 0 ? -EFAULT : 0;
+  return buffer.iov_len == 0 || buffer.iov_len > most_bytes ? -EFAULT : 0;
+}
+
+}  // namespace
+
 int Interpreter::register_buffers(const uapi::RsrcRegister& wish) noexcept {
   if (!fixed_buffers_.empty()) return -EBUSY;
   constexpr std::uint32_t most_buffers = 1U << 14;
-  if (wish.count == 0 || wish.count > most_buffers) return -EINVAL;
-  const bool is_sparse = (wish.flags & uapi::rsrc_register_sparse) != 0;
-  if (is_sparse != (wish.data == 0)) return wish.data == 0 ? -EFAULT : -EINVAL;
+  if (wish.count > most_buffers) return -EINVAL;
   if (!make_buffers(wish.count)) return -ENOMEM;
-  if (!is_sparse)
-    std::ranges::copy_n(reinterpret_cast<const iovec*>(wish.data), wish.count, fixed_buffers_.begin());
-  return 0;
+  if (wish.data == 0) return 0;
+  const std::span buffers(reinterpret_cast<const iovec*>(wish.data), wish.count);
+  const int filled = fill_buffers(0, buffers);
+  if (filled == static_cast<int>(wish.count)) return 0;
+  fixed_buffers_.clear();
+  return filled < 0 ? filled : error_of(buffers[static_cast<std::size_t>(filled)]);
+}
+
+/// Returns how many were noted, or the error of the first one.
+int Interpreter::fill_buffers(std::uint32_t offset, std::span<const iovec> buffers) noexcept {
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    if (const int error = error_of(buffers[i]); error < 0) return i > 0 ? static_cast<int>(i) : error;
+    fixed_buffers_[offset + i] = buffers[i];
+  }
+  return static_cast<int>(buffers.size());
 }
 
 int Interpreter::update_buffers(const uapi::RsrcUpdate2& update) noexcept {
   if (fixed_buffers_.empty()) return -ENXIO;
-  if (update.count == 0 || std::uint64_t{update.offset} + update.count > fixed_buffers_.size())
-    return -EINVAL;
-  const auto* const buffers = reinterpret_cast<const iovec*>(update.data);
-  std::ranges::copy_n(buffers, update.count, fixed_buffers_.begin() + update.offset);
-  return static_cast<int>(update.count);
+  if (std::uint64_t{update.offset} + update.count > fixed_buffers_.size()) return -EINVAL;
+  if (update.data == 0) return -EFAULT;
+  return fill_buffers(update.offset, {reinterpret_cast<const iovec*>(update.data), update.count});
 }
 
 int Interpreter::probe(uapi::Probe& answer, unsigned count) noexcept {
@@ -101,15 +123,15 @@ int Interpreter::register_files(unsigned opcode, void* argument, unsigned count)
   if (opcode == uapi::unregister_files) return files_.close();
   if (opcode == uapi::register_files2) {
     const auto& wish = *static_cast<const uapi::RsrcRegister*>(argument);
-    const bool is_sparse = (wish.flags & uapi::rsrc_register_sparse) != 0;
-    if (is_sparse != (wish.data == 0)) return wish.data == 0 ? -EFAULT : -EINVAL;
     return files_.open(wish.count, reinterpret_cast<const std::int32_t*>(wish.data));
   }
   const auto& update = *static_cast<const uapi::RsrcUpdate*>(argument);
+  if (update.data == 0) return -EFAULT;
   return files_.update(update.offset, reinterpret_cast<const std::int32_t*>(update.data), count);
 }
 
 int Interpreter::register_resource(unsigned opcode, void* argument, unsigned count) noexcept {
+  if (const int error = error_of_registration(opcode, argument, count); error < 0) return error;
   switch (opcode) {
     case uapi::register_probe:
       return probe(*static_cast<uapi::Probe*>(argument), count);

@@ -11,6 +11,7 @@ namespace corering::emulation {
 namespace {
 
 constexpr int empty_slot = -1;
+constexpr std::int32_t skip = -2;               // IORING_REGISTER_FILES_SKIP, for updates
 constexpr std::uint32_t most_slots = 1U << 20;  // as the kernel: its own limit is RLIMIT_NOFILE
 
 }  // namespace
@@ -25,7 +26,8 @@ bool SlotTable::make_slots(std::uint32_t count) noexcept try {
 
 int SlotTable::open(std::uint32_t count, const std::int32_t* files) noexcept {
   if (!slots_.empty()) return -EBUSY;
-  if (count == 0 || count > most_slots) return count == 0 ? -EINVAL : -EMFILE;
+  if (count > most_slots) return -EMFILE;
+  if (files != nullptr && std::find(files, files + count, skip) != files + count) return -EBADF;
   if (!make_slots(count)) return -ENOMEM;
   const int filled = files == nullptr ? 0 : update(0, files, count);
   if (files == nullptr || filled == static_cast<int>(count)) return 0;
@@ -90,8 +92,8 @@ int SlotTable::put_copy(std::uint32_t slot, int fd) noexcept {
 }
 
 int SlotTable::update_one(std::uint32_t slot, std::int32_t file) noexcept {
-  constexpr std::int32_t skip = -2;  // IORING_REGISTER_FILES_SKIP
   if (file == skip) return 0;
+  if (file == world_.descriptor()) return -EBADF;  // no ring can be in a table
   if (file != empty_slot) return put_copy(slot + 1, file);
   (void)remove(slot);
   return 0;

@@ -426,7 +426,7 @@ class Run {
   std::vector<Sent> sent_;
   bool skips_ = false;  // the chain that is being pushed
   std::array<char, 500> room_{};
-  std::array<uapi::RingBuffer, 8> lent_{};
+  alignas(4096) std::array<uapi::RingBuffer, 8> lent_{};
   std::uint16_t tail_ = 0;
 };
 
