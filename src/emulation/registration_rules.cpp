@@ -17,7 +17,7 @@ namespace {
 
 int error_of_table(const uapi::RsrcRegister& wish, unsigned size) noexcept {
   if (size != sizeof wish || wish.count == 0 || wish.reserved != 0) return -EINVAL;
-  if ((wish.flags & ~uapi::rsrc_register_sparse) != 0) return -EINVAL;
+  if ((wish.flags & ~uapi::rsrc_register_sparse) != 0 || wish.tags != 0) return -EINVAL;  // nobody posts tags
   return (wish.flags & uapi::rsrc_register_sparse) != 0 && wish.data != 0 ? -EINVAL : 0;
 }
 
@@ -28,7 +28,7 @@ int error_of_files_update(const uapi::RsrcUpdate& update, unsigned count) noexce
 
 int error_of_buffers_update(const uapi::RsrcUpdate2& update, unsigned size) noexcept {
   if (size != sizeof update || update.count == 0) return -EINVAL;
-  if (update.reserved != 0 || update.reserved2 != 0) return -EINVAL;
+  if (update.reserved != 0 || update.reserved2 != 0 || update.tags != 0) return -EINVAL;
   return update.offset + update.count < update.count ? -EOVERFLOW : 0;
 }
 
