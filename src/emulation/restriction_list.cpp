@@ -3,6 +3,8 @@
 
 #include <cerrno>
 
+#include <corering/base/assert.hpp>
+
 namespace corering::emulation {
 namespace {
 
@@ -43,6 +45,7 @@ int RestrictionList::give(std::span<const uapi::Restriction> list) noexcept {
 }
 
 bool RestrictionList::allow(const Sqe& sqe) const noexcept {
+  CORERING_DEBUG_ASSERT(are_given_ || !hold_, "a list that holds was given");
   if (!hold_) return true;
   const unsigned extra = sqe.flags & ~unsigned{flags_allowed_} & ~unsigned{flags_required_};
   return opcodes_.test(sqe.opcode) && (sqe.flags & flags_required_) == flags_required_ && extra == 0;

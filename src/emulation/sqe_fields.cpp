@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <fcntl.h>
 
-#include "emulation/opcode_rules.hpp"
+#include <corering/base/assert.hpp>
 
 namespace corering::emulation {
 namespace {
@@ -175,6 +175,7 @@ bool is_sound(const Sqe& sqe) noexcept {
 }  // namespace
 
 int error_of_fields(const Sqe& sqe) noexcept {
+  CORERING_ASSERT(sqe.opcode < by_opcode.size(), "an unknown opcode has been refused");
   const Unused& unused = by_opcode[sqe.opcode];
   const bool has_slot = (sqe.flags & uapi::sqe_fixed_file) != 0;
   const auto is = [&unused](Field field) { return (unused.fields & field) != 0; };
