@@ -29,13 +29,13 @@ bool is_directory(const OpenFile& file) noexcept { return file.inode->is_directo
 
 /// Finds the path that an operation names, below the directory whose descriptor it gives. Returns 0 or
 /// -errno.
-int find_path(System& system, const Call& call, std::string& whole) {
-  return system.resolve(call.sqe.fd, pointer_to<const char>(call.sqe.addr), whole);
+int find_path(System& system, const Call& call, Path& into) {
+  return system.resolve(call.sqe.fd, pointer_to<const char>(call.sqe.addr), into);
 }
 
 /// The same for an operation with two of them.
-int find_second_path(System& system, const Call& call, std::string& whole) {
-  return system.resolve(static_cast<int>(call.sqe.len), pointer_to<const char>(call.sqe.off), whole);
+int find_second_path(System& system, const Call& call, Path& into) {
+  return system.resolve(static_cast<int>(call.sqe.len), pointer_to<const char>(call.sqe.off), into);
 }
 
 /// A place or a size that no file has, because it is negative.
@@ -55,8 +55,8 @@ namespace calls {
 
 Answer read_file(System& system, OpenFile& file, Call& call, bool by_helper) {
   if (opcode_of(call) == Opcode::read_multishot) return Answer::done(-EBADFD);
-  if (is_directory(file)) return Answer::done(-EISDIR);
   if (!file.reads) return Answer::done(-EBADF);
+  if (is_directory(file)) return Answer::done(Buffers(call).size() == 0 ? 0 : -EISDIR);
   if (call.sqe.off != ~std::uint64_t{0} && is_negative(call.sqe.off)) return Answer::done(-EINVAL);
   if (!by_helper && (call.sqe.op_flags & RWF_NOWAIT) == 0 && system.random().one_in(8))
     return Answer::helper();
@@ -87,9 +87,9 @@ Answer write_file(System& system, OpenFile& file, Call& call, bool by_helper) {
   const std::size_t now = system.cut_short(Fault::short_write, room);
   std::string bytes(now, '\0');
   from.take(bytes.data(), now);
-  file.inode->write(at, bytes);
+  if (now > 0) file.inode->write(at, bytes);
   if (file.syncs || (call.sqe.op_flags & (RWF_DSYNC | RWF_SYNC)) != 0) file.inode->sync();
-  move_on(call, file, at + now);
+  if (now > 0) move_on(call, file, at + now);
   return Answer::done(static_cast<std::int64_t>(call.moved + now));
 }
 
@@ -98,7 +98,8 @@ namespace {
 template <class Function>
 Answer on_file(const std::shared_ptr<Object>& object, Function&& function) {
   if (object->kind != Object::Kind::file) return Answer::done(-EINVAL);
-  return function(static_cast<OpenFile&>(*object));
+  auto& file = static_cast<OpenFile&>(*object);
+  return file.is_only_path ? Answer::done(-EBADF) : function(file);
 }
 
 }  // namespace
@@ -130,14 +131,15 @@ Answer truncate(System& system, const std::shared_ptr<Object>& object, Call& cal
 // Room is not counted, so only the size can change.
 Answer allocate(System& system, const std::shared_ptr<Object>& object, Call& call) {
   return on_file(object, [&](OpenFile& file) {
-    if (call.sqe.len != 0) return Answer::done(-EOPNOTSUPP);
-    if (is_directory(file) || !file.writes) return Answer::done(-EBADF);
     const std::uint64_t begin = call.sqe.off, length = call.sqe.addr;
+    const bool keeps_size = (call.sqe.len & FALLOC_FL_KEEP_SIZE) != 0;
     if (is_negative(begin) || is_negative(length) || length == 0) return Answer::done(-EINVAL);
+    if ((call.sqe.len & ~unsigned{FALLOC_FL_KEEP_SIZE}) != 0) return Answer::done(-EOPNOTSUPP);
+    if (is_directory(file) || !file.writes) return Answer::done(-EBADF);
     if (begin > Inode::most_bytes || length > Inode::most_bytes - begin) return Answer::done(-EFBIG);
     return Answer::done(with_power(system, [&] {
       if (system.strikes(Fault::enospc)) return -ENOSPC;
-      if (begin + length > file.inode->now.size()) file.inode->resize(begin + length);
+      if (!keeps_size && begin + length > file.inode->now.size()) file.inode->resize(begin + length);
       return 0;
     }));
   });
@@ -155,7 +157,7 @@ Answer advise(System& system, const std::shared_ptr<Object>& object, Call& call)
 
 namespace {
 
-int create(System& system, const std::string& path, std::uint32_t mode) {
+int create(System& system, const Path& path, std::uint32_t mode) {
   return with_power(system, [&] { return system.files().make(path, mode, S_IFREG); });
 }
 
@@ -166,26 +168,45 @@ int empty(System& system, Inode& file) {
   });
 }
 
-int prepare_to_open(System& system, const std::string& path, std::uint64_t flags, std::uint32_t mode) {
-  const std::shared_ptr<Inode> there = system.files().find(path);
-  if (there == nullptr) return (flags & O_CREAT) == 0 ? -ENOENT : create(system, path, mode);
-  if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) return -EEXIST;
-  if ((flags & O_DIRECTORY) != 0 && !there->is_directory) return -ENOTDIR;
-  const bool writes = (flags & O_ACCMODE) != O_RDONLY;
-  if (there->is_directory && (writes || (flags & O_CREAT) != 0)) return -EISDIR;
-  if (there->is_socket()) return -ENXIO;
-  const bool is_emptied = (flags & O_TRUNC) != 0 && writes && !there->now.empty();
-  return is_emptied ? empty(system, *there) : 0;
+/// With O_PATH the other flags do not count.
+std::uint64_t flags_that_count(std::uint64_t flags) noexcept {
+  return (flags & O_PATH) != 0 ? flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : flags;
 }
 
-Answer open_path(System& system, const std::string& path, std::uint64_t flags, std::uint32_t mode) {
+int open_existing(System& system, Inode& there, std::uint64_t flags) {
+  if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) return -EEXIST;
+  if ((flags & O_DIRECTORY) != 0 && !there.is_directory) return -ENOTDIR;
+  const bool empties = (flags & O_TRUNC) != 0;  // also when it is opened to read
+  const bool writes = (flags & O_ACCMODE) != O_RDONLY || empties;
+  if (there.is_directory && (writes || (flags & O_CREAT) != 0)) return -EISDIR;
+  if (there.is_socket() && (flags & O_PATH) == 0) return -ENXIO;
+  return empties && !there.now.empty() ? empty(system, there) : 0;
+}
+
+int prepare_to_open(System& system, const Path& path, std::uint64_t flags, std::uint32_t mode) {
+  if ((flags & O_CREAT) != 0) {
+    if (path.end == Path::End::slash) return -EISDIR;
+    if (system.files().find(path.whole) == nullptr) return create(system, path, mode);
+  }
+  std::shared_ptr<Inode> there;
+  const int error = system.files().look_up(path, there);
+  return error < 0 ? error : open_existing(system, *there, flags);
+}
+
+Answer open_path(System& system, const Call& call, std::uint64_t wanted, std::uint32_t mode) {
+  const std::uint64_t flags = flags_that_count(wanted);
+  constexpr std::uint64_t not_together = O_CREAT | O_DIRECTORY;
+  if ((flags & not_together) == not_together) return Answer::done(-EINVAL);
+  Path path;
+  if (const int error = find_path(system, call, path); error < 0) return Answer::done(error);
   if (is_off(system)) return Answer::done(-EIO);
   if (system.strikes(Fault::emfile)) return Answer::done(-EMFILE);
   if (const int error = prepare_to_open(system, path, flags, mode); error < 0) return Answer::done(error);
   const auto file = std::make_shared<OpenFile>();
-  file->inode = system.files().find(path);
+  file->inode = system.files().find(path.whole);
   CORERING_ASSERT(file->inode != nullptr, "what is opened is there");
-  file->reads = (flags & O_ACCMODE) != O_WRONLY;
+  file->is_only_path = (flags & O_PATH) != 0;
+  file->reads = (flags & O_ACCMODE) != O_WRONLY && !file->is_only_path;
   file->writes = (flags & O_ACCMODE) != O_RDONLY;
   file->appends = (flags & O_APPEND) != 0;
   file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;
@@ -195,13 +216,11 @@ Answer open_path(System& system, const std::string& path, std::uint64_t flags, s
 }  // namespace
 
 Answer open_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
-  std::string path;
-  if (const int error = find_path(system, call, path); error < 0) return Answer::done(error);
-  if (opcode_of(call) == Opcode::openat) return open_path(system, path, call.sqe.op_flags, call.sqe.len);
+  if (opcode_of(call) == Opcode::openat) return open_path(system, call, call.sqe.op_flags, call.sqe.len);
   const auto& how = *pointer_to<const open_how>(call.sqe.off);
   if (call.sqe.len < sizeof how || how.resolve != 0)
     return Answer::done(call.sqe.len < sizeof how ? -EINVAL : -EOPNOTSUPP);
-  return open_path(system, path, how.flags, static_cast<std::uint32_t>(how.mode));
+  return open_path(system, call, how.flags, static_cast<std::uint32_t>(how.mode));
 }
 
 Answer stat_file(System& system, const std::shared_ptr<Object>& object, Call& call) {
@@ -210,9 +229,11 @@ Answer stat_file(System& system, const std::shared_ptr<Object>& object, Call& ca
   if (is_empty && (call.sqe.op_flags & AT_EMPTY_PATH) == 0)
     return Answer::done(call.sqe.addr == 0 ? -EFAULT : -ENOENT);
   std::shared_ptr<Inode> inode;
-  std::string path;
-  if (const int error = is_empty ? 0 : find_path(system, call, path); error < 0) return Answer::done(error);
-  if (!is_empty) inode = system.files().find(path);
+  Path path;
+  if (!is_empty) {
+    if (const int error = find_path(system, call, path); error < 0) return Answer::done(error);
+    if (const int error = system.files().look_up(path, inode); error < 0) return Answer::done(error);
+  }
   if (is_empty && object != nullptr && object->kind == Object::Kind::file)
     inode = static_cast<const OpenFile&>(*object).inode;
   if (inode == nullptr) return Answer::done(is_empty ? -EBADF : -ENOENT);
@@ -231,7 +252,7 @@ Answer stat_file(System& system, const std::shared_ptr<Object>& object, Call& ca
 
 Answer unlink_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
   return Answer::done(with_power(system, [&] {
-    std::string path;
+    Path path;
     const bool is_directory = (call.sqe.op_flags & AT_REMOVEDIR) != 0;
     const int error = find_path(system, call, path);
     return error < 0 ? error : system.files().remove(path, is_directory);
@@ -242,7 +263,7 @@ Answer rename_file(System& system, const std::shared_ptr<Object>& /*object*/, Ca
   constexpr std::uint32_t no_replace = 1;
   if ((call.sqe.op_flags & ~no_replace) != 0) return Answer::done(-EOPNOTSUPP);
   return Answer::done(with_power(system, [&] {
-    std::string from, to;
+    Path from, to;
     if (const int error = find_path(system, call, from); error < 0) return error;
     if (const int error = find_second_path(system, call, to); error < 0) return error;
     return system.files().rename(from, to, (call.sqe.op_flags & no_replace) == 0);
@@ -251,16 +272,18 @@ Answer rename_file(System& system, const std::shared_ptr<Object>& /*object*/, Ca
 
 Answer link_file(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
   return Answer::done(with_power(system, [&] {
-    std::string from, to;
+    Path from, to;
     if (const int error = find_path(system, call, from); error < 0) return error;
+    std::shared_ptr<Inode> linked;
+    if (const int error = system.files().look_up(from, linked); error < 0) return error;
     if (const int error = find_second_path(system, call, to); error < 0) return error;
-    return system.files().link(from, to);
+    return system.files().link(linked, to);
   }));
 }
 
 Answer make_directory(System& system, const std::shared_ptr<Object>& /*object*/, Call& call) {
   return Answer::done(with_power(system, [&] {
-    std::string path;
+    Path path;
     const int error = find_path(system, call, path);
     return error < 0 ? error : system.files().make(path, call.sqe.len, S_IFDIR);
   }));

@@ -22,13 +22,15 @@ std::string Disk::content(const std::string& path) const {
 bool Disk::has(const std::string& path) const { return files_->find(path) != nullptr; }
 
 void Disk::put(const std::string& path, std::string content) {
-  const int made = files_->make(path, 0666, false);
-  CORERING_ASSERT(made == 0 || made == -EEXIST, "a file is put into a directory that is there");
-  Inode& file = *files_->find(path);
+  Path where;
+  const bool is_found = files_->resolve("/", path, where) == 0;
+  CORERING_ASSERT(is_found && where.end == Path::End::name, "a file is put into a directory that is there");
+  (void)files_->make(where, 0666, S_IFREG);  // unless it is there
+  Inode& file = *files_->find(where.whole);
   file.resize(0);
   file.write(0, content);
   file.sync();
-  files_->sync_names(FileSystem::directory_of(path));
+  files_->sync_names(FileSystem::directory_of(where.whole));
 }
 
 }  // namespace corering::sim

@@ -74,23 +74,45 @@ void go_on_by(std::string_view part, std::string& whole) {
   }
 }
 
+Path::End end_of(std::string_view last, bool has_slash) noexcept {
+  if (last.empty()) return Path::End::root;
+  if (last == ".") return Path::End::dot;
+  if (last == "..") return Path::End::dots;
+  return has_slash ? Path::End::slash : Path::End::name;
+}
+
 }  // namespace
 
-int FileSystem::resolve(std::string_view directory, std::string_view path, std::string& whole) const {
+int FileSystem::resolve(std::string_view directory, std::string_view path, Path& into) const {
+  CORERING_ASSERT(directory.starts_with('/'), "the directory's own path is whole");
   if (path.empty()) return -ENOENT;
-  whole = path.starts_with('/') ? "/" : directory;
-  for (std::size_t at = 0; at <= path.size();) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    if (end - at > most_of_a_name) return -ENAMETOOLONG;
-    if (at > 0) {  // what has been passed
-      const std::shared_ptr<Inode> passed = find(whole);
-      if (passed == nullptr && (end > at || end < path.size())) return -ENOENT;
-      if (passed != nullptr && !passed->is_directory) return -ENOTDIR;
-    }
-    go_on_by(path.substr(at, end - at), whole);
+  into.whole = path.starts_with('/') ? "/" : directory;
+  const std::size_t length = path.find_last_not_of('/') + 1;  // without the slashes at its end
+  std::string_view last;
+  for (std::size_t at = 0; at < length;) {
+    const std::size_t end = std::min(path.find('/', at), length);
+    last = path.substr(at, end - at);
+    if (last.size() > most_of_a_name) return -ENAMETOOLONG;
+    const std::shared_ptr<Inode> passed = find(into.whole);
+    if (passed == nullptr) return -ENOENT;
+    if (!passed->is_directory) return -ENOTDIR;
+    go_on_by(last, into.whole);
     at = end + 1;
   }
+  into.end = end_of(last, length < path.size());
   return 0;
+}
+
+int FileSystem::look_up(const Path& path, std::shared_ptr<Inode>& found) const {
+  found = find(path.whole);
+  if (found == nullptr) return -ENOENT;
+  return path.end == Path::End::slash && !found->is_directory ? -ENOTDIR : 0;
+}
+
+std::shared_ptr<Inode> FileSystem::follow(std::string_view path) const {
+  Path where;
+  std::shared_ptr<Inode> found;
+  return resolve("/", path, where) == 0 && look_up(where, found) == 0 ? found : nullptr;
 }
 
 std::string FileSystem::path_of(const Inode& inode) const {
@@ -104,25 +126,20 @@ std::string FileSystem::directory_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-std::shared_ptr<Inode> FileSystem::find(const std::string& path) const {
-  const auto found = now_.find(path);
+std::shared_ptr<Inode> FileSystem::find(const std::string& whole) const {
+  const auto found = now_.find(whole);
   return found == now_.end() ? nullptr : found->second;
 }
 
-int FileSystem::check_new(const std::string& path) const {
-  const std::shared_ptr<Inode> directory = find(directory_of(path));
-  if (directory == nullptr) return -ENOENT;
-  return directory->is_directory ? 0 : -ENOTDIR;
-}
-
-int FileSystem::make(const std::string& path, std::uint32_t mode, std::uint32_t type) {
-  if (find(path) != nullptr) return -EEXIST;
-  if (const int error = check_new(path); error < 0) return error;
+int FileSystem::make(const Path& path, std::uint32_t mode, std::uint32_t type) {
+  if (!path.is_name() || find(path.whole) != nullptr) return -EEXIST;
+  if (path.end == Path::End::slash && type != S_IFDIR) return -ENOENT;
+  CORERING_ASSERT(now_.contains(directory_of(path.whole)), "resolve() has passed the directory");
   const auto made = std::make_shared<Inode>();
   made->is_directory = type == S_IFDIR;
   made->mode = type | (mode & 07777 & ~022U);
   made->number = ++made_;
-  now_[path] = made;
+  now_[path.whole] = made;
   return 0;
 }
 
@@ -142,38 +159,68 @@ std::vector<std::pair<std::string, bool>> FileSystem::entries(const std::string&
   return found;
 }
 
-int FileSystem::remove(const std::string& path, bool is_directory) {
-  const std::shared_ptr<Inode> found = find(path);
+namespace {
+
+/// The error of a path whose last part is no name of its own.
+int error_of_removing(Path::End end, bool is_directory) noexcept {
+  if (!is_directory) return -EISDIR;
+  if (end == Path::End::root) return -EBUSY;
+  return end == Path::End::dot ? -EINVAL : -ENOTEMPTY;
+}
+
+}  // namespace
+
+int FileSystem::remove(const Path& path, bool is_directory) {
+  if (!path.is_name()) return error_of_removing(path.end, is_directory);
+  const std::shared_ptr<Inode> found = find(path.whole);
   if (found == nullptr) return -ENOENT;
-  if (found->is_directory != is_directory) return is_directory ? -ENOTDIR : -EISDIR;
-  if (is_directory && has_entries(path)) return -ENOTEMPTY;
-  if (is_directory) forget_synced_in(path);
-  now_.erase(path);
+  if (!is_directory && found->is_directory) return -EISDIR;
+  if (!found->is_directory && (is_directory || path.end == Path::End::slash)) return -ENOTDIR;
+  if (is_directory && has_entries(path.whole)) return -ENOTEMPTY;
+  if (is_directory) forget_synced_in(path.whole);
+  now_.erase(path.whole);
   return 0;
 }
 
-int FileSystem::rename(const std::string& from, const std::string& to, bool may_replace) {
-  const std::shared_ptr<Inode> moved = find(from);
-  if (moved == nullptr) return -ENOENT;
-  if (const int error = check_new(to); error < 0) return error;
-  const std::shared_ptr<Inode> there = find(to);
-  if (there != nullptr && !may_replace) return -EEXIST;
-  if (there != nullptr && there->is_directory != moved->is_directory)
+int FileSystem::check_move(const Inode& moved, const Path& from, const Path& to) const {
+  const bool has_slash = from.end == Path::End::slash || to.end == Path::End::slash;
+  if (!moved.is_directory && has_slash) return -ENOTDIR;
+  if (to.is_in(from)) return -EINVAL;
+  if (from.is_in(to)) return -ENOTEMPTY;
+  const std::shared_ptr<Inode> there = find(to.whole);
+  if (there != nullptr && there->is_directory != moved.is_directory)
     return there->is_directory ? -EISDIR : -ENOTDIR;
-  if (there != nullptr && there->is_directory && has_entries(to)) return -ENOTEMPTY;
-  if (moved->is_directory && has_entries(from)) return -EOPNOTSUPP;  // docs/SIMULATION.md
-  if (moved->is_directory) forget_synced_in(from);
-  now_.erase(from);
-  now_[to] = moved;
+  if (there != nullptr && there->is_directory && has_entries(to.whole)) return -ENOTEMPTY;
+  return moved.is_directory && has_entries(from.whole) ? -EOPNOTSUPP : 0;  // docs/SIMULATION.md
+}
+
+int FileSystem::rename(const Path& from, const Path& to, bool may_replace) {
+  if (!from.is_name()) return -EBUSY;
+  if (!to.is_name()) return may_replace ? -EBUSY : -EEXIST;
+  const std::shared_ptr<Inode> moved = find(from.whole);
+  if (moved == nullptr) return -ENOENT;
+  const std::shared_ptr<Inode> there = find(to.whole);
+  if (there != nullptr && !may_replace) return -EEXIST;
+  if (there != moved) {
+    if (const int error = check_move(*moved, from, to); error < 0) return error;
+  } else if (!moved->is_directory && (from.end == Path::End::slash || to.end == Path::End::slash)) {
+    return -ENOTDIR;
+  } else {
+    return 0;  // two names of one file stay
+  }
+  CORERING_ASSERT(!to.is_in(from), "no directory is moved into itself");
+  if (moved->is_directory) forget_synced_in(from.whole);
+  now_.erase(from.whole);
+  now_[to.whole] = moved;
   return 0;
 }
 
-int FileSystem::link(const std::string& from, const std::string& to) {
-  const std::shared_ptr<Inode> linked = find(from);
-  if (linked == nullptr) return -ENOENT;
+int FileSystem::link(const std::shared_ptr<Inode>& linked, const Path& to) {
+  if (!to.is_name() || find(to.whole) != nullptr) return -EEXIST;
+  if (to.end == Path::End::slash) return -ENOENT;
   if (linked->is_directory) return -EPERM;
-  if (const int error = check_new(to); error < 0) return error;
-  return now_.try_emplace(to, linked).second ? 0 : -EEXIST;
+  now_[to.whole] = linked;
+  return 0;
 }
 
 unsigned FileSystem::links_of(const Inode& inode) const noexcept {

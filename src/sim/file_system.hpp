@@ -44,6 +44,17 @@ struct Inode {
   static void apply(std::string& to, const Write& write);
 };
 
+/// Where a path leads. All but its last part is there, and is a directory.
+struct Path {
+  enum class End : std::uint8_t { name, slash, dot, dots, root };  ///< slash: a name, and a slash after it
+
+  std::string whole;  ///< without ".", ".." and double slashes
+  End end = End::name;
+
+  [[nodiscard]] bool is_name() const noexcept { return end == End::name || end == End::slash; }
+  [[nodiscard]] bool is_in(const Path& directory) const { return whole.starts_with(directory.whole + "/"); }
+};
+
 /// A file that is open.
 struct OpenFile final : Object {
   OpenFile() noexcept : Object(Kind::file) {}
@@ -52,7 +63,8 @@ struct OpenFile final : Object {
   bool reads = false;
   bool writes = false;
   bool appends = false;
-  bool syncs = false;  ///< O_SYNC, O_DSYNC: each write
+  bool syncs = false;         ///< O_SYNC, O_DSYNC: each write
+  bool is_only_path = false;  ///< O_PATH: it can be looked at, no more
   std::size_t position = 0;
 };
 
@@ -63,19 +75,24 @@ class FileSystem {
 
   FileSystem();
 
-  /// Follows `path` from the directory. Returns 0, and the path without ".", ".." and double slashes; or
-  /// -errno, if what is passed on the way is missing or no directory. The last part may be missing.
-  int resolve(std::string_view directory, std::string_view path, std::string& whole) const;
+  /// Follows `path` from the directory. Returns 0, or -errno if what is passed on the way is missing or no
+  /// directory.
+  int resolve(std::string_view directory, std::string_view path, Path& into) const;
+  /// Returns 0 and what is there, or -errno: also for a name with a slash after it that is no directory's.
+  int look_up(const Path& path, std::shared_ptr<Inode>& found) const;
   [[nodiscard]] static std::string directory_of(const std::string& path);
 
-  [[nodiscard]] std::shared_ptr<Inode> find(const std::string& path) const;
+  /// Returns what has this whole path, or null.
+  [[nodiscard]] std::shared_ptr<Inode> find(const std::string& whole) const;
+  /// Follows a path from the root. Returns what is there, or null.
+  [[nodiscard]] std::shared_ptr<Inode> follow(std::string_view path) const;
   /// Returns a name of it; empty if it has none any more.
   [[nodiscard]] std::string path_of(const Inode& inode) const;
   /// Makes a file, a directory or the place of a socket (S_IFREG, S_IFDIR, S_IFSOCK). Returns 0 or -errno.
-  int make(const std::string& path, std::uint32_t mode, std::uint32_t type);
-  int remove(const std::string& path, bool is_directory);
-  int rename(const std::string& from, const std::string& to, bool may_replace);
-  int link(const std::string& from, const std::string& to);
+  int make(const Path& path, std::uint32_t mode, std::uint32_t type);
+  int remove(const Path& path, bool is_directory);
+  int rename(const Path& from, const Path& to, bool may_replace);
+  int link(const std::shared_ptr<Inode>& linked, const Path& to);
   [[nodiscard]] unsigned links_of(const Inode& inode) const noexcept;
   /// Returns the names in a directory, in their order, and whether each is a directory itself.
   [[nodiscard]] std::vector<std::pair<std::string, bool>> entries(const std::string& directory) const;
@@ -91,7 +108,7 @@ class FileSystem {
   [[nodiscard]] bool is_off() const noexcept { return is_off_; }
 
  private:
-  [[nodiscard]] int check_new(const std::string& path) const;
+  [[nodiscard]] int check_move(const Inode& moved, const Path& from, const Path& to) const;
   [[nodiscard]] bool has_entries(const std::string& directory) const;
   void forget_synced_in(const std::string& directory);
   [[nodiscard]] std::set<std::string> tied_to(const std::string& directory) const;

@@ -117,12 +117,12 @@ int Machine::list_directory(int at, const char* path,
                             const std::function<void(const std::string&, bool)>& found) {
   if (system_.files().is_off() || system_.strikes(Fault::eio)) return -EIO;
   if (system_.strikes(Fault::emfile)) return -EMFILE;
-  std::string whole;
+  Path whole;
+  std::shared_ptr<Inode> directory;
   if (const int error = system_.resolve(at, path, whole); error < 0) return error;
-  const std::shared_ptr<Inode> directory = system_.files().find(whole);
-  if (directory == nullptr) return -ENOENT;
+  if (const int error = system_.files().look_up(whole, directory); error < 0) return error;
   if (!directory->is_directory) return -ENOTDIR;
-  for (const auto& [name, is_directory] : system_.files().entries(whole)) found(name, is_directory);
+  for (const auto& [name, is_directory] : system_.files().entries(whole.whole)) found(name, is_directory);
   return 0;
 }
 

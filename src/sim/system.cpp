@@ -141,16 +141,16 @@ int System::duplicate(int fd) {
   return object == nullptr ? -EBADF : open(*object);
 }
 
-int System::resolve(int directory, const char* path, std::string& whole) const {
+int System::resolve(int directory, const char* path, Path& into) const {
   if (path == nullptr) return -EFAULT;
-  if (*path == '/' || *path == '\0' || directory == AT_FDCWD) return files_.resolve("/", path, whole);
+  if (*path == '/' || *path == '\0' || directory == AT_FDCWD) return files_.resolve("/", path, into);
   const std::shared_ptr<Object>* const object = find(directory);
   if (object == nullptr) return -EBADF;
   if ((*object)->kind != Object::Kind::file) return -ENOTDIR;
   const Inode& inode = *static_cast<const OpenFile&>(**object).inode;
   if (!inode.is_directory) return -ENOTDIR;
   const std::string where = files_.path_of(inode);
-  return where.empty() ? -ENOENT : files_.resolve(where, path, whole);
+  return where.empty() ? -ENOENT : files_.resolve(where, path, into);
 }
 
 // ---- waiting ----

@@ -105,8 +105,8 @@ class System final : public Outside {
   void release(Object& object) noexcept;
   int close(int fd) noexcept override;
   int duplicate(int fd);
-  /// Finds the whole path of one that is below an open directory, or AT_FDCWD. Returns 0 or -errno.
-  int resolve(int directory, const char* path, std::string& whole) const;
+  /// Finds where a path leads that is below an open directory, or AT_FDCWD. Returns 0 or -errno.
+  int resolve(int directory, const char* path, Path& into) const;
   /// Returns the place that a descriptor has among those of this world; of another number, the number.
   [[nodiscard]] int place_of(int fd) const noexcept { return fd >= base_ ? fd - base_ : fd; }
 

@@ -35,11 +35,7 @@ bool is_internet(int family) noexcept { return family == AF_INET || family == AF
 
 // ---- names ----
 
-std::shared_ptr<Inode> System::socket_file(const Name& name) const {
-  std::string whole;
-  if (files_.resolve("/", name.path(), whole) != 0) return nullptr;
-  return files_.find(whole);
-}
+std::shared_ptr<Inode> System::socket_file(const Name& name) const { return files_.follow(name.path()); }
 
 // Whoever has moved the file of a socket moves its name along.
 std::string System::key_of(const Socket& socket, const Name& name) const {
@@ -51,10 +47,10 @@ std::string System::key_of(const Socket& socket, const Name& name) const {
 
 int System::check_path(const Socket& asker, const Name& name) const {
   if (!name.is_path()) return 0;
-  std::string whole;
+  Path whole;
+  std::shared_ptr<Inode> node;
   if (const int error = files_.resolve("/", name.path(), whole); error < 0) return error;
-  const std::shared_ptr<Inode> node = files_.find(whole);
-  if (node == nullptr) return -ENOENT;
+  if (const int error = files_.look_up(whole, node); error < 0) return error;
   if (!node->is_socket()) return -ECONNREFUSED;
   const std::string number = " file " + std::to_string(node->number);
   const char* const other_kind = asker.kind == Object::Kind::stream ? "datagram" : "stream";
@@ -64,10 +60,10 @@ int System::check_path(const Socket& asker, const Name& name) const {
 int System::make_socket_file(Socket& socket, const Name& name) {
   count_for_power_cut();
   if (files_.is_off()) return -EIO;
-  std::string whole;
+  Path whole;
   if (const int error = files_.resolve("/", name.path(), whole); error < 0) return error;
   const int error = files_.make(whole, 0777, S_IFSOCK);
-  if (error == 0) socket.node = files_.find(whole);
+  if (error == 0) socket.node = files_.find(whole.whole);
   return error == -EEXIST ? -EADDRINUSE : error;
 }
 
@@ -79,7 +75,7 @@ void System::remove_stale_socket(const sockaddr* address, socklen_t length) {
   const std::string number = " file " + std::to_string(node->number);
   if (names_.contains("stream" + number) || names_.contains("datagram" + number)) return;
   count_for_power_cut();
-  if (!files_.is_off()) (void)files_.remove(files_.path_of(*node), false);
+  if (!files_.is_off()) (void)files_.remove({.whole = files_.path_of(*node)}, false);
 }
 
 // The connections that a listener has accepted keep its port, unless both sides have said SO_REUSEADDR.

@@ -238,6 +238,29 @@ TEST_P(Paths, are_made_renamed_and_removed) {
   EXPECT_FALSE(outside.exists(new_name));
 }
 
+TEST_P(Paths, of_one_file_both_stay_when_one_is_renamed_to_the_other) {
+  const char* const one = outside.path("one");
+  const char* const other = outside.path("other");
+  script.submit({openat(1, one, O_RDWR | O_CREAT | O_CLOEXEC)});
+  (void)outside.keep(script.result_of(1));
+  script.submit({on_paths(2, Opcode::linkat, one, other)});
+  script.expect({{2, 0}});
+  script.submit({on_paths(3, Opcode::renameat, one, other)});
+  script.expect({{3, 0}});
+  EXPECT_TRUE(outside.exists(one) && outside.exists(other));
+}
+
+TEST_P(Paths, of_a_directory_do_not_move_into_it) {
+  const char* const directory = outside.path("directory");
+  const char* const inside = outside.path("directory/inside");
+  script.submit({on_path(1, Opcode::mkdirat, directory, 0700)});
+  script.expect({{1, 0}});
+  script.submit({on_paths(2, Opcode::renameat, directory, inside)});
+  script.expect({{2, -EINVAL}});
+  script.submit({on_path(3, Opcode::unlinkat, outside.path("directory/.")).flags(AT_REMOVEDIR)});
+  script.expect({{3, -EINVAL}});
+}
+
 TEST_P(Paths, are_linked) {
   const char* const path = outside.path("file");
   const char* const hard = outside.path("hard");

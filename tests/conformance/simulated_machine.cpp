@@ -71,10 +71,7 @@ class SimulatedMachine final : public Machine {
 
  private:
   sim::Object& object(int fd) { return **system_.find(fd); }
-  std::shared_ptr<sim::Inode> find(const char* path) {
-    std::string whole;
-    return disk_.files().resolve("/", path, whole) == 0 ? disk_.files().find(whole) : nullptr;
-  }
+  std::shared_ptr<sim::Inode> find(const char* path) { return disk_.files().follow(path); }
   int call(const Entry& entry);
   void go_on();
 

@@ -80,9 +80,7 @@ int exchange(Opcode opcode, int fd, const void* bytes, std::size_t size, int fla
 bool is_ours(int fd) { return is_simulated() && fd >= os::first_simulated; }
 
 std::shared_ptr<sim::Inode> find(const std::string& path) {
-  std::string whole;
-  const sim::FileSystem& files = case_world().system().files();
-  return files.resolve("/", path, whole) == 0 ? files.find(whole) : nullptr;
+  return case_world().system().files().follow(path);
 }
 
 }  // namespace
@@ -95,7 +93,7 @@ std::string make_temporary_directory() {
   }
   static int made = 0;
   const std::string path = "/corering-test-" + std::to_string(++made);
-  if (case_world().system().files().make(path, 0700, S_IFDIR) != 0) std::abort();
+  if (case_world().system().files().make({.whole = path}, 0700, S_IFDIR) != 0) std::abort();
   return path;
 }
 
