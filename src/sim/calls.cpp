@@ -116,22 +116,33 @@ void take_memory(Watch& watch) {
 
 // ---- how transfers end ----
 
+namespace {
+
+/// A receive or a send, which only sockets know.
+bool is_told(Opcode opcode) noexcept {
+  return opcode == Opcode::recv || opcode == Opcode::recvmsg || opcode == Opcode::send ||
+         opcode == Opcode::sendmsg || opcode == Opcode::send_zc || opcode == Opcode::sendmsg_zc;
+}
+
+}  // namespace
+
+std::uint32_t message_flags_of(const Call& call) noexcept {
+  if (is_told(opcode_of(call))) return call.sqe.op_flags;
+  return (call.sqe.op_flags & RWF_NOWAIT) != 0 ? MSG_DONTWAIT : 0;
+}
+
 namespace calls {
 
 Answer moved_now(Call& call, std::size_t now, bool is_all, std::uint32_t event) noexcept {
-  const bool is_message = opcode_of(call) != Opcode::read && opcode_of(call) != Opcode::write;
-  const bool goes_on = is_message && !is_all &&
-                       (call.sqe.op_flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL && !has_list(call);
+  const bool wants_all = (message_flags_of(call) & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL;
+  const bool goes_on = wants_all && !is_all && !has_list(call);
   if (!goes_on) return Answer::done(static_cast<std::int64_t>(call.moved + now));
   call.moved += now;
   return Answer::waits(call.sqe.fd, event);
 }
 
 Answer nothing_now(const Object& object, const Call& call, std::uint32_t event) noexcept {
-  const bool is_socket = object.kind == Object::Kind::stream || object.kind == Object::Kind::datagram;
-  const bool is_told =
-      is_socket && (call.sqe.op_flags & MSG_DONTWAIT) != 0 && opcode_of(call) != Opcode::read;
-  if (object.is_nonblocking || is_told)
+  if (object.is_nonblocking || (message_flags_of(call) & MSG_DONTWAIT) != 0)
     return Answer::done(call.moved > 0 ? static_cast<std::int64_t>(call.moved) : -EAGAIN);
   return Answer::waits(call.sqe.fd, event);
 }
@@ -177,12 +188,12 @@ Answer read_pipe(System& system, PipeEnd& end, Call& call) {
 
 Answer write_pipe(System& system, PipeEnd& end, Call& call) {
   if (!end.writes) return Answer::done(-EBADF);
-  if (end.other == nullptr || end.other->is_closed) return Answer::done(-EPIPE);
   const Buffers from(call);
+  if (from.size() == 0) return Answer::done(0);
+  if (end.other == nullptr || end.other->is_closed) return Answer::done(-EPIPE);
   PipeEnd& reader = *end.other;
   const std::size_t room = std::min(PipeEnd::capacity - reader.bytes.size(), from.size());
   const bool is_atomic = from.size() <= 4096;
-  if (from.size() == 0) return Answer::done(0);
   if (room == 0 || (is_atomic && room < from.size())) return nothing_now(end, call, POLLOUT);
   const std::size_t now = is_atomic ? room : system.cut_short(Fault::short_write, room);
   std::string taken(now, '\0');
@@ -202,7 +213,12 @@ namespace {
 using calls::accept;
 using Attempt = Answer (*)(System&, const std::shared_ptr<Object>&, Call&);
 
+bool is_socket(const Object& object) noexcept {
+  return object.kind == Object::Kind::stream || object.kind == Object::Kind::datagram;
+}
+
 Answer read(System& system, const std::shared_ptr<Object>& object, Call& call) {
+  if (is_socket(*object) && !is_told(opcode_of(call)) && Buffers(call).size() == 0) return Answer::done(0);
   switch (object->kind) {
     case Object::Kind::counter:
       return calls::read_counter(system, static_cast<Counter&>(*object), call);
@@ -234,16 +250,10 @@ Answer write(System& system, const std::shared_ptr<Object>& object, Call& call) 
   }
 }
 
-bool is_socket(const Object& object) noexcept {
-  return object.kind == Object::Kind::stream || object.kind == Object::Kind::datagram;
-}
-
 /// A read or a write at a place, which a socket does not have.
 bool seeks(const Object& object, const Call& call) noexcept {
-  const Opcode opcode = opcode_of(call);
-  const bool is_told = opcode == Opcode::recv || opcode == Opcode::recvmsg || opcode == Opcode::send ||
-                       opcode == Opcode::sendmsg || opcode == Opcode::send_zc || opcode == Opcode::sendmsg_zc;
-  return is_socket(object) && !is_told && call.sqe.off != 0 && call.sqe.off != ~std::uint64_t{0};
+  return is_socket(object) && !is_told(opcode_of(call)) && call.sqe.off != 0 &&
+         call.sqe.off != ~std::uint64_t{0};
 }
 
 Answer receive(System& system, const std::shared_ptr<Object>& object, Call& call) {

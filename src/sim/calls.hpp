@@ -56,6 +56,10 @@ class Buffers {
   std::size_t size_ = 0;
 };
 
+/// Returns the flags of a receive or a send (MSG_WAITALL and others). A read or a write knows one of them,
+/// which it calls RWF_NOWAIT.
+[[nodiscard]] std::uint32_t message_flags_of(const emulation::Call& call) noexcept;
+
 namespace calls {
 
 Answer read_counter(System& system, Counter& counter, Call& call);

@@ -21,10 +21,7 @@ std::int64_t on_the_way(System& system) noexcept {
   return 10 * microsecond + static_cast<std::int64_t>(random.below(50 * microsecond));
 }
 
-bool peeks(const Call& call) noexcept {
-  const bool is_message = opcode_of(call) == Opcode::recv || opcode_of(call) == Opcode::recvmsg;
-  return is_message && (call.sqe.op_flags & MSG_PEEK) != 0;
-}
+bool peeks(const Call& call) noexcept { return (message_flags_of(call) & MSG_PEEK) != 0; }
 
 /// A reset that nobody asked for, as when a machine between the two goes away.
 void cut(System& system, StreamSocket& socket) {
@@ -86,6 +83,7 @@ Answer receive(System& system, StreamSocket& socket, Call& call) {
     return Answer::done(socket.family == AF_UNIX ? -EINVAL : -ENOTCONN);
   if (into.size() > 0 && system.strikes(Fault::reset)) cut(system, socket);
   const std::size_t there = std::min(into.size(), socket.in.arrived());
+  if (into.size() == 0 && socket.in.arrived() > 0) return Answer::done(0);
   if (there == 0) {
     const bool has_ended = socket.ends && socket.family != AF_UNIX;  // then nobody looks at its error
     if (socket.error != 0 && !has_ended) return with_part(call, -std::exchange(socket.error, 0));
@@ -96,7 +94,8 @@ Answer receive(System& system, StreamSocket& socket, Call& call) {
     return nothing_now(socket, call, POLLIN);
   }
   const std::size_t now = system.cut_short(Fault::short_receive, there);
-  into.fill(socket.in.data(), now);
+  const bool throws_away = socket.family != AF_UNIX && (message_flags_of(call) & MSG_TRUNC) != 0;
+  if (!throws_away) into.fill(socket.in.data(), now);
   tell_no_more(call, nullptr, 0);
   if (!peeks(call)) socket.in.consume(now);
   if (!peeks(call) && socket.peer != nullptr) system.changed(*socket.peer);
@@ -137,11 +136,10 @@ namespace {
 
 Answer shut_datagram_down(System& system, DatagramSocket& socket, int how) {
   if (how < SHUT_RD || how > SHUT_RDWR) return Answer::done(-EINVAL);
-  if (!socket.is_connected && !socket.is_of_pair) return Answer::done(-ENOTCONN);
   socket.is_shut_writing = socket.is_shut_writing || how != SHUT_RD;
   socket.is_shut_reading = socket.is_shut_reading || how != SHUT_WR;
   system.changed(socket);
-  return Answer::done(0);
+  return Answer::done(socket.is_connected || socket.family == AF_UNIX ? 0 : -ENOTCONN);  // shut all the same
 }
 
 }  // namespace
@@ -210,7 +208,8 @@ Answer connect(System& system, const std::shared_ptr<Object>& object, Call& call
 
 Answer receive_datagram(System& system, DatagramSocket& socket, Call& call) {
   if (socket.error != 0) return Answer::done(-std::exchange(socket.error, 0));
-  if (socket.in.empty() && socket.is_shut_reading) {
+  const bool may_wait = !socket.is_nonblocking && (message_flags_of(call) & MSG_DONTWAIT) == 0;
+  if (socket.in.empty() && socket.is_shut_reading && may_wait) {
     tell_no_more(call, nullptr, 0);
     return Answer::done(0);
   }
@@ -222,7 +221,7 @@ Answer receive_datagram(System& system, DatagramSocket& socket, Call& call) {
   const std::size_t whole = first.bytes.size();
   into.fill(first.bytes.data(), now);
   tell_no_more(call, &first.from, is_cut ? MSG_TRUNC : 0);
-  const bool wants_whole = opcode_of(call) != Opcode::read && (call.sqe.op_flags & MSG_TRUNC) != 0;
+  const bool wants_whole = (message_flags_of(call) & MSG_TRUNC) != 0;
   if (!peeks(call)) socket.in.pop_front();
   system.changed(socket);
   if (!socket.is_full()) socket.let_senders_go_on(system);
@@ -294,7 +293,11 @@ Answer send_to_unix(System& system, DatagramSocket& socket, Call& call, const Na
       to.size == 0 ? peer.get() : static_cast<DatagramSocket*>(system.find_name(socket, to));
   if (const int error = to.size == 0 ? 0 : system.check_path(socket, to); error < 0)
     return Answer::done(error);
-  if (receiver == nullptr || receiver->is_closed) return Answer::done(-ECONNREFUSED);
+  if (receiver == nullptr || receiver->is_closed) {
+    if (to.size == 0) socket.lose_peer();
+    return Answer::done(-ECONNREFUSED);
+  }
+  if (receiver->is_shut_reading) return Answer::done(-EPIPE);
   const DatagramSocket::Datagram datagram = datagram_of(socket, from);
   if (!receiver->accepts_from(datagram.from)) return Answer::done(-EPERM);
   if (receiver->is_full()) {
@@ -311,12 +314,13 @@ Answer send_to_unix(System& system, DatagramSocket& socket, Call& call, const Na
 Answer send_datagram(System& system, DatagramSocket& socket, Call& call) {
   if (sends_more_than_bytes(call) || is_zero_copy_to_unix(socket, call)) return Answer::done(-EOPNOTSUPP);
   if (socket.error != 0) return Answer::done(-std::exchange(socket.error, 0));
-  if (socket.is_shut_writing) return Answer::done(-EPIPE);
   Name to = receiver_of(call);
   const bool is_to_its_peer = to.size == 0;
   if (to.size == 0) to = socket.peer_name;
-  if (to.size == 0 && !socket.is_of_pair)
-    return Answer::done(socket.family == AF_UNIX ? -ENOTCONN : -EDESTADDRREQ);
+  const bool has_receiver = to.size > 0 || socket.is_of_pair;
+  if (!has_receiver && socket.family != AF_UNIX) return Answer::done(-EDESTADDRREQ);
+  if (socket.is_shut_writing) return Answer::done(-EPIPE);
+  if (!has_receiver) return Answer::done(-ENOTCONN);
   if (to.size > 0 && to.family() != socket.family) return Answer::done(-EAFNOSUPPORT);
   const Buffers from(call);
   if (from.size() > 65507 && socket.family != AF_UNIX) return Answer::done(-EMSGSIZE);

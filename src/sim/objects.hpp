@@ -173,6 +173,11 @@ struct DatagramSocket final : Socket, std::enable_shared_from_this<DatagramSocke
 
   bool waits_for_room = false;                         ///< at the receiver it has sent to
   std::vector<std::weak_ptr<DatagramSocket>> waiting;  ///< the senders that wait for room here
+  /// The peer of its pair is gone, and with it what has come from there.
+  void lose_peer() noexcept {
+    is_of_pair = false;
+    in.clear();
+  }
   /// There is room, or nobody who receives any more: whoever waits looks again.
   void let_senders_go_on(System& system);
 };

@@ -8,6 +8,8 @@
 #include <linux/openat2.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
+#include <utility>
+#include <vector>
 
 #include "conformance/kernels.hpp"
 #include "emulation/sqe_fields.hpp"
@@ -190,6 +192,27 @@ TEST_P(Fields, of_a_receive_alone_have_to_be_zero_too) {
   entry.sqe.off = 16;
   script.submit({entry});
   script.expect({{1, -EINVAL}});
+}
+
+TEST_P(Fields, of_sends_and_receives_have_to_be_known) {
+  COMPARED_WITH_LINUX_6_18;
+  using Known = std::pair<Opcode, std::uint32_t>;
+  constexpr auto waits = uapi::recvsend_poll_first;
+  constexpr std::array kinds = {Known{Opcode::send, waits | uapi::recvsend_bundle | uapi::send_vectorized},
+                                Known{Opcode::sendmsg, waits | uapi::send_vectorized},
+                                Known{Opcode::recv, waits | uapi::recv_multishot | uapi::recvsend_bundle},
+                                Known{Opcode::recvmsg, waits | uapi::recv_multishot}};
+  const Pair pair = outside.socket_pair();
+  auto& message = outside.object(msghdr{});
+  for (const auto& [opcode, known] : kinds) {
+    for (std::uint32_t flag = 1; flag < 1U << 16; flag <<= 1) {
+      if ((known & flag) != 0) continue;
+      script.submit({about(flag, opcode, pair.ours, &message, 1).ioprio(flag)});
+      script.expect({{flag, -EINVAL}});
+    }
+  }
+  script.submit({sendmsg(1, pair.ours, message).from_group(3)});
+  script.expect({{1, -EOPNOTSUPP}});
 }
 
 TEST_P(Fields, of_priority_have_to_be_sound) {

@@ -1,19 +1,16 @@
 /// file_walks_test.cpp — random operations on files and names answer the same on simulated files as on real
 /// ones.
 #include <array>
-#include <cstring>
 #include <fcntl.h>
 #include <string>
 #include <sys/stat.h>
 #include <vector>
 
-#include <corering/emulation/emulated_kernel.hpp>
-#include <corering/sim/explore.hpp>
 #include <gtest/gtest.h>
 
-#include "conformance/kernels.hpp"
 #include "conformance/outside.hpp"
 #include "conformance/script.hpp"
+#include "conformance/walk.hpp"
 #include "sim/random.hpp"
 
 namespace corering::conformance {
@@ -162,11 +159,7 @@ class FileWalk {
     script_.submit({entry});
     const int result = script_.result_of(1);
     const bool opens = what.starts_with("open") && result >= 0;
-    told_ += what + ": " +
-             (opens        ? "opened"
-              : result < 0 ? std::strerror(-result)
-                           : std::to_string(result)) +
-             "\n";
+    told_ += what + ": " + (opens ? "opened" : result_text(result)) + "\n";
     return result;
   }
 
@@ -177,22 +170,8 @@ class FileWalk {
   std::string told_;
 };
 
-/// From the line before the first one that differs on.
-std::string first_difference(const std::string& real, const std::string& simulated) {
-  const auto [one, other] = std::ranges::mismatch(real, simulated);
-  const auto at = static_cast<std::size_t>(one - real.begin());
-  const std::size_t begin = at == 0 ? 0 : real.rfind('\n', at - 1) + 1;
-  return "real:\n" + real.substr(begin, 200) + "\nsimulated:\n" + simulated.substr(begin, 200);
-}
-
 TEST(SimFileWalks, answer_as_real_files_do) {
-  const std::uint64_t first = sim::wanted_seed().value_or(1);
-  const std::uint64_t count = sim::wanted_seed() ? 1 : 100;
-  for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    const std::string real = FileWalk(*real_machine(emulated_kernel()), seed).go();
-    const std::string simulated = FileWalk(*simulated_machine(seed), seed).go();
-    ASSERT_TRUE(real == simulated) << "--seed=" << seed << "\n" << first_difference(real, simulated);
-  }
+  compare_walks(100, [](Machine& machine, std::uint64_t seed) { return FileWalk(machine, seed).go(); });
 }
 
 }  // namespace

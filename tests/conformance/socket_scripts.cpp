@@ -3,7 +3,6 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
-#include <utility>
 
 #include "conformance/kernels.hpp"
 
@@ -125,6 +124,15 @@ TEST_P(Sockets, do_not_wait_when_told_not_to) {
   script.expect({{1, -EAGAIN}});
 }
 
+TEST_P(Sockets, throw_away_what_is_received_with_trunc) {
+  const Pair pair = outside.tcp_pair();
+  std::string& into = outside.room(16);
+  outside.write(pair.theirs, "hello");
+  script.submit({recv(1, pair.ours, into, MSG_TRUNC)});
+  script.expect({{1, 5}});
+  EXPECT_EQ(into, "................");
+}
+
 TEST_P(Sockets, wait_for_readiness_first_when_told_to) {
   const Pair pair = outside.socket_pair();
   std::string& into = outside.room(16);
@@ -244,27 +252,6 @@ TEST_P(Sockets, send_many_parts_in_one_request) {
   script.submit({about(1, Opcode::send, pair.ours, from.data(), 2).ioprio(uapi::send_vectorized)});
   script.expect({{1, 7}});
   EXPECT_EQ(outside.read(pair.theirs, 16), "abcdefg");
-}
-
-TEST_P(Sockets, refuse_what_a_request_of_their_kind_does_not_know) {
-  COMPARED_WITH_LINUX_6_18;
-  using Known = std::pair<Opcode, std::uint32_t>;
-  constexpr auto waits = uapi::recvsend_poll_first;
-  constexpr std::array kinds = {Known{Opcode::send, waits | uapi::recvsend_bundle | uapi::send_vectorized},
-                                Known{Opcode::sendmsg, waits | uapi::send_vectorized},
-                                Known{Opcode::recv, waits | uapi::recv_multishot | uapi::recvsend_bundle},
-                                Known{Opcode::recvmsg, waits | uapi::recv_multishot}};
-  const Pair pair = outside.socket_pair();
-  auto& message = outside.object(msghdr{});
-  for (const auto& [opcode, known] : kinds) {
-    for (std::uint32_t flag = 1; flag < 1U << 16; flag <<= 1) {
-      if ((known & flag) != 0) continue;
-      script.submit({about(flag, opcode, pair.ours, &message, 1).ioprio(flag)});
-      script.expect({{flag, -EINVAL}});
-    }
-  }
-  script.submit({sendmsg(1, pair.ours, message).from_group(3)});
-  script.expect({{1, -EOPNOTSUPP}});
 }
 
 TEST_P(Sockets, are_told_who_sent_a_datagram) {
