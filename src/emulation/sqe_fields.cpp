@@ -117,9 +117,10 @@ constexpr auto by_opcode = [] {
 
 /// The fields that are not zero.
 unsigned fields_of(const Sqe& sqe) noexcept {
-  return (sqe.off != 0 ? off : 0U) | (sqe.addr != 0 ? addr : 0U) | (sqe.len != 0 ? len : 0U) |
-         (sqe.buf_index != 0 ? buf_index : 0U) | (sqe.file_index != 0 ? file_index : 0U) |
-         (sqe.addr3 != 0 ? addr3 : 0U) | (sqe.fd != 0 ? fd : 0U);
+  const auto when = [](bool is_used, Field field) { return is_used ? unsigned{field} : 0U; };
+  return when(sqe.off != 0, off) | when(sqe.addr != 0, addr) | when(sqe.len != 0, len) |
+         when(sqe.buf_index != 0, buf_index) | when(sqe.file_index != 0, file_index) |
+         when(sqe.addr3 != 0, addr3) | when(sqe.fd != 0, fd);
 }
 
 /// Three classes with eight levels each. Without a class there is no level.

@@ -134,7 +134,9 @@ class Fields : public Conformance {
     ASSERT_TRUE(first);
     EXPECT_EQ(first->user_data, 2U);
     EXPECT_EQ(first->res, expected < 0 ? -ECANCELED : 0);
-    if (expected < 0) EXPECT_EQ(script.result_of(1), expected);
+    if (expected < 0) {
+      EXPECT_EQ(script.result_of(1), expected);
+    }
     script.finish();
   }
 
