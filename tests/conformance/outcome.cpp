@@ -347,7 +347,7 @@ std::string Run::text_of(const Cqe& cqe, const Step& step) {
     taken_.push_back(id);
     line += " in buffer " + std::to_string(id) + " '" + ring_->text(id, size) + "'";
   }
-  if ((cqe.flags & uapi::cqe_more) != 0 && step.verb != Verb::send_zero_copy) line += " F_MORE";
+  if ((cqe.flags & uapi::cqe_more) != 0) line += " F_MORE";
   return line;
 }
 
