@@ -93,5 +93,17 @@ TEST(SimScripts, are_the_same_for_the_same_seed) {
   EXPECT_NE(make_script(7).to_string(), make_script(8).to_string());
 }
 
+// LeakSanitizer sees what a ring does not give back.
+TEST(SimScripts, end_although_a_notification_is_still_to_come) {
+  sim::Faults faults;
+  faults[sim::Fault::late_notification] = {.one_in = 1, .budget = 1};
+  const std::unique_ptr<Machine> machine = simulated_machine(1, faults);
+  Outside outside(*machine);
+  Script script(machine->kernel());
+  script.submit({send_zc(1, outside.tcp_pair().ours, "hello")});
+  script.expect({{1, 5, more}});
+  EXPECT_FALSE(script.reap()) << "then nothing is left for the end of the ring";
+}
+
 }  // namespace
 }  // namespace corering::conformance
