@@ -185,9 +185,10 @@ int FileSystem::remove(const Path& path, bool is_directory) {
 int FileSystem::check_move(const Inode& moved, const Path& from, const Path& to) const {
   const bool has_slash = from.end == Path::End::slash || to.end == Path::End::slash;
   if (!moved.is_directory && has_slash) return -ENOTDIR;
+  const std::shared_ptr<Inode> there = find(to.whole);
+  if (there.get() == &moved) return 0;
   if (to.is_in(from)) return -EINVAL;
   if (from.is_in(to)) return -ENOTEMPTY;
-  const std::shared_ptr<Inode> there = find(to.whole);
   if (there != nullptr && there->is_directory != moved.is_directory)
     return there->is_directory ? -EISDIR : -ENOTDIR;
   if (there != nullptr && there->is_directory && has_entries(to.whole)) return -ENOTEMPTY;
@@ -201,13 +202,8 @@ int FileSystem::rename(const Path& from, const Path& to, bool may_replace) {
   if (moved == nullptr) return -ENOENT;
   const std::shared_ptr<Inode> there = find(to.whole);
   if (there != nullptr && !may_replace) return -EEXIST;
-  if (there != moved) {
-    if (const int error = check_move(*moved, from, to); error < 0) return error;
-  } else if (!moved->is_directory && (from.end == Path::End::slash || to.end == Path::End::slash)) {
-    return -ENOTDIR;
-  } else {
-    return 0;  // two names of one file stay
-  }
+  if (const int error = check_move(*moved, from, to); error < 0) return error;
+  if (there == moved) return 0;  // two names of one file stay
   CORERING_ASSERT(!to.is_in(from), "no directory is moved into itself");
   if (moved->is_directory) forget_synced_in(from.whole);
   now_.erase(from.whole);
